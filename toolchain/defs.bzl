@@ -1,0 +1,34 @@
+"""The rules that monoquant's rooms are built with."""
+
+load("//toolchain:copts.bzl", "MQ_COPTS", "MQ_NO_EXCEPTIONS")
+
+def mq_cc_library(name, copts = [], exceptions = False, **kwargs):
+    """A cc_library with the project's compiler options.
+
+    Args:
+      name: name of the library.
+      copts: more options.
+      exceptions: whether its code may catch exceptions (of a dependency);
+        ours never throws.
+      **kwargs: passed to cc_library.
+    """
+    native.cc_library(
+        name = name,
+        copts = MQ_COPTS + ([] if exceptions else MQ_NO_EXCEPTIONS) + copts,
+        **kwargs
+    )
+
+def mq_cc_binary(name, copts = [], exceptions = False, **kwargs):
+    """A cc_binary with the project's compiler options.
+
+    Args:
+      name: name of the program.
+      copts: more options.
+      exceptions: whether its code may catch exceptions of a dependency.
+      **kwargs: passed to cc_binary.
+    """
+    native.cc_binary(
+        name = name,
+        copts = MQ_COPTS + ([] if exceptions else MQ_NO_EXCEPTIONS) + copts,
+        **kwargs
+    )

@@ -1,0 +1,95 @@
+"""What Bazel must know of Emscripten: tools, folders and default options."""
+
+load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
+load(
+    "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
+    "feature",
+    "flag_group",
+    "flag_set",
+    "tool_path",
+)
+
+_COMPILE_CXX = [
+    ACTION_NAMES.cpp_compile,
+    ACTION_NAMES.cpp_header_parsing,
+    ACTION_NAMES.cpp_module_compile,
+    ACTION_NAMES.linkstamp_compile,
+]
+
+_COMPILE = _COMPILE_CXX + [
+    ACTION_NAMES.assemble,
+    ACTION_NAMES.c_compile,
+    ACTION_NAMES.preprocess_assemble,
+]
+
+# Here and not in .bazelrc, because the transition drops the options of the
+# command line, which are meant for the native compiler.
+_COMPILE_OPTIONS = [
+    "-O3",
+    "-DNDEBUG",
+    # The same bytes as the native programs; see MQ_COPTS.
+    "-ffp-contract=off",
+    # Every engine of the last years has 128-bit SIMD.
+    "-msimd128",
+    # Our code has none, and tables for unwinding double a module's size.
+    "-fno-exceptions",
+    # Nothing of the build's place or time may reach the module.
+    "-no-canonical-prefixes",
+    "-Wno-builtin-macro-redefined",
+    "-D__DATE__=\"redacted\"",
+    "-D__TIME__=\"redacted\"",
+    "-D__TIMESTAMP__=\"redacted\"",
+]
+
+def _flags(name, actions, flags):
+    return feature(
+        name = name,
+        enabled = True,
+        flag_sets = [flag_set(
+            actions = actions,
+            flag_groups = [flag_group(flags = flags)],
+        )],
+    )
+
+def _impl(ctx):
+    tools = {
+        "ar": "emar.sh",
+        "cpp": "emcc.sh",
+        "gcc": "emcc.sh",
+        "gcov": "unavailable",
+        "ld": "emcc.sh",
+        "nm": "unavailable",
+        "objdump": "unavailable",
+        "strip": "unavailable",
+    }
+    return cc_common.create_cc_toolchain_config_info(
+        ctx = ctx,
+        abi_libc_version = "emscripten",
+        abi_version = "emscripten",
+        compiler = "emscripten",
+        # Where Debian's package keeps the headers that emcc adds by itself.
+        cxx_builtin_include_directories = [
+            "/usr/lib/clang",
+            "/usr/lib/llvm-14/lib/clang",
+            "/usr/share/emscripten/cache/sysroot/include",
+        ],
+        features = [
+            _flags("monoquant_compile", _COMPILE, _COMPILE_OPTIONS),
+            _flags("monoquant_cxx", _COMPILE_CXX, ["-std=c++20"]),
+        ],
+        host_system_name = "local",
+        target_cpu = "wasm32",
+        target_libc = "musl",
+        target_system_name = "wasm32-emscripten",
+        tool_paths = [
+            tool_path(name = name, path = path)
+            for name, path in tools.items()
+        ],
+        toolchain_identifier = "emscripten",
+    )
+
+emscripten_cc_toolchain_config = rule(
+    implementation = _impl,
+    attrs = {},
+    provides = [CcToolchainConfigInfo],
+)
