@@ -1,0 +1,382 @@
+// Outputs on the local file system: a temporary file that is renamed.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "ir/errno_status.h"
+#include "ir/local_files.h"
+#include "ir/pending_files.h"
+#include "ir/status_macros.h"
+#include "ir/unique_fd.h"
+
+namespace monoquant {
+namespace {
+
+constexpr size_t kMaxTransfer = size_t{1} << 30;
+constexpr size_t kMaxNameBytes = 255;
+constexpr int kMaxLinks = 40;
+
+absl::Status ExistsError(const std::string& path) {
+  return absl::AlreadyExistsError(absl::StrCat(
+      path, ": already exists; choose another name or allow to replace it"));
+}
+
+// What to say when the disk is full.
+absl::Status NoSpaceError(int error, const std::string& path, uint64_t needed,
+                          int fd) {
+  std::string free = "an unknown number of";
+  struct statvfs info;
+  if (fstatvfs(fd, &info) == 0) {
+    free = absl::StrCat(uint64_t{info.f_bavail} * uint64_t{info.f_frsize});
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      path, ": ",
+      error == EDQUOT ? "the disk quota is used up" : "the disk is full",
+      ": the output needs ", needed, " bytes, ", free,
+      " bytes are free; free some space or choose another disk"));
+}
+
+absl::Status WriteError(int error, const std::string& path, uint64_t needed,
+                        int fd) {
+  if (error == ENOSPC || error == EDQUOT) {
+    return NoSpaceError(error, path, needed, fd);
+  }
+  if (error == EFBIG) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path,
+                     ": the file system or a limit of the process does "
+                     "not allow a file of ",
+                     needed, " bytes; choose another disk"));
+  }
+  return ErrnoStatus(error, path, "cannot write");
+}
+
+// Calls `function` until it is not interrupted. The result is 0 or an errno.
+template <typename Function>
+int RetryOnInterrupt(Function function) {
+  int result;
+  do {
+    result = function() == 0 ? 0 : errno;
+  } while (result == EINTR);
+  return result;
+}
+
+// Reserves the space, so that a full disk is found now and not at the end.
+absl::Status Reserve(int fd, const std::string& path, uint64_t size) {
+  if (size == 0) return absl::OkStatus();
+  if (size > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) {
+    return WriteError(EFBIG, path, size, fd);
+  }
+  // Asked first, since the system ends a process that goes beyond its limit.
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      size > limit.rlim_cur) {
+    return WriteError(EFBIG, path, size, fd);
+  }
+  const off_t length = static_cast<off_t>(size);
+#ifdef __linux__
+  // Not posix_fallocate, which writes to every block where the file system
+  // cannot reserve.
+  const int error =
+      RetryOnInterrupt([&] { return fallocate(fd, 0, 0, length); });
+  if (error == 0) return absl::OkStatus();
+  if (error != EOPNOTSUPP && error != ENOSYS && error != EINVAL) {
+    return WriteError(error, path, size, fd);
+  }
+#endif
+  struct statvfs info;
+  if (fstatvfs(fd, &info) == 0 && info.f_blocks > 0 &&
+      size / std::max<uint64_t>(1, info.f_frsize) >= info.f_bavail) {
+    return NoSpaceError(ENOSPC, path, size, fd);
+  }
+  const int truncate_error =
+      RetryOnInterrupt([&] { return ftruncate(fd, length); });
+  if (truncate_error != 0) return WriteError(truncate_error, path, size, fd);
+  return absl::OkStatus();
+}
+
+// Follows symbolic links by hand, so that a link to a file that does not exist
+// yet gives that file's path.
+absl::StatusOr<std::string> ResolveLinks(const std::string& path) {
+  std::string resolved = path;
+  for (int i = 0; i < kMaxLinks; ++i) {
+    char target[4096];
+    const ssize_t length =
+        readlink(resolved.c_str(), target, sizeof(target) - 1);
+    if (length < 0) return resolved;  // no link, or nothing there
+    target[length] = '\0';
+    if (target[0] == '/') {
+      resolved = target;
+    } else {
+      resolved = resolved.substr(0, resolved.rfind('/') + 1) + target;
+    }
+  }
+  return ErrnoStatus(ELOOP, path, "cannot follow the link");
+}
+
+struct Directory {
+  std::string path;  // as messages call it
+  UniqueFd fd;
+};
+
+absl::StatusOr<Directory> OpenDirectory(const std::string& output,
+                                        const std::string& resolved) {
+  Directory directory;
+  const size_t length = resolved.rfind('/') + 1;
+  directory.path = length == 0 ? "." : resolved.substr(0, length);
+  constexpr int kFlags = O_DIRECTORY | O_CLOEXEC;
+  directory.fd = UniqueFd(open(directory.path.c_str(), O_RDONLY | kFlags));
+#ifdef O_PATH
+  // A directory may be writable but not readable.
+  if (!directory.fd.ok() && errno == EACCES) {
+    directory.fd = UniqueFd(open(directory.path.c_str(), O_PATH | kFlags));
+  }
+#endif
+  if (directory.fd.ok()) return directory;
+  const int error = errno;
+  if (error == ENOENT) {
+    return absl::NotFoundError(absl::StrCat(output, ": there is no directory '",
+                                            directory.path,
+                                            "'; create it first"));
+  }
+  return ErrnoStatus(
+      error, output,
+      absl::StrCat("cannot open the directory '", directory.path, "'"));
+}
+
+// ".NAME.mq-XXXXXX.tmp", with NAME cut where the whole would be too long.
+std::string TemporaryName(absl::string_view name) {
+  constexpr absl::string_view kLetters = "abcdefghijklmnopqrstuvwxyz012345";
+  uint8_t random[6] = {};
+  // Without randomness the name clashes at worst, which O_EXCL finds.
+  if (getentropy(random, sizeof(random)) != 0) random[0] = 0;
+  std::string suffix = ".mq-";
+  for (uint8_t byte : random) suffix.push_back(kLetters[byte % 32]);
+  suffix += ".tmp";
+  return absl::StrCat(".", name.substr(0, kMaxNameBytes - 1 - suffix.size()),
+                      suffix);
+}
+
+// Keeps a signal handler of this thread from running between the creation of
+// a file and its entry into the table of pending ones.
+class BlockSignals {
+ public:
+  BlockSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockSignals(const BlockSignals&) = delete;
+  BlockSignals& operator=(const BlockSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// A created temporary file; removed when destroyed, unless renamed before.
+class TemporaryFile {
+ public:
+  // 0 or an errno.
+  int Create(int directory_fd, absl::string_view name) {
+    const BlockSignals block;
+    constexpr int kAttempts = 100;
+    int error = EEXIST;
+    for (int i = 0; i < kAttempts && error == EEXIST; ++i) {
+      name_ = TemporaryName(name);
+      // 0666: the system takes away the umask's bits.
+      fd_ = UniqueFd(openat(directory_fd, name_.c_str(),
+                            O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      error = fd_.ok() ? 0 : errno;
+    }
+    if (error == 0) {
+      directory_fd_ = directory_fd;
+      pending_.emplace(directory_fd, name_);
+    }
+    return error;
+  }
+
+  ~TemporaryFile() {
+    if (directory_fd_ >= 0) unlinkat(directory_fd_, name_.c_str(), 0);
+  }
+
+  int fd() const { return fd_.get(); }
+
+  // Syncs and closes. 0 or an errno.
+  int Finish() {
+    const int error = RetryOnInterrupt([&] { return fsync(fd_.get()); });
+    if (error != 0) return error;
+    // A network file system may report a failed write here.
+    return close(fd_.Release()) == 0 || errno == EINTR ? 0 : errno;
+  }
+
+  // Gives the file its final name. 0 or an errno, EEXIST among them.
+  int Rename(const std::string& name, bool overwrite) {
+    const int error = overwrite ? RenameOver(name) : RenameNew(name);
+    if (error == 0) {
+      directory_fd_ = -1;
+      pending_.reset();
+    }
+    return error;
+  }
+
+ private:
+  int RenameOver(const std::string& name) {
+    return renameat(directory_fd_, name_.c_str(), directory_fd_,
+                    name.c_str()) == 0
+               ? 0
+               : errno;
+  }
+
+  // Never replaces anything, even if it appeared a moment ago.
+  int RenameNew(const std::string& name) {
+#ifdef RENAME_NOREPLACE
+    if (renameat2(directory_fd_, name_.c_str(), directory_fd_, name.c_str(),
+                  RENAME_NOREPLACE) == 0) {
+      return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) return errno;
+#endif
+    // File systems without that operation: a second name is made only if it is
+    // free, then the first one goes.
+    if (linkat(directory_fd_, name_.c_str(), directory_fd_, name.c_str(), 0) ==
+        0) {
+      unlinkat(directory_fd_, name_.c_str(), 0);
+      return 0;
+    }
+    if (errno == EEXIST) return EEXIST;
+    // File systems without hard links: look, then rename.
+    struct stat info;
+    if (fstatat(directory_fd_, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+      return EEXIST;
+    }
+    return RenameOver(name);
+  }
+
+  UniqueFd fd_;
+  int directory_fd_ = -1;
+  std::string name_;
+  std::optional<PendingFile> pending_;
+};
+
+class LocalSink : public ByteSink {
+ public:
+  LocalSink(std::string path, uint64_t size, LocalSinkOptions options)
+      : path_(std::move(path)), size_(size), options_(options) {}
+
+  absl::Status Open() {
+    MQ_ASSIGN_OR_RETURN(const std::string resolved, ResolveLinks(path_));
+    MQ_RETURN_IF_ERROR(CheckDestination(resolved));
+    MQ_ASSIGN_OR_RETURN(directory_, OpenDirectory(path_, resolved));
+    file_name_ = resolved.substr(resolved.rfind('/') + 1);
+    const int error = temporary_.Create(directory_.fd.get(), file_name_);
+    if (error == ENOSPC || error == EDQUOT) {
+      return NoSpaceError(error, path_, size_, directory_.fd.get());
+    }
+    if (error != 0) {
+      return ErrnoStatus(
+          error, path_,
+          absl::StrCat("cannot create a file in '", directory_.path, "'"));
+    }
+    return Reserve(temporary_.fd(), path_, size_);
+  }
+
+  const std::string& name() const override { return path_; }
+
+  absl::Status WriteAt(uint64_t offset,
+                       absl::Span<const uint8_t> src) override {
+    if (offset > size_ || src.size() > size_ - offset) {
+      return absl::OutOfRangeError(absl::StrCat(
+          path_, ": writing ", src.size(), " bytes at offset ", offset,
+          " goes beyond the planned size of ", size_, " bytes"));
+    }
+    while (!src.empty()) {
+      const ssize_t n = pwrite(temporary_.fd(), src.data(),
+                               std::min(src.size(), kMaxTransfer),
+                               static_cast<off_t>(offset));
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        return WriteError(errno, path_, size_, temporary_.fd());
+      }
+      offset += static_cast<uint64_t>(n);
+      src.remove_prefix(static_cast<size_t>(n));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Commit() override {
+    const int write_error = temporary_.Finish();
+    if (write_error != 0) {
+      return WriteError(write_error, path_, size_, directory_.fd.get());
+    }
+    const int rename_error = temporary_.Rename(file_name_, options_.overwrite);
+    if (rename_error == EEXIST) return ExistsError(path_);
+    if (rename_error != 0) {
+      return ErrnoStatus(rename_error, path_, "cannot put the file in place");
+    }
+    // The new name is durable once the directory is. Some file systems cannot
+    // sync a directory; there the rename is all that can be done.
+    const int sync_error =
+        RetryOnInterrupt([&] { return fsync(directory_.fd.get()); });
+    if (sync_error == EIO) {
+      return ErrnoStatus(sync_error, path_, "cannot sync the directory");
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status CheckDestination(const std::string& resolved) const {
+    struct stat info;
+    const bool exists = lstat(resolved.c_str(), &info) == 0;
+    if (!exists && errno != ENOENT) {
+      return ErrnoStatus(errno, path_, "cannot create");
+    }
+    const bool names_directory = resolved.empty() || resolved.back() == '/';
+    if (names_directory || (exists && S_ISDIR(info.st_mode))) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path_, ": is the name of a directory; name a file in it"));
+    }
+    if (exists && !S_ISREG(info.st_mode)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path_, ": is a special file; name a regular file"));
+    }
+    if (exists && !options_.overwrite) return ExistsError(path_);
+    return absl::OkStatus();
+  }
+
+  std::string path_;
+  uint64_t size_;
+  LocalSinkOptions options_;
+  std::string file_name_;
+  // In this order: the temporary file is removed before its directory closes.
+  Directory directory_;
+  TemporaryFile temporary_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ByteSink>> CreateLocalSink(
+    const std::string& path, uint64_t size, const LocalSinkOptions& options) {
+  auto sink = std::make_unique<LocalSink>(path, size, options);
+  MQ_RETURN_IF_ERROR(sink->Open());
+  return sink;
+}
+
+void RemovePendingOutputs() { RemovePendingFiles(); }
+
+}  // namespace monoquant

@@ -1,0 +1,271 @@
+#include "ir/quant_record.h"
+
+#include <initializer_list>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "ir/quoted.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+// ------------------------------------------------------------------- JSON --
+
+absl::Status WrongMember(absl::string_view name, absl::string_view expected,
+                         const Json* found) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "quantization record: \"", name, "\" must be ", expected, ", ",
+      found == nullptr ? "it is missing"
+                       : absl::StrCat("found ", JsonExcerpt(*found))));
+}
+
+absl::Status CheckMembers(const Json& json, absl::string_view what,
+                          std::initializer_list<absl::string_view> known) {
+  if (!json.is_object()) return WrongMember(what, "an object", &json);
+  for (const Json::Member& member : *json.AsObject()) {
+    bool found = false;
+    for (absl::string_view name : known) found |= name == member.first;
+    if (!found) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "quantization record: unknown member ", JsonExcerpt(member.first),
+          " in \"", what,
+          "\"; a newer monoquant may have written the file, update"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadString(const Json& json, absl::string_view name,
+                        std::string* value) {
+  const Json* member = json.Find(name);
+  if (member == nullptr || member->AsString() == nullptr) {
+    return WrongMember(name, "a string", member);
+  }
+  *value = *member->AsString();
+  return absl::OkStatus();
+}
+
+Json ShapeToJson(const Shape& shape) {
+  Json json{Json::Array()};
+  for (int64_t dim : shape) json.Append(dim);
+  return json;
+}
+
+absl::Status ReadShape(const Json& json, Shape* shape) {
+  const Json* member = json.Find("shape");
+  if (member == nullptr || !member->is_array()) {
+    return WrongMember("shape", "an array", member);
+  }
+  for (const Json& dim : *member->AsArray()) {
+    if (dim.AsInt() == nullptr) {
+      return WrongMember("shape", "an array of integers", member);
+    }
+    shape->push_back(*dim.AsInt());
+  }
+  return NumElements(*shape).status();
+}
+
+Json TensorToJson(const QuantizedTensor& tensor) {
+  Json json;
+  json.Set("name", tensor.name);
+  json.Set("dtype", DTypeName(tensor.dtype));
+  json.Set("shape", ShapeToJson(tensor.shape));
+  json.Set("scheme", SchemeToJson(tensor.scheme));
+  if (IsInteger(tensor.scheme.format)) {
+    json.Set("scale", tensor.scale);
+    json.Set("zero_point", tensor.zero_point);
+  }
+  return json;
+}
+
+absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
+  MQ_RETURN_IF_ERROR(CheckMembers(
+      json, "tensors",
+      {"name", "dtype", "shape", "scheme", "scale", "zero_point"}));
+  QuantizedTensor tensor;
+  MQ_RETURN_IF_ERROR(ReadString(json, "name", &tensor.name));
+
+  std::string dtype_name;
+  MQ_RETURN_IF_ERROR(ReadString(json, "dtype", &dtype_name));
+  const std::optional<DType> dtype = DTypeFromName(dtype_name);
+  if (!dtype.has_value() || !IsQuantizable(*dtype)) {
+    return WrongMember("dtype", "F16, BF16, F32 or F64", json.Find("dtype"));
+  }
+  tensor.dtype = *dtype;
+  MQ_RETURN_IF_ERROR(ReadShape(json, &tensor.shape));
+
+  const Json* scheme = json.Find("scheme");
+  if (scheme == nullptr) return WrongMember("scheme", "an object", nullptr);
+  MQ_ASSIGN_OR_RETURN(tensor.scheme, SchemeFromJson(*scheme));
+
+  if (IsInteger(tensor.scheme.format)) {
+    MQ_RETURN_IF_ERROR(ReadString(json, "scale", &tensor.scale));
+    MQ_RETURN_IF_ERROR(ReadString(json, "zero_point", &tensor.zero_point));
+  } else {
+    MQ_RETURN_IF_ERROR(
+        CheckMembers(json, "tensors", {"name", "dtype", "shape", "scheme"}));
+  }
+  return tensor;
+}
+
+// ------------------------------------------------------------- validation --
+
+absl::Status Mismatch(absl::string_view tensor, absl::string_view reason) {
+  return absl::DataLossError(absl::StrCat("quantization record: tensor ",
+                                          QuotedName(tensor), ": ", reason));
+}
+
+using TensorsByName =
+    absl::flat_hash_map<absl::string_view, const StoredTensor*>;
+
+// Checks that the tensor called `name`, which is `role` of `owner`, is stored
+// with this dtype and one of these shapes.
+absl::Status CheckStored(const TensorsByName& tensors, absl::string_view owner,
+                         absl::string_view role, absl::string_view name,
+                         DType dtype, absl::Span<const Shape> shapes) {
+  const auto it = tensors.find(name);
+  if (it == tensors.end()) {
+    return Mismatch(owner,
+                    absl::StrCat("the file has no tensor ", QuotedName(name),
+                                 ", which should hold its ", role));
+  }
+  const StoredTensor& stored = *it->second;
+  if (stored.dtype != dtype) {
+    return Mismatch(owner, absl::StrCat("its ", role, " in ", QuotedName(name),
+                                        " are ", DTypeName(stored.dtype),
+                                        ", expected ", DTypeName(dtype)));
+  }
+  for (const Shape& shape : shapes) {
+    if (absl::MakeConstSpan(shape) == stored.shape) return absl::OkStatus();
+  }
+  return Mismatch(owner,
+                  absl::StrCat("its ", role, " in ", QuotedName(name),
+                               " have shape ", ShapeToString(stored.shape),
+                               ", expected ", ShapeToString(shapes.front())));
+}
+
+absl::Status CheckTensor(const QuantizedTensor& tensor,
+                         const TensorsByName& tensors) {
+  const NumberFormat format = tensor.scheme.format;
+  if (!IsQuantizable(tensor.dtype)) {
+    return Mismatch(
+        tensor.name,
+        absl::StrCat("its original dtype is said to be ",
+                     DTypeName(tensor.dtype), ", which cannot be quantized"));
+  }
+  const absl::StatusOr<ParamLayout> layout =
+      ComputeParamLayout(tensor.scheme, tensor.shape);
+  if (!layout.ok()) return Mismatch(tensor.name, layout.status().message());
+  const absl::StatusOr<Shape> code_shape = CodeShape(format, tensor.shape);
+  if (!code_shape.ok()) {
+    return Mismatch(tensor.name, code_shape.status().message());
+  }
+  MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "codes", tensor.name,
+                                 CodeDType(format), {*code_shape}));
+  if (!IsInteger(format)) {
+    if (!tensor.scale.empty() || !tensor.zero_point.empty()) {
+      return Mismatch(tensor.name,
+                      absl::StrCat("format ", NumberFormatName(format),
+                                   " has no scale and zero point"));
+    }
+    return absl::OkStatus();
+  }
+  MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "scales", tensor.scale,
+                                 DType::kF32, {layout->param_shape}));
+  return CheckStored(tensors, tensor.name, "zero points", tensor.zero_point,
+                     CodeDType(format), {layout->param_shape, Shape{}});
+}
+
+}  // namespace
+
+std::string QuantRecordToJson(const QuantRecord& record) {
+  Json source;
+  source.Set("container", record.source_container);
+  source.Set("name", record.source_name);
+  Json json;
+  json.Set("version", record.version);
+  json.Set("source", std::move(source));
+  absl::StatusOr<Json> recipe = ParseJson(record.recipe);
+  if (recipe.ok() && recipe->is_object()) {
+    json.Set("recipe", *std::move(recipe));
+  }
+  Json tensors{Json::Array()};
+  for (const QuantizedTensor& tensor : record.tensors) {
+    tensors.Append(TensorToJson(tensor));
+  }
+  json.Set("tensors", std::move(tensors));
+  return json.ToString();
+}
+
+absl::StatusOr<QuantRecord> QuantRecordFromJson(absl::string_view text) {
+  absl::StatusOr<Json> parsed = ParseJson(text);
+  if (!parsed.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("quantization record: ", parsed.status().message()));
+  }
+  const Json json = *std::move(parsed);
+  MQ_RETURN_IF_ERROR(
+      CheckMembers(json, "record", {"version", "source", "recipe", "tensors"}));
+
+  QuantRecord record;
+  MQ_RETURN_IF_ERROR(ReadString(json, "version", &record.version));
+  if (record.version.empty()) {
+    return WrongMember("version", "a version", json.Find("version"));
+  }
+  const Json* source = json.Find("source");
+  if (source == nullptr) return WrongMember("source", "an object", nullptr);
+  MQ_RETURN_IF_ERROR(CheckMembers(*source, "source", {"container", "name"}));
+  MQ_RETURN_IF_ERROR(
+      ReadString(*source, "container", &record.source_container));
+  MQ_RETURN_IF_ERROR(ReadString(*source, "name", &record.source_name));
+  if (const Json* recipe = json.Find("recipe")) {
+    if (!recipe->is_object()) return WrongMember("recipe", "an object", recipe);
+    record.recipe = recipe->ToString();
+  }
+  const Json* tensors = json.Find("tensors");
+  if (tensors == nullptr || !tensors->is_array()) {
+    return WrongMember("tensors", "an array", tensors);
+  }
+  for (const Json& tensor : *tensors->AsArray()) {
+    absl::StatusOr<QuantizedTensor> read = TensorFromJson(tensor);
+    if (!read.ok()) return read.status();
+    record.tensors.push_back(*std::move(read));
+  }
+  return record;
+}
+
+absl::Status ValidateQuantRecord(const QuantRecord& record,
+                                 absl::Span<const StoredTensor> tensors) {
+  TensorsByName by_name;
+  by_name.reserve(tensors.size());
+  for (const StoredTensor& tensor : tensors) by_name[tensor.name] = &tensor;
+
+  absl::flat_hash_set<absl::string_view> codes;
+  codes.reserve(record.tensors.size());
+  for (const QuantizedTensor& tensor : record.tensors) {
+    if (!codes.insert(tensor.name).second) {
+      return Mismatch(tensor.name, "it is listed twice");
+    }
+    MQ_RETURN_IF_ERROR(CheckTensor(tensor, by_name));
+  }
+  for (const QuantizedTensor& tensor : record.tensors) {
+    // The empty name of a float format is no tensor's.
+    for (absl::string_view name : {absl::string_view(tensor.scale),
+                                   absl::string_view(tensor.zero_point)}) {
+      if (!name.empty() && codes.contains(name)) {
+        return Mismatch(tensor.name,
+                        absl::StrCat("its parameters lie in ", QuotedName(name),
+                                     ", which holds codes"));
+      }
+    }
+    if (!tensor.scale.empty() && tensor.scale == tensor.zero_point) {
+      return Mismatch(tensor.name, "its scale is its zero point");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace monoquant

@@ -1,0 +1,80 @@
+// What monoquant did to a checkpoint: written into every output, so that the
+// output explains itself, can be read back as floats, and the run be repeated.
+
+#ifndef MONOQUANT_IR_QUANT_RECORD_H_
+#define MONOQUANT_IR_QUANT_RECORD_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "ir/dtype.h"
+#include "ir/json.h"
+#include "ir/quant_scheme.h"
+#include "ir/shape.h"
+
+namespace monoquant {
+
+// One quantized tensor. Its codes are stored under its own name; the names of
+// its parameters are stated, not guessed ("W.scale", "W.zero_point").
+struct QuantizedTensor {
+  std::string name;
+  QuantScheme scheme;
+  // Of the tensor before quantization.
+  DType dtype = DType::kF32;
+  Shape shape;
+  // Empty for float formats.
+  std::string scale;
+  std::string zero_point;
+};
+
+struct QuantRecord {
+  // Version of monoquant that wrote the file; empty if no monoquant did.
+  std::string version;
+  // Container and bare file name of the input. No path, no time, no machine:
+  // equal runs give equal files.
+  std::string source_container;
+  std::string source_name;
+  // The recipe as it was applied: the text of a JSON object (core/recipe.h), or
+  // empty.
+  std::string recipe;
+  // In the order of the tensors.
+  std::vector<QuantizedTensor> tensors;
+
+  bool empty() const { return version.empty(); }
+};
+
+// The key under which safetensors metadata and the name under which a zip
+// archive carry the record.
+inline constexpr absl::string_view kQuantRecordKey = "monoquant";
+inline constexpr absl::string_view kQuantRecordFile = "monoquant.json";
+
+// One-line JSON (docs/schemas/quant_record.json) and back. A recipe that is no
+// JSON object is left out. Reading checks every field and refuses unknown ones,
+// since codes must not be decoded by half a description; InvalidArgument says
+// which is wrong.
+std::string QuantRecordToJson(const QuantRecord& record);
+absl::StatusOr<QuantRecord> QuantRecordFromJson(absl::string_view text);
+
+// A stored tensor, as far as a record says something about it.
+struct StoredTensor {
+  absl::string_view name;
+  DType dtype;
+  absl::Span<const int64_t> shape;
+};
+
+// Checks that the record describes `tensors`: codes, scales and zero points are
+// there, with the dtypes and shapes that the schemes say (a scale is F32 of
+// ParamLayout::param_shape; a zero point has the dtype of the codes and is a
+// scalar or of that shape), and no tensor has two roles. Names in `tensors` are
+// unique. DataLoss naming the tensor.
+absl::Status ValidateQuantRecord(const QuantRecord& record,
+                                 absl::Span<const StoredTensor> tensors);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_IR_QUANT_RECORD_H_

@@ -1,0 +1,201 @@
+#include "ir/quant_record.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_replace.h"
+#include "gtest/gtest.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using ::monoquant::testing::ExpectError;
+
+// One tensor each of an integer format per axis, a packed one with groups and
+// a cast.
+QuantRecord MakeRecord() {
+  QuantRecord record;
+  record.version = "0.1.0";
+  record.source_container = "torch";
+  record.source_name = "model.pt";
+  record.recipe = "{\"rules\":[]}";
+  QuantizedTensor& a = record.tensors.emplace_back();
+  a = {"a", {}, DType::kF32, {4, 6}, "a.scale", "a.zero_point"};
+  QuantizedTensor& b = record.tensors.emplace_back();
+  b = {"b", {}, DType::kBF16, {3, 8}, "b.scale", "b.zero_point"};
+  b.scheme.format = NumberFormat::kInt4;
+  b.scheme.granularity = Granularity::kGroup;
+  b.scheme.group_size = 4;
+  b.scheme.symmetric = false;
+  QuantizedTensor& c = record.tensors.emplace_back();
+  c = {"c", {}, DType::kF64, {}, "", ""};
+  c.scheme.format = NumberFormat::kBf16;
+  return record;
+}
+
+constexpr char kJson[] =
+    "{\"version\":\"0.1.0\","
+    "\"source\":{\"container\":\"torch\",\"name\":\"model.pt\"},"
+    "\"recipe\":{\"rules\":[]},"
+    "\"tensors\":["
+    "{\"name\":\"a\",\"dtype\":\"F32\",\"shape\":[4,6],"
+    "\"scheme\":{\"format\":\"int8\",\"granularity\":\"axis\",\"axis\":0,"
+    "\"symmetric\":true,\"convention\":\"torch\"},"
+    "\"scale\":\"a.scale\",\"zero_point\":\"a.zero_point\"},"
+    "{\"name\":\"b\",\"dtype\":\"BF16\",\"shape\":[3,8],"
+    "\"scheme\":{\"format\":\"int4\",\"granularity\":\"group\",\"group_size\":"
+    "4,"
+    "\"symmetric\":false,\"convention\":\"torch\"},"
+    "\"scale\":\"b.scale\",\"zero_point\":\"b.zero_point\"},"
+    "{\"name\":\"c\",\"dtype\":\"F64\",\"shape\":[],"
+    "\"scheme\":{\"format\":\"bf16\"}}]}";
+
+TEST(QuantRecordTest, Json) {
+  EXPECT_EQ(QuantRecordToJson(MakeRecord()), kJson);
+  const absl::StatusOr<QuantRecord> record = QuantRecordFromJson(kJson);
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(QuantRecordToJson(*record), kJson);
+  EXPECT_EQ(record->recipe, "{\"rules\":[]}");
+  EXPECT_EQ(record->tensors[1].scheme, MakeRecord().tensors[1].scheme);
+  EXPECT_EQ(record->tensors[2].shape, Shape{});
+}
+
+TEST(QuantRecordTest, RecipeMayBeAbsent) {
+  QuantRecord record = MakeRecord();
+  for (const char* recipe : {"", "not JSON", "[]"}) {
+    record.recipe = recipe;
+    const std::string json = QuantRecordToJson(record);
+    EXPECT_EQ(json.find("recipe"), std::string::npos);
+    EXPECT_EQ(QuantRecordFromJson(json).value().recipe, "");
+  }
+}
+
+// Each case damages one place of the text above.
+TEST(QuantRecordTest, JsonRefuses) {
+  const struct {
+    const char* from;
+    const char* to;
+    const char* message;
+  } cases[] = {
+      {"{\"version\"", "[\"version\"", "JSON error"},
+      {"\"version\":\"0.1.0\",", "", "\"version\" must be a string"},
+      {"\"0.1.0\"", "\"\"", "\"version\" must be a version"},
+      {"\"0.1.0\"", "1", "\"version\" must be a string, found 1"},
+      {"\"source\":", "\"sauce\":", "unknown member \"sauce\" in \"record\""},
+      {"\"name\":\"model.pt\"", "\"path\":\"model.pt\"", "\"path\""},
+      {"{\"rules\":[]}", "[]", "\"recipe\" must be an object"},
+      {"\"tensors\":[", "\"tensors\":{\"x\":[", "JSON error"},
+      {"\"name\":\"a\"", "\"name\":null", "\"name\" must be a string"},
+      {"\"F32\"", "\"I8\"", "\"dtype\" must be F16, BF16, F32 or F64"},
+      {"\"F32\"", "\"float\"", "\"dtype\" must be F16, BF16, F32 or F64"},
+      {"[4,6]", "[4,-6]", "negative"},
+      {"[4,6]", "[4,6.5]", "\"shape\" must be an array of integers"},
+      {"[4,6]", "24", "\"shape\" must be an array"},
+      {"\"int8\"", "\"int9\"", "\"format\" must be one of"},
+      {",\"scale\":\"a.scale\"", "", "\"scale\" must be a string"},
+      {",\"zero_point\":\"a.zero_point\"", "", "\"zero_point\" must be"},
+      {"\"zero_point\":\"a.", "\"extra\":1,\"zero_point\":\"a.",
+       "unknown member \"extra\""},
+      {"{\"format\":\"bf16\"}}", "{\"format\":\"bf16\"},\"scale\":\"x\"}",
+       "unknown member \"scale\""},
+  };
+  for (const auto& c : cases) {
+    const std::string text = absl::StrReplaceAll(kJson, {{c.from, c.to}});
+    ASSERT_NE(text, kJson);
+    SCOPED_TRACE(c.to);
+    ExpectError(QuantRecordFromJson(text), absl::StatusCode::kInvalidArgument,
+                c.message);
+  }
+}
+
+// The tensors that MakeRecord describes.
+struct Stored {
+  std::string name;
+  DType dtype;
+  Shape shape;
+};
+
+std::vector<Stored> MakeStored() {
+  return {
+      {"a", DType::kI8, {4, 6}},        {"a.scale", DType::kF32, {4}},
+      {"a.zero_point", DType::kI8, {}}, {"b", DType::kU8, {3, 4}},
+      {"b.scale", DType::kF32, {3, 2}}, {"b.zero_point", DType::kU8, {3, 2}},
+      {"c", DType::kBF16, {}},          {"other", DType::kF32, {2}},
+  };
+}
+
+absl::Status Validate(const QuantRecord& record,
+                      const std::vector<Stored>& stored) {
+  std::vector<StoredTensor> tensors;
+  for (const Stored& s : stored) tensors.push_back({s.name, s.dtype, s.shape});
+  return ValidateQuantRecord(record, tensors);
+}
+
+TEST(ValidateQuantRecordTest, AcceptsWhatFits) {
+  EXPECT_TRUE(Validate(MakeRecord(), MakeStored()).ok())
+      << Validate(MakeRecord(), MakeStored());
+  // A zero point may have the shape of the scale although it is symmetric.
+  std::vector<Stored> stored = MakeStored();
+  stored[2].shape = {4};
+  EXPECT_TRUE(Validate(MakeRecord(), stored).ok());
+}
+
+// Guards decoding: whatever does not fit is found before a code is read.
+TEST(ValidateQuantRecordTest, Refuses) {
+  const struct {
+    std::function<void(QuantRecord&, std::vector<Stored>&)> damage;
+    const char* message;
+  } cases[] = {
+      {[](auto&, auto& s) { s[0].name = "x"; }, "'a': the file has no tensor"},
+      {[](auto&, auto& s) { s[1].name = "x"; }, "should hold its scales"},
+      {[](auto&, auto& s) { s[5].name = "x"; }, "should hold its zero points"},
+      {[](auto&, auto& s) { s[0].dtype = DType::kU8; },
+       "its codes in 'a' are U8, expected I8"},
+      {[](auto&, auto& s) { s[1].dtype = DType::kF16; },
+       "are F16, expected F32"},
+      {[](auto&, auto& s) { s[2].dtype = DType::kI32; },
+       "are I32, expected I8"},
+      {[](auto&, auto& s) { s[6].dtype = DType::kF16; }, "expected BF16"},
+      {[](auto&, auto& s) { s[0].shape = {6, 4}; },
+       "have shape [6, 4], expected [4, 6]"},
+      {[](auto&, auto& s) { s[3].shape = {3, 8}; }, "expected [3, 4]"},
+      {[](auto&, auto& s) { s[1].shape = {}; }, "expected [4]"},
+      {[](auto&, auto& s) { s[5].shape = {6}; }, "expected [3, 2]"},
+      {[](auto& r, auto&) { r.tensors[0].dtype = DType::kI64; },
+       "said to be I64"},
+      {[](auto& r, auto&) { r.tensors[0].scheme.axis = 2; }, "axis 2"},
+      {[](auto& r, auto&) { r.tensors[1].scheme.group_size = 3; },
+       "does not divide"},
+      {[](auto& r, auto&) { r.tensors[1].shape = {3, -8}; }, "negative"},
+      {[](auto& r, auto&) { r.tensors[2].scale = "other"; },
+       "format bf16 has no scale"},
+      {[](auto& r, auto&) { r.tensors.push_back(r.tensors[0]); },
+       "'a': it is listed twice"},
+      {[](auto& r, auto& s) {
+         // 'b' as the zero points of 'a'.
+         r.tensors[0].scheme.format = NumberFormat::kUInt8;
+         s[0].dtype = DType::kU8;
+         s[3].shape = {};
+         r.tensors[1].shape = {};
+         r.tensors[1].scheme = r.tensors[0].scheme;
+         r.tensors[1].scheme.granularity = Granularity::kTensor;
+         s[4].shape = {};
+         s[5].shape = {};
+         r.tensors[0].zero_point = "b";
+       },
+       "'a': its parameters lie in 'b', which holds codes"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    QuantRecord record = MakeRecord();
+    std::vector<Stored> stored = MakeStored();
+    c.damage(record, stored);
+    ExpectError(Validate(record, stored), absl::StatusCode::kDataLoss,
+                c.message);
+  }
+}
+
+}  // namespace
+}  // namespace monoquant

@@ -1,0 +1,277 @@
+#include "ir/quant_scheme.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+// Names by enum value.
+constexpr absl::string_view kFormatNames[kNumNumberFormats] = {
+    "int8", "uint8", "int4", "uint4", "fp16", "bf16"};
+constexpr absl::string_view kGranularityNames[] = {"tensor", "axis", "group"};
+constexpr absl::string_view kConventionNames[] = {"torch",
+                                                  "compressed-tensors"};
+
+template <typename Enum>
+std::optional<Enum> FromName(absl::Span<const absl::string_view> names,
+                             absl::string_view name) {
+  const auto it = std::find(names.begin(), names.end(), name);
+  if (it == names.end()) return std::nullopt;
+  return static_cast<Enum>(it - names.begin());
+}
+
+bool IsInt4(NumberFormat format) {
+  return format == NumberFormat::kInt4 || format == NumberFormat::kUInt4;
+}
+
+// The product of dims[first ..]. NumElements has shown that the product of all
+// non-zero dimensions does not overflow.
+uint64_t ProductFrom(absl::Span<const int64_t> shape, size_t first) {
+  uint64_t product = 1;
+  for (size_t i = first; i < shape.size(); ++i) {
+    product *= static_cast<uint64_t>(shape[i]);
+  }
+  return product;
+}
+
+// Packing rows: all dimensions but the first make a row; a tensor of less than
+// two dimensions is one row.
+void SetRows(absl::Span<const int64_t> shape, ParamLayout* layout) {
+  const bool one_row = shape.size() < 2;
+  layout->num_rows = one_row ? 1 : static_cast<uint64_t>(shape[0]);
+  layout->row = ProductFrom(shape, one_row ? 0 : 1);
+}
+
+absl::Status WrongMember(absl::string_view name, absl::string_view expected,
+                         const Json& found) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("scheme: \"", name, "\" must be ", expected, ", found ",
+                   JsonExcerpt(found)));
+}
+
+// Sets `*value` from the member `name` where it is present.
+template <typename Enum>
+absl::Status ReadEnum(const Json& json, absl::string_view name,
+                      absl::Span<const absl::string_view> names, Enum* value) {
+  const Json* member = json.Find(name);
+  if (member == nullptr) return absl::OkStatus();
+  const std::string* text = member->AsString();
+  const std::optional<Enum> found =
+      text == nullptr ? std::nullopt : FromName<Enum>(names, *text);
+  if (!found.has_value()) {
+    return WrongMember(
+        name, absl::StrCat("one of ", absl::StrJoin(names, ", ")), *member);
+  }
+  *value = *found;
+  return absl::OkStatus();
+}
+
+// The members that mean something for the format and granularity of `scheme`.
+std::vector<absl::string_view> MembersOf(const QuantScheme& scheme) {
+  if (!IsInteger(scheme.format)) return {"format"};
+  std::vector<absl::string_view> members = {"format", "granularity",
+                                            "symmetric", "convention"};
+  if (scheme.granularity == Granularity::kAxis) members.push_back("axis");
+  if (scheme.granularity == Granularity::kGroup)
+    members.push_back("group_size");
+  return members;
+}
+
+}  // namespace
+
+bool IsInteger(NumberFormat format) {
+  return format != NumberFormat::kFp16 && format != NumberFormat::kBf16;
+}
+
+absl::string_view NumberFormatName(NumberFormat format) {
+  return kFormatNames[static_cast<size_t>(format)];
+}
+std::optional<NumberFormat> NumberFormatFromName(absl::string_view name) {
+  return FromName<NumberFormat>(kFormatNames, name);
+}
+
+absl::string_view GranularityName(Granularity granularity) {
+  return kGranularityNames[static_cast<size_t>(granularity)];
+}
+std::optional<Granularity> GranularityFromName(absl::string_view name) {
+  if (name == "channel") return Granularity::kAxis;
+  return FromName<Granularity>(kGranularityNames, name);
+}
+
+absl::string_view ConventionName(Convention convention) {
+  return kConventionNames[static_cast<size_t>(convention)];
+}
+std::optional<Convention> ConventionFromName(absl::string_view name) {
+  return FromName<Convention>(kConventionNames, name);
+}
+
+std::string SchemeToString(const QuantScheme& scheme) {
+  std::string text(NumberFormatName(scheme.format));
+  if (!IsInteger(scheme.format)) return text;
+  absl::StrAppend(&text, " ", GranularityName(scheme.granularity));
+  if (scheme.granularity == Granularity::kAxis) {
+    absl::StrAppend(&text, " ", scheme.axis);
+  } else if (scheme.granularity == Granularity::kGroup) {
+    absl::StrAppend(&text, " ", scheme.group_size);
+  }
+  absl::StrAppend(&text, scheme.symmetric ? " symmetric" : " asymmetric");
+  if (scheme.convention != QuantScheme().convention) {
+    absl::StrAppend(&text, " ", ConventionName(scheme.convention));
+  }
+  return text;
+}
+
+Json SchemeToJson(const QuantScheme& scheme) {
+  Json json;
+  json.Set("format", NumberFormatName(scheme.format));
+  if (!IsInteger(scheme.format)) return json;
+  json.Set("granularity", GranularityName(scheme.granularity));
+  if (scheme.granularity == Granularity::kAxis) {
+    json.Set("axis", scheme.axis);
+  } else if (scheme.granularity == Granularity::kGroup) {
+    json.Set("group_size", scheme.group_size);
+  }
+  json.Set("symmetric", scheme.symmetric);
+  json.Set("convention", ConventionName(scheme.convention));
+  return json;
+}
+
+absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("scheme: must be an object, found ", JsonExcerpt(json)));
+  }
+  QuantScheme scheme;
+  MQ_RETURN_IF_ERROR(
+      ReadEnum(json, "format", absl::MakeSpan(kFormatNames), &scheme.format));
+  MQ_RETURN_IF_ERROR(ReadEnum(json, "granularity",
+                              absl::MakeSpan(kGranularityNames),
+                              &scheme.granularity));
+  MQ_RETURN_IF_ERROR(ReadEnum(json, "convention",
+                              absl::MakeSpan(kConventionNames),
+                              &scheme.convention));
+  if (const Json* symmetric = json.Find("symmetric")) {
+    if (symmetric->AsBool() == nullptr) {
+      return WrongMember("symmetric", "true or false", *symmetric);
+    }
+    scheme.symmetric = *symmetric->AsBool();
+  }
+  if (const Json* axis = json.Find("axis")) {
+    const int64_t* value = axis->AsInt();
+    if (value == nullptr || *value < 0 || *value >= kMaxDims) {
+      return WrongMember("axis", absl::StrCat("0 to ", kMaxDims - 1), *axis);
+    }
+    scheme.axis = static_cast<int>(*value);
+  }
+  if (const Json* group_size = json.Find("group_size")) {
+    const int64_t* value = group_size->AsInt();
+    if (value == nullptr || *value <= 0) {
+      return WrongMember("group_size", "a positive integer", *group_size);
+    }
+    scheme.group_size = *value;
+  }
+
+  const std::vector<absl::string_view> members = MembersOf(scheme);
+  for (const Json::Member& member : *json.AsObject()) {
+    if (std::find(members.begin(), members.end(), member.first) ==
+        members.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "scheme: ", JsonExcerpt(member.first), " is no member of ",
+          NumberFormatName(scheme.format), " ",
+          IsInteger(scheme.format) ? GranularityName(scheme.granularity) : "",
+          IsInteger(scheme.format) ? " " : "", "schemes, which have ",
+          absl::StrJoin(members, ", ")));
+    }
+  }
+  if (IsInteger(scheme.format) && scheme.granularity == Granularity::kGroup &&
+      scheme.group_size == 0) {
+    return absl::InvalidArgumentError(
+        "scheme: \"group_size\" is missing, granularity group needs it");
+  }
+  return scheme;
+}
+
+absl::StatusOr<ParamLayout> ComputeParamLayout(
+    const QuantScheme& scheme, absl::Span<const int64_t> shape) {
+  ParamLayout layout;
+  MQ_ASSIGN_OR_RETURN(layout.num_elements, NumElements(shape));
+  SetRows(shape, &layout);
+  // One element at least, so that dividing by the segment is safe for tensors
+  // without elements too.
+  layout.segment = std::max<uint64_t>(1, layout.num_elements);
+  if (!IsInteger(scheme.format)) {
+    layout.num_params = 0;
+    return layout;
+  }
+
+  switch (scheme.granularity) {
+    case Granularity::kTensor:
+      layout.num_params = 1;
+      break;
+    case Granularity::kAxis: {
+      if (scheme.axis < 0 || static_cast<size_t>(scheme.axis) >= shape.size()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "axis ", scheme.axis, " is out of range for shape ",
+            ShapeToString(shape), " of ", shape.size(), " dimensions"));
+      }
+      const size_t axis = static_cast<size_t>(scheme.axis);
+      layout.segment = std::max<uint64_t>(1, ProductFrom(shape, axis + 1));
+      layout.num_params = static_cast<uint64_t>(shape[axis]);
+      layout.param_shape = {shape[axis]};
+      break;
+    }
+    case Granularity::kGroup: {
+      if (scheme.group_size <= 0) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("group size ", scheme.group_size, " is not positive"));
+      }
+      const uint64_t group = static_cast<uint64_t>(scheme.group_size);
+      if (layout.row % group != 0) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "group size ", group, " does not divide the row length ",
+            layout.row, " of shape ", ShapeToString(shape),
+            "; choose a divisor, or granularity axis"));
+      }
+      layout.segment = group;
+      layout.num_params = layout.num_elements / group;
+      layout.param_shape = {static_cast<int64_t>(layout.num_rows),
+                            static_cast<int64_t>(layout.row / group)};
+      break;
+    }
+  }
+  return layout;
+}
+
+DType CodeDType(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::kInt8:
+      return DType::kI8;
+    case NumberFormat::kFp16:
+      return DType::kF16;
+    case NumberFormat::kBf16:
+      return DType::kBF16;
+    case NumberFormat::kUInt8:
+    case NumberFormat::kInt4:
+    case NumberFormat::kUInt4:
+      break;
+  }
+  return DType::kU8;
+}
+
+absl::StatusOr<Shape> CodeShape(NumberFormat format,
+                                absl::Span<const int64_t> shape) {
+  MQ_RETURN_IF_ERROR(NumElements(shape).status());
+  if (!IsInt4(format)) return Shape(shape.begin(), shape.end());
+  ParamLayout layout;
+  SetRows(shape, &layout);
+  return Shape{static_cast<int64_t>(layout.num_rows),
+               static_cast<int64_t>(layout.row / 2 + layout.row % 2)};
+}
+
+}  // namespace monoquant

@@ -1,0 +1,142 @@
+// How a tensor's values become small integers or narrower floats: the
+// parameters, without any algorithm.
+
+#ifndef MONOQUANT_IR_QUANT_SCHEME_H_
+#define MONOQUANT_IR_QUANT_SCHEME_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "ir/dtype.h"
+#include "ir/json.h"
+#include "ir/shape.h"
+
+namespace monoquant {
+
+// What one stored code is. Integer formats need a scale and a zero point;
+// float formats are plain casts.
+// The values are written into .mqir files: append, never renumber.
+enum class NumberFormat : uint8_t {
+  kInt8 = 0,   // codes -128 .. 127, one a byte
+  kUInt8 = 1,  // codes 0 .. 255, one a byte
+  kInt4 = 2,   // codes -8 .. 7, two a byte, see core/codecs/int4.h
+  kUInt4 = 3,  // codes 0 .. 15, two a byte
+  kFp16 = 4,   // IEEE binary16
+  kBf16 = 5,   // bfloat16
+};
+inline constexpr int kNumNumberFormats = 6;
+
+// Which elements share one scale and zero point.
+enum class Granularity : uint8_t {
+  kTensor = 0,  // all
+  kAxis = 1,    // those with the same index along `axis` (output channels: 0)
+  kGroup = 2,   // runs of `group_size` along the flattened trailing dimensions
+                // (all but the first); a run never crosses a row
+};
+
+// Where torch's observers and compressed-tensors differ for the same min and
+// max (both are checked bit for bit by tests/oracles):
+//   kTorch              q = clamp(rint(x * (1 / s)) + z)   reciprocal first
+//                       z = clamp(qmin - rint(min / s))
+//                       s = max(s, 2^-23)
+//   kCompressedTensors  q = clamp(rint(x / s + z))         true division
+//                       z = clamp(rint(qmin - min / s))
+// The default is kTorch for every integer format.
+enum class Convention : uint8_t {
+  kTorch = 0,
+  kCompressedTensors = 1,
+};
+
+// A complete description. Equal schemes and equal input give equal bytes on
+// every platform.
+struct QuantScheme {
+  NumberFormat format = NumberFormat::kInt8;
+  Granularity granularity = Granularity::kAxis;
+  int axis = 0;            // kAxis only; 0 <= axis < number of dimensions
+  int64_t group_size = 0;  // kGroup only; > 0 and divides the row length
+  bool symmetric = true;   // integer formats only
+  Convention convention = Convention::kTorch;  // integer formats only
+
+  friend bool operator==(const QuantScheme& a, const QuantScheme& b) {
+    return a.format == b.format && a.granularity == b.granularity &&
+           a.axis == b.axis && a.group_size == b.group_size &&
+           a.symmetric == b.symmetric && a.convention == b.convention;
+  }
+  friend bool operator!=(const QuantScheme& a, const QuantScheme& b) {
+    return !(a == b);
+  }
+};
+
+// True for kInt8 .. kUInt4.
+bool IsInteger(NumberFormat format);
+
+// "int8", "uint8", "int4", "uint4", "fp16", "bf16" and back.
+absl::string_view NumberFormatName(NumberFormat format);
+std::optional<NumberFormat> NumberFormatFromName(absl::string_view name);
+
+// "tensor", "axis", "group" and back ("channel" is an alias of "axis").
+absl::string_view GranularityName(Granularity granularity);
+std::optional<Granularity> GranularityFromName(absl::string_view name);
+
+// "torch", "compressed-tensors" and back.
+absl::string_view ConventionName(Convention convention);
+std::optional<Convention> ConventionFromName(absl::string_view name);
+
+// Short text for reports: "int4 group 128 asymmetric", "int8 axis 0 symmetric",
+// "bf16". The convention is named where it is not the default.
+std::string SchemeToString(const QuantScheme& scheme);
+
+// {"format": "int8", "granularity": "axis", "axis": 0, "symmetric": true,
+//  "convention": "torch"}; members that do not apply are absent.
+Json SchemeToJson(const QuantScheme& scheme);
+// The inverse; absent members take the defaults above, unknown members and
+// values out of range are InvalidArgument.
+absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json);
+
+// How the elements of one tensor fall into sets with one scale each.
+//
+// In memory order the tensor is cut into segments of `segment` elements; all
+// elements of segment i belong to the parameters i % num_params:
+//   tensor        segment = all elements         num_params = 1
+//   axis a        segment = prod(dims after a)   num_params = dims[a]
+//   group g       segment = g                    num_params = elements / g
+// Plain cut arithmetic like this is all that the core needs to know of shapes.
+//
+// A tensor without elements has a layout too: segment is at least 1, and
+// num_params is what param_shape says, so it may be 0 or exceed the number of
+// segments, which is 0.
+struct ParamLayout {
+  uint64_t segment = 1;
+  uint64_t num_params = 1;
+  uint64_t num_elements = 0;
+  // Elements of a packing row: the product of all dimensions but the first. A
+  // tensor of less than two dimensions is one row. Codes of less than a byte
+  // are packed row by row, so that every row starts at a byte.
+  uint64_t row = 1;
+  uint64_t num_rows = 0;
+  // Shape of the scale tensor (and of the zero points): [] for kTensor, and
+  // one scale per channel: [dims[a]]; for kGroup [num_rows, row / group_size].
+  Shape param_shape;
+};
+
+// InvalidArgument if the scheme does not fit the shape: an axis out of range;
+// FailedPrecondition if the group size does not divide the row. The caller adds
+// the tensor's name. Float formats get one segment and num_params 0.
+absl::StatusOr<ParamLayout> ComputeParamLayout(const QuantScheme& scheme,
+                                               absl::Span<const int64_t> shape);
+
+// The stored tensor of codes: its dtype (I8, U8, F16, BF16) and shape (the
+// tensor's own; for 4-bit formats [num_rows, ceil(row / 2)] of U8).
+DType CodeDType(NumberFormat format);
+absl::StatusOr<Shape> CodeShape(NumberFormat format,
+                                absl::Span<const int64_t> shape);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_IR_QUANT_SCHEME_H_

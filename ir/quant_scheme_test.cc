@@ -1,0 +1,277 @@
+#include "ir/quant_scheme.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using ::monoquant::testing::ExpectError;
+
+// Every shape of up to three dimensions of 0 to 4.
+std::vector<Shape> SmallShapes() {
+  std::vector<Shape> shapes = {{}};
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    if (shapes[i].size() == 3) continue;
+    for (int64_t dim = 0; dim <= 4; ++dim) {
+      Shape longer = shapes[i];
+      longer.push_back(dim);
+      shapes.push_back(longer);
+    }
+  }
+  return shapes;
+}
+
+// Every scheme that means something.
+std::vector<QuantScheme> AllSchemes() {
+  std::vector<QuantScheme> schemes;
+  for (int f = 0; f < kNumNumberFormats; ++f) {
+    QuantScheme scheme;
+    scheme.format = static_cast<NumberFormat>(f);
+    if (!IsInteger(scheme.format)) {
+      schemes.push_back(scheme);
+      continue;
+    }
+    for (bool symmetric : {false, true}) {
+      for (Convention convention :
+           {Convention::kTorch, Convention::kCompressedTensors}) {
+        scheme.symmetric = symmetric;
+        scheme.convention = convention;
+        scheme.axis = 0;
+        scheme.group_size = 0;
+        scheme.granularity = Granularity::kTensor;
+        schemes.push_back(scheme);
+        scheme.granularity = Granularity::kAxis;
+        for (int axis : {0, 1, 63}) {
+          scheme.axis = axis;
+          schemes.push_back(scheme);
+        }
+        scheme.axis = 0;
+        scheme.granularity = Granularity::kGroup;
+        for (int64_t group : {int64_t{1}, int64_t{128}, int64_t{1} << 40}) {
+          scheme.group_size = group;
+          schemes.push_back(scheme);
+        }
+      }
+    }
+  }
+  return schemes;
+}
+
+int64_t Product(const Shape& shape) {
+  int64_t product = 1;
+  for (int64_t dim : shape) product *= dim;
+  return product;
+}
+
+TEST(QuantSchemeTest, NamesLeadBack) {
+  for (int i = 0; i < kNumNumberFormats; ++i) {
+    const auto format = static_cast<NumberFormat>(i);
+    EXPECT_EQ(NumberFormatFromName(NumberFormatName(format)), format);
+  }
+  for (Granularity granularity :
+       {Granularity::kTensor, Granularity::kAxis, Granularity::kGroup}) {
+    EXPECT_EQ(GranularityFromName(GranularityName(granularity)), granularity);
+  }
+  EXPECT_EQ(GranularityFromName("channel"), Granularity::kAxis);
+  for (Convention convention :
+       {Convention::kTorch, Convention::kCompressedTensors}) {
+    EXPECT_EQ(ConventionFromName(ConventionName(convention)), convention);
+  }
+  EXPECT_FALSE(NumberFormatFromName("int9").has_value());
+  EXPECT_FALSE(GranularityFromName("").has_value());
+  EXPECT_FALSE(ConventionFromName("Torch").has_value());
+}
+
+TEST(QuantSchemeTest, ToString) {
+  QuantScheme scheme;
+  EXPECT_EQ(SchemeToString(scheme), "int8 axis 0 symmetric");
+  scheme.format = NumberFormat::kInt4;
+  scheme.granularity = Granularity::kGroup;
+  scheme.group_size = 128;
+  scheme.symmetric = false;
+  EXPECT_EQ(SchemeToString(scheme), "int4 group 128 asymmetric");
+  scheme.granularity = Granularity::kTensor;
+  scheme.convention = Convention::kCompressedTensors;
+  EXPECT_EQ(SchemeToString(scheme),
+            "int4 tensor asymmetric compressed-tensors");
+  scheme.format = NumberFormat::kBf16;
+  EXPECT_EQ(SchemeToString(scheme), "bf16");
+}
+
+TEST(QuantSchemeTest, JsonRoundTrips) {
+  for (const QuantScheme& scheme : AllSchemes()) {
+    const Json json = SchemeToJson(scheme);
+    const absl::StatusOr<QuantScheme> read =
+        SchemeFromJson(ParseJson(json.ToString()).value());
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, scheme) << json.ToString();
+  }
+}
+
+TEST(QuantSchemeTest, JsonDefaults) {
+  EXPECT_EQ(SchemeFromJson(Json(Json::Object())).value(), QuantScheme());
+}
+
+TEST(QuantSchemeTest, JsonRefuses) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"[]", "must be an object"},
+      {"{\"format\":\"int9\"}",
+       "\"format\" must be one of int8, uint8, int4, uint4, fp16, bf16, found "
+       "\"int9\""},
+      {"{\"format\":8}", "\"format\" must be"},
+      {"{\"granularity\":\"row\"}", "one of tensor, axis, group"},
+      {"{\"convention\":null}", "\"convention\" must be"},
+      {"{\"symmetric\":1}", "true or false, found 1"},
+      {"{\"axis\":-1}", "0 to 63, found -1"},
+      {"{\"axis\":64}", "0 to 63, found 64"},
+      {"{\"axis\":0.0}", "0 to 63"},
+      {"{\"granularity\":\"group\"}", "\"group_size\" is missing"},
+      {"{\"granularity\":\"group\",\"group_size\":0}", "positive"},
+      {"{\"granularity\":\"group\",\"group_size\":-4}", "positive"},
+      {"{\"granularity\":\"group\",\"group_size\":18446744073709551615}",
+       "positive"},
+      {"{\"granularity\":\"tensor\",\"axis\":0}", "\"axis\" is no member"},
+      {"{\"granularity\":\"axis\",\"group_size\":4}",
+       "\"group_size\" is no member of int8 axis schemes"},
+      {"{\"format\":\"bf16\",\"symmetric\":true}",
+       "\"symmetric\" is no member of bf16 schemes, which have format"},
+      {"{\"bits\":8}", "\"bits\" is no member"},
+  };
+  for (const auto& [text, message] : cases) {
+    SCOPED_TRACE(text);
+    ExpectError(SchemeFromJson(ParseJson(text).value()),
+                absl::StatusCode::kInvalidArgument, message);
+  }
+}
+
+// The cut arithmetic against the definition by coordinates: two elements have
+// the same parameter if and only if the granularity says so.
+TEST(ParamLayoutTest, AgreesWithCoordinates) {
+  for (const Shape& shape : SmallShapes()) {
+    const size_t dims = shape.size();
+    std::vector<QuantScheme> schemes(1);
+    schemes[0].granularity = Granularity::kTensor;
+    for (size_t axis = 0; axis < dims; ++axis) {
+      schemes.emplace_back().axis = static_cast<int>(axis);
+    }
+    for (int64_t group = 1; group <= 16; ++group) {
+      QuantScheme& scheme = schemes.emplace_back();
+      scheme.granularity = Granularity::kGroup;
+      scheme.group_size = group;
+    }
+    const int64_t elements = Product(shape);
+    const int64_t rows = dims < 2 ? 1 : shape[0];
+    const int64_t row =
+        dims < 2 ? elements : Product(Shape(shape.begin() + 1, shape.end()));
+    for (const QuantScheme& scheme : schemes) {
+      SCOPED_TRACE(ShapeToString(shape) + " " + SchemeToString(scheme));
+      const absl::StatusOr<ParamLayout> layout =
+          ComputeParamLayout(scheme, shape);
+      if (scheme.granularity == Granularity::kGroup &&
+          row % scheme.group_size != 0) {
+        ExpectError(layout, absl::StatusCode::kFailedPrecondition,
+                    "does not divide the row length");
+        continue;
+      }
+      ASSERT_TRUE(layout.ok()) << layout.status();
+      EXPECT_EQ(layout->num_elements, static_cast<uint64_t>(elements));
+      EXPECT_EQ(layout->row, static_cast<uint64_t>(row));
+      EXPECT_EQ(layout->num_rows, static_cast<uint64_t>(rows));
+      EXPECT_EQ(layout->num_params,
+                static_cast<uint64_t>(Product(layout->param_shape)));
+      ASSERT_GE(layout->segment, 1u);
+      for (int64_t i = 0; i < elements; ++i) {
+        int64_t expected = 0;
+        if (scheme.granularity == Granularity::kAxis) {
+          const size_t axis = static_cast<size_t>(scheme.axis);
+          const int64_t inner =
+              Product(Shape(shape.begin() + scheme.axis + 1, shape.end()));
+          expected = i / inner % shape[axis];
+        } else if (scheme.granularity == Granularity::kGroup) {
+          // Groups of the row, counted through all rows.
+          const int64_t groups_per_row = row / scheme.group_size;
+          expected = i / row * groups_per_row + i % row / scheme.group_size;
+        }
+        ASSERT_EQ(
+            static_cast<uint64_t>(i) / layout->segment % layout->num_params,
+            static_cast<uint64_t>(expected));
+      }
+    }
+  }
+}
+
+TEST(ParamLayoutTest, FloatFormatsHaveNoParameters) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kFp16;
+  for (const Shape& shape : SmallShapes()) {
+    const ParamLayout layout = ComputeParamLayout(scheme, shape).value();
+    EXPECT_EQ(layout.num_params, 0u);
+    EXPECT_TRUE(layout.param_shape.empty());
+    EXPECT_GE(layout.segment, 1u);
+    EXPECT_EQ(layout.num_elements, static_cast<uint64_t>(Product(shape)));
+  }
+}
+
+TEST(ParamLayoutTest, Refuses) {
+  QuantScheme scheme;
+  scheme.axis = 2;
+  ExpectError(ComputeParamLayout(scheme, {3, 4}),
+              absl::StatusCode::kInvalidArgument,
+              "axis 2 is out of range for shape [3, 4] of 2 dimensions");
+  scheme.axis = -1;
+  ExpectError(ComputeParamLayout(scheme, {3, 4}),
+              absl::StatusCode::kInvalidArgument, "axis -1");
+  scheme.axis = 0;
+  ExpectError(ComputeParamLayout(scheme, {}),
+              absl::StatusCode::kInvalidArgument, "of 0 dimensions");
+  ExpectError(ComputeParamLayout(scheme, {-3}),
+              absl::StatusCode::kInvalidArgument, "negative");
+  scheme.granularity = Granularity::kGroup;
+  ExpectError(ComputeParamLayout(scheme, {3, 4}),
+              absl::StatusCode::kInvalidArgument, "group size 0");
+  scheme.group_size = 3;
+  ExpectError(ComputeParamLayout(scheme, {3, 4}),
+              absl::StatusCode::kFailedPrecondition,
+              "group size 3 does not divide the row length 4 of shape [3, 4]");
+}
+
+TEST(CodeShapeTest, PacksRows) {
+  for (const Shape& shape : SmallShapes()) {
+    for (int f = 0; f < kNumNumberFormats; ++f) {
+      const auto format = static_cast<NumberFormat>(f);
+      const Shape codes = CodeShape(format, shape).value();
+      if (CodeDType(format) == DType::kU8 && format != NumberFormat::kUInt8) {
+        const int64_t rows = shape.size() < 2 ? 1 : shape[0];
+        const int64_t row =
+            shape.size() < 2 ? Product(shape)
+                             : Product(Shape(shape.begin() + 1, shape.end()));
+        EXPECT_EQ(codes, (Shape{rows, (row + 1) / 2})) << ShapeToString(shape);
+      } else {
+        EXPECT_EQ(codes, shape);
+      }
+    }
+  }
+  ExpectError(CodeShape(NumberFormat::kInt4, {int64_t{1} << 40, 1 << 30}),
+              absl::StatusCode::kInvalidArgument, "elements");
+}
+
+TEST(CodeDTypeTest, AllFormats) {
+  const std::map<NumberFormat, DType> expected = {
+      {NumberFormat::kInt8, DType::kI8},  {NumberFormat::kUInt8, DType::kU8},
+      {NumberFormat::kInt4, DType::kU8},  {NumberFormat::kUInt4, DType::kU8},
+      {NumberFormat::kFp16, DType::kF16}, {NumberFormat::kBf16, DType::kBF16},
+  };
+  ASSERT_EQ(expected.size(), static_cast<size_t>(kNumNumberFormats));
+  for (const auto& [format, dtype] : expected) {
+    EXPECT_EQ(CodeDType(format), dtype);
+  }
+}
+
+}  // namespace
+}  // namespace monoquant
