@@ -3,6 +3,8 @@
 #ifndef MONOQUANT_IR_ERRNO_STATUS_H_
 #define MONOQUANT_IR_ERRNO_STATUS_H_
 
+#include <cerrno>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
@@ -14,6 +16,17 @@ namespace monoquant {
 // Unavailable for everything else.
 absl::Status ErrnoStatus(int error, absl::string_view path,
                          absl::string_view action);
+
+// Calls `function` until it is not interrupted. `function` returns 0 or sets
+// errno; the result is 0 or that errno.
+template <typename Function>
+int RetryOnInterrupt(Function function) {
+  int result;
+  do {
+    result = function() == 0 ? 0 : errno;
+  } while (result == EINTR);
+  return result;
+}
 
 }  // namespace monoquant
 

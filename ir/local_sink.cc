@@ -1,8 +1,6 @@
 // Outputs on the local file system: a temporary file that is renamed.
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,9 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,13 +18,13 @@
 #include "ir/local_files.h"
 #include "ir/pending_files.h"
 #include "ir/status_macros.h"
+#include "ir/temporary_file.h"
 #include "ir/unique_fd.h"
 
 namespace monoquant {
 namespace {
 
 constexpr size_t kMaxTransfer = size_t{1} << 30;
-constexpr size_t kMaxNameBytes = 255;
 constexpr int kMaxLinks = 40;
 
 absl::Status ExistsError(const std::string& path) {
@@ -64,16 +60,6 @@ absl::Status WriteError(int error, const std::string& path, uint64_t needed,
                      needed, " bytes; choose another disk"));
   }
   return ErrnoStatus(error, path, "cannot write");
-}
-
-// Calls `function` until it is not interrupted. The result is 0 or an errno.
-template <typename Function>
-int RetryOnInterrupt(Function function) {
-  int result;
-  do {
-    result = function() == 0 ? 0 : errno;
-  } while (result == EINTR);
-  return result;
 }
 
 // Reserves the space, so that a full disk is found now and not at the end.
@@ -159,121 +145,6 @@ absl::StatusOr<Directory> OpenDirectory(const std::string& output,
       absl::StrCat("cannot open the directory '", directory.path, "'"));
 }
 
-// ".NAME.mq-XXXXXX.tmp", with NAME cut where the whole would be too long.
-std::string TemporaryName(absl::string_view name) {
-  constexpr absl::string_view kLetters = "abcdefghijklmnopqrstuvwxyz012345";
-  uint8_t random[6] = {};
-  // Without randomness the name clashes at worst, which O_EXCL finds.
-  if (getentropy(random, sizeof(random)) != 0) random[0] = 0;
-  std::string suffix = ".mq-";
-  for (uint8_t byte : random) suffix.push_back(kLetters[byte % 32]);
-  suffix += ".tmp";
-  return absl::StrCat(".", name.substr(0, kMaxNameBytes - 1 - suffix.size()),
-                      suffix);
-}
-
-// Keeps a signal handler of this thread from running between the creation of
-// a file and its entry into the table of pending ones.
-class BlockSignals {
- public:
-  BlockSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockSignals(const BlockSignals&) = delete;
-  BlockSignals& operator=(const BlockSignals&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-// A created temporary file; removed when destroyed, unless renamed before.
-class TemporaryFile {
- public:
-  // 0 or an errno.
-  int Create(int directory_fd, absl::string_view name) {
-    const BlockSignals block;
-    constexpr int kAttempts = 100;
-    int error = EEXIST;
-    for (int i = 0; i < kAttempts && error == EEXIST; ++i) {
-      name_ = TemporaryName(name);
-      // 0666: the system takes away the umask's bits.
-      fd_ = UniqueFd(openat(directory_fd, name_.c_str(),
-                            O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-      error = fd_.ok() ? 0 : errno;
-    }
-    if (error == 0) {
-      directory_fd_ = directory_fd;
-      pending_.emplace(directory_fd, name_);
-    }
-    return error;
-  }
-
-  ~TemporaryFile() {
-    if (directory_fd_ >= 0) unlinkat(directory_fd_, name_.c_str(), 0);
-  }
-
-  int fd() const { return fd_.get(); }
-
-  // Syncs and closes. 0 or an errno.
-  int Finish() {
-    const int error = RetryOnInterrupt([&] { return fsync(fd_.get()); });
-    if (error != 0) return error;
-    // A network file system may report a failed write here.
-    return close(fd_.Release()) == 0 || errno == EINTR ? 0 : errno;
-  }
-
-  // Gives the file its final name. 0 or an errno, EEXIST among them.
-  int Rename(const std::string& name, bool overwrite) {
-    const int error = overwrite ? RenameOver(name) : RenameNew(name);
-    if (error == 0) {
-      directory_fd_ = -1;
-      pending_.reset();
-    }
-    return error;
-  }
-
- private:
-  int RenameOver(const std::string& name) {
-    return renameat(directory_fd_, name_.c_str(), directory_fd_,
-                    name.c_str()) == 0
-               ? 0
-               : errno;
-  }
-
-  // Never replaces anything, even if it appeared a moment ago.
-  int RenameNew(const std::string& name) {
-#ifdef RENAME_NOREPLACE
-    if (renameat2(directory_fd_, name_.c_str(), directory_fd_, name.c_str(),
-                  RENAME_NOREPLACE) == 0) {
-      return 0;
-    }
-    if (errno != EINVAL && errno != ENOSYS) return errno;
-#endif
-    // File systems without that operation: a second name is made only if it is
-    // free, then the first one goes.
-    if (linkat(directory_fd_, name_.c_str(), directory_fd_, name.c_str(), 0) ==
-        0) {
-      unlinkat(directory_fd_, name_.c_str(), 0);
-      return 0;
-    }
-    if (errno == EEXIST) return EEXIST;
-    // File systems without hard links: look, then rename.
-    struct stat info;
-    if (fstatat(directory_fd_, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
-      return EEXIST;
-    }
-    return RenameOver(name);
-  }
-
-  UniqueFd fd_;
-  int directory_fd_ = -1;
-  std::string name_;
-  std::optional<PendingFile> pending_;
-};
-
 class LocalSink : public ByteSink {
  public:
   LocalSink(std::string path, uint64_t size, LocalSinkOptions options)
@@ -320,7 +191,7 @@ class LocalSink : public ByteSink {
   }
 
   absl::Status Commit() override {
-    const int write_error = temporary_.Finish();
+    const int write_error = temporary_.SyncAndClose();
     if (write_error != 0) {
       return WriteError(write_error, path_, size_, directory_.fd.get());
     }

@@ -1,6 +1,7 @@
 // FlatBuffer to MqirIndex, with all checks.
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -65,6 +66,17 @@ class Decoder {
     return absl::OkStatus();
   }
 
+  // FlatBuffers' verifier checks the alignment of a vector's length (4 bytes),
+  // not that of its elements; reading one at an odd place is undefined.
+  template <typename T>
+  absl::Status CheckAligned(const flatbuffers::Vector<T>* vector) const {
+    if (SizeOf(vector) > 0 &&
+        reinterpret_cast<uintptr_t>(vector->Data()) % sizeof(uint64_t) != 0) {
+      return Wrong("has misaligned values");
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Copy(const flatbuffers::String* from, absl::string_view what,
                     std::string* to) {
     if (from == nullptr) return absl::OkStatus();
@@ -79,6 +91,7 @@ class Decoder {
 
   absl::Status Copy(const flatbuffers::Vector<int64_t>* from, Shape* to) {
     if (from == nullptr) return absl::OkStatus();
+    MQ_RETURN_IF_ERROR(CheckAligned(from));
     MQ_RETURN_IF_ERROR(Spend(from->size() * sizeof(int64_t)));
     to->assign(from->begin(), from->end());
     return absl::OkStatus();
@@ -123,6 +136,7 @@ class Decoder {
       return Wrong(absl::StrCat("has ", count, " extents, at most ",
                                 kMaxMqirTensors, " are supported"));
     }
+    MQ_RETURN_IF_ERROR(CheckAligned(index.extents()));
     for (size_t i = 0; i < count; ++i) {
       const mqir::Extent& from =
           *index.extents()->Get(static_cast<flatbuffers::uoffset_t>(i));

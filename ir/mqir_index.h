@@ -48,7 +48,8 @@ std::vector<uint8_t> EncodeMqirIndex(const MqirIndex& index);
 // Reads and checks everything that an index can get wrong, in one place:
 // the FlatBuffer's own structure, texts, enums, the tensors as ValidateIndex
 // does, and that all extents lie inside their files, aligned and apart. `path`
-// is what messages call the file; `bytes` must be aligned to 8 in memory.
+// is what messages call the file; `bytes` must be aligned to 8 in memory, or
+// they are refused.
 // DataLoss or, for what only a newer version can have written, Unimplemented.
 absl::StatusOr<MqirIndex> DecodeMqirIndex(absl::Span<const uint8_t> bytes,
                                           const MqirHeader& header,

@@ -106,7 +106,7 @@ TEST(MqirWriterTest, Refuses) {
          l[1].tensor = 1;
          l[1].file_size = 7;
        },
-       "disagree about the size of model.pt"},
+       "disagree about the size of 'model.pt'"},
       {[](auto&, auto& l) { l[0].offset = 990; }, "beyond the end of its file"},
       {[](auto&, auto& l) { l[0].offset = UINT64_MAX; },
        "beyond the end of its file"},
