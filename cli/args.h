@@ -1,0 +1,47 @@
+// The arguments that several commands share, as plain data.
+//
+// flags.cc fills them from the command line; tests fill them by hand.
+
+#ifndef MONOQUANT_CLI_ARGS_H_
+#define MONOQUANT_CLI_ARGS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "cli/progress.h"
+
+namespace monoquant::cli {
+
+struct InputArgs {
+  std::string path;  // a file or a directory
+  std::string root;  // --root: OpenOptions::root
+};
+
+struct OutputArgs {
+  std::string path;  // empty: chosen by the command
+  std::string to;    // --to: name of an exporter; empty: by the extension
+  bool force = false;
+};
+
+struct RunArgs {
+  int threads = 0;           // 0: one for each core
+  uint64_t chunk_bytes = 0;  // 0: see ChooseChunkBytes in run_job.h
+};
+
+struct ReportArgs {
+  bool json = false;   // one JSON document instead of the summary
+  bool quiet = false;  // no summary, no notes, no progress
+  ProgressStyle progress = ProgressStyle::kPlain;
+};
+
+// What every command has that turns one checkpoint into another.
+struct TransformArgs {
+  InputArgs input;
+  OutputArgs output;
+  RunArgs run;
+  ReportArgs report;
+};
+
+}  // namespace monoquant::cli
+
+#endif  // MONOQUANT_CLI_ARGS_H_

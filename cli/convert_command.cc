@@ -1,0 +1,87 @@
+#include "cli/convert_command.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "cli/human.h"
+#include "cli/transform.h"
+#include "core/plan.h"
+#include "exporters/exporter.h"
+#include "exporters/mqir.h"
+#include "exporters/mqir_links.h"
+#include "ir/local_files.h"
+#include "ir/manifest.h"
+#include "ir/mqir_writer.h"
+#include "ir/status_macros.h"
+
+namespace monoquant::cli {
+namespace {
+
+std::string DirectoryOf(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+// InvalidArgument if the output cannot hold links to the input.
+absl::Status CheckLinkable(const Transform& transform) {
+  const std::string& path = transform.output.path;
+  if (transform.output.row->exporter->name() != MqirExporter().name()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path,
+        ": only mqir files can leave the weights where they are; leave "
+        "out --link or add --to mqir"));
+  }
+  const CheckpointFiles& files = transform.file.checkpoint_files;
+  const std::string directory =
+      files.is_directory ? files.path : DirectoryOf(files.path);
+  if (SameFile(DirectoryOf(path), directory)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": a file with --link must lie beside the weights; write it into ",
+      directory));
+}
+
+// What the user should know about the links.
+std::string LinkNote(const std::vector<MqirLink>& links,
+                     const Manifest& manifest, const std::string& path) {
+  uint64_t bytes = 0;
+  for (const MqirLink& link : links) {
+    bytes += manifest.tensors[link.tensor].byte_size;
+  }
+  if (bytes == 0) {
+    return absl::StrCat("no tensor lies in ", path,
+                        " as it is, so nothing could be linked");
+  }
+  return absl::StrCat(HumanBytes(bytes), " of weights stay in ", path,
+                      ", which must be kept beside the output unchanged");
+}
+
+}  // namespace
+
+absl::Status RunConvert(const ConvertArgs& args, Streams& streams) {
+  MQ_ASSIGN_OR_RETURN(
+      const Transform transform,
+      BeginTransform("convert", "converting", /*suffix=*/"", args.transform));
+  const Input& file = transform.file;
+  MQ_ASSIGN_OR_RETURN(const Plan plan, MakeCopyPlan(file.reader->index()));
+  const Exporter* exporter = transform.output.row->exporter;
+  std::unique_ptr<Exporter> linking_exporter;
+  std::vector<std::string> notes;
+  if (args.link) {
+    MQ_RETURN_IF_ERROR(CheckLinkable(transform));
+    MQ_ASSIGN_OR_RETURN(std::vector<MqirLink> links,
+                        FindLinks(file.checkpoint_files, *file.reader, plan));
+    notes.push_back(LinkNote(links, plan.manifest, file.path));
+    linking_exporter = MakeLinkingMqirExporter(std::move(links));
+    exporter = linking_exporter.get();
+  }
+  return FinishTransform(transform, file, plan, *exporter, std::move(notes),
+                         args.transform, streams);
+}
+
+}  // namespace monoquant::cli

@@ -1,0 +1,44 @@
+#include "cli/run_job.h"
+
+#include <cstddef>
+#include <vector>
+
+#include "cli/parallel.h"
+#include "cli/timer.h"
+#include "ir/status_macros.h"
+
+namespace monoquant::cli {
+namespace {
+
+constexpr uint64_t kLargestChunk = uint64_t{8} << 20;
+constexpr uint64_t kSmallestChunk = uint64_t{64} << 10;
+constexpr uint64_t kMemoryBudget = uint64_t{160} << 20;
+
+}  // namespace
+
+uint64_t ChooseChunkBytes(const Plan& plan, int threads) {
+  uint64_t chunk = kLargestChunk;
+  while (chunk > kSmallestChunk &&
+         PeakMemory(plan, threads, chunk) > kMemoryBudget) {
+    chunk /= 2;
+  }
+  return chunk;
+}
+
+absl::Status RunJob(Job& job, int threads, const std::atomic<bool>& cancel,
+                    Progress& progress) {
+  const Timer timer;
+  const auto tick = [&] {
+    progress.Update(job.bytes_done(), job.bytes_total(), timer.seconds());
+  };
+  std::vector<Job::Worker> workers(static_cast<size_t>(threads));
+  for (int phase = 0; phase < job.num_phases(); ++phase) {
+    const auto step = [&](int worker) {
+      return job.Step(phase, workers[static_cast<size_t>(worker)]);
+    };
+    MQ_RETURN_IF_ERROR(RunWorkers(threads, cancel, step, tick));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace monoquant::cli

@@ -1,0 +1,29 @@
+// How codes are chosen once scale and zero point are known.
+
+#ifndef MONOQUANT_CORE_ALGORITHMS_ALGORITHM_H_
+#define MONOQUANT_CORE_ALGORITHMS_ALGORITHM_H_
+
+#include <cstddef>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "core/qparams.h"
+
+namespace monoquant {
+
+struct AlgorithmRow {
+  absl::string_view name;  // as recipes spell it
+  absl::string_view description;
+
+  // levels[i] is the level for values[i] under the parameters params[i / run]:
+  // whole and within grid.qmin .. grid.qmax, whatever the value. Each level
+  // depends on its own value and parameters only, so any cut gives the same.
+  // `levels` has the size of `values`, `params` one element for each run.
+  void (*quantize)(const IntegerGrid& grid, absl::Span<const QParams> params,
+                   size_t run, absl::Span<const float> values,
+                   absl::Span<float> levels);
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_ALGORITHMS_ALGORITHM_H_

@@ -1,0 +1,199 @@
+#include "core/algorithms/rtn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "core/qparams.h"
+#include "core/testing/synthetic.h"
+#include "gtest/gtest.h"
+
+namespace monoquant {
+namespace {
+
+using testing::Random;
+
+constexpr Convention kTorch = Convention::kTorch;
+constexpr Convention kCt = Convention::kCompressedTensors;
+
+// The formulas of docs/quantization.md as they stand, with the C library's
+// functions.
+float Reference(const IntegerGrid& grid, const QParams& p, float x) {
+  const float zero = static_cast<float>(p.zero_point);
+  const float inverse = 1.0f / p.scale;
+  float level;
+  if (grid.convention == kCt) {
+    level = std::nearbyint(x / p.scale + zero);
+  } else if (grid.fused_add) {
+    level = std::nearbyint(std::fma(x, inverse, zero));
+  } else {
+    const float product = x * inverse;
+    level = std::nearbyint(product + zero);
+  }
+  return std::min(std::max(level, static_cast<float>(grid.qmin)),
+                  static_cast<float>(grid.qmax));
+}
+
+float Quantize(const IntegerGrid& grid, const QParams& p, float x) {
+  float level;
+  kRoundToNearest.quantize(grid, {&p, 1}, 1, {&x, 1},
+                           absl::MakeSpan(&level, 1));
+  return level;
+}
+
+TEST(RtnTest, TiesGoToEven) {
+  const IntegerGrid grid = {-8, 7, true, kTorch, false};
+  const float values[] = {-2.5f, -1.5f, -0.5f, 0.5f, 1.5f, 2.5f};
+  const float expected[] = {-2, -2, 0, 0, 2, 2};
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(Quantize(grid, {1, 0}, values[i]), expected[i]);
+    // With an odd zero point the even level is another one.
+    EXPECT_EQ(Quantize(grid, {1, 1}, values[i]),
+              std::nearbyint(values[i] + 1));
+  }
+}
+
+// Codes that torch 2.13 (quantize_per_tensor and quantize_per_channel, qint8)
+// and compressed-tensors 0.20 give with scale 0.1 and zero point 1, for values
+// next to the middle of two levels.
+TEST(RtnTest, WhereThePeersDiffer) {
+  const struct {
+    float value;
+    float per_tensor, per_channel, compressed_tensors;
+  } cases[] = {
+      {0x1.999996p-5f, 1, 2, 2},     {-0x1.333334p-3f, -1, 0, 0},
+      {0x1.800002p-1f, 9, 8, 8},     {-0x1.b33332p-1f, -7, -8, -7},
+      {-0x1.4cccccp-1f, -6, -6, -5}, {0x1.4cccccp-1f, 8, 8, 7},
+  };
+  const QParams p = {0.1f, 1};
+  for (const auto& c : cases) {
+    EXPECT_EQ(Quantize({-128, 127, false, kTorch, true}, p, c.value),
+              c.per_tensor);
+    EXPECT_EQ(Quantize({-128, 127, false, kTorch, false}, p, c.value),
+              c.per_channel);
+    EXPECT_EQ(Quantize({-128, 127, false, kCt, false}, p, c.value),
+              c.compressed_tensors);
+  }
+}
+
+// Millions of values on, and a few steps of float around, the middle of two
+// levels, where the order of roundings decides.
+TEST(RtnTest, EqualsTheFormulas) {
+  Random random(11);
+  constexpr size_t kCount = 400;
+  int fused_differs = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const int bits = random.Below(2) == 0 ? 4 : 8;
+    const int32_t levels = 1 << bits;
+    const int32_t qmin = random.Below(2) == 0 ? 0 : -levels / 2;
+    const int32_t zero =
+        random.Below(4) == 0
+            ? 0
+            : qmin + static_cast<int32_t>(
+                         random.Below(static_cast<uint64_t>(levels)));
+    const QParams p = {std::exp2(random.Uniform(-20, 4)), zero};
+    std::vector<float> values(kCount);
+    for (float& value : values) {
+      const float level =
+          static_cast<float>(random.Below(static_cast<uint64_t>(levels) + 8)) -
+          3.5f + static_cast<float>(qmin - zero);
+      value = level * p.scale;
+      for (uint64_t step = random.Below(4); step > 0; --step) {
+        value = std::nextafter(value, random.Below(2) == 0 ? -1e30f : 1e30f);
+      }
+    }
+    std::vector<std::vector<float>> results;
+    for (const auto& [convention, fused] :
+         {std::pair(kTorch, false), std::pair(kTorch, true),
+          std::pair(kCt, false)}) {
+      const IntegerGrid grid = {qmin, qmin + levels - 1, false, convention,
+                                fused};
+      results.emplace_back(kCount);
+      kRoundToNearest.quantize(grid, {&p, 1}, kCount, values,
+                               absl::MakeSpan(results.back()));
+      for (size_t i = 0; i < kCount; ++i) {
+        ASSERT_EQ(results.back()[i], Reference(grid, p, values[i]))
+            << values[i] << " / " << p.scale << " + " << zero << " fused "
+            << fused;
+      }
+    }
+    fused_differs += results[0] != results[1] ? 1 : 0;
+  }
+  // The test would mean little if the variants could not be told apart.
+  EXPECT_GT(fused_differs, 50);
+}
+
+// What a level stands for is rounded back to that level: for all levels, all
+// zero points and many scales.
+TEST(RtnTest, DecodedLevelsComeBack) {
+  Random random(13);
+  for (const auto& [qmin, qmax] :
+       {std::pair(-128, 127), std::pair(0, 255), std::pair(-8, 7),
+        std::pair(0, 15)}) {
+    std::vector<float> levels;
+    for (int32_t q = qmin; q <= qmax; ++q) {
+      levels.push_back(static_cast<float>(q));
+    }
+    for (int32_t zero = qmin; zero <= qmax; ++zero) {
+      for (int i = 0; i < 20; ++i) {
+        const QParams p = {random.Uniform(1, 2) *
+                               std::exp2(random.Uniform(-22, 100)),
+                           zero};
+        std::vector<float> values(levels.size());
+        Dequantize({&p, 1}, levels.size(), levels, absl::MakeSpan(values));
+        for (const auto& [convention, fused] :
+             {std::pair(kTorch, false), std::pair(kTorch, true),
+              std::pair(kCt, false)}) {
+          std::vector<float> back(levels.size());
+          kRoundToNearest.quantize({qmin, qmax, false, convention, fused},
+                                   {&p, 1}, levels.size(), values,
+                                   absl::MakeSpan(back));
+          ASSERT_EQ(back, levels) << p.scale << " " << p.zero_point;
+        }
+      }
+    }
+  }
+}
+
+// Any value at all gives a level; a job keeps NaN away from here.
+TEST(RtnTest, EverythingIsClamped) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float max = std::numeric_limits<float>::max();
+  for (bool fused : {false, true}) {
+    for (Convention convention : {kTorch, kCt}) {
+      const IntegerGrid grid = {0, 15, false, convention, fused};
+      const QParams p = {1e-38f, 3};
+      for (float x : {inf, max, 1e30f}) {
+        EXPECT_EQ(Quantize(grid, p, x), 15);
+        EXPECT_EQ(Quantize(grid, p, -x), 0);
+      }
+      const float nan = Quantize(grid, p, std::nanf(""));
+      EXPECT_GE(nan, 0);
+      EXPECT_LE(nan, 15);
+    }
+  }
+}
+
+TEST(RtnTest, RunsHaveTheirParameters) {
+  const std::vector<float> values = testing::Make(testing::Values::kRandom, 999);
+  const IntegerGrid grid = {-8, 7, true, kTorch, false};
+  for (size_t run : {1, 3, 32, 1000}) {
+    const size_t runs = (values.size() - 1) / run + 1;
+    std::vector<QParams> params(runs);
+    for (size_t i = 0; i < runs; ++i) {
+      params[i] = {0.01f + 0.001f * static_cast<float>(i),
+                   static_cast<int32_t>(i % 15) - 7};
+    }
+    std::vector<float> levels(values.size());
+    kRoundToNearest.quantize(grid, params, run, values, absl::MakeSpan(levels));
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(levels[i], Reference(grid, params[i / run], values[i]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace monoquant

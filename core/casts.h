@@ -1,0 +1,42 @@
+// Between float and the bytes of the four float types that can be quantized.
+//
+// All arithmetic of the core is done in float, so everything that is read goes
+// through ToFloat and every float that is written through FromFloat. Both are
+// pure integer code or single IEEE conversions: the same bits on every machine.
+
+#ifndef MONOQUANT_CORE_CASTS_H_
+#define MONOQUANT_CORE_CASTS_H_
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "ir/dtype.h"
+
+namespace monoquant {
+
+// IEEE binary16. Exact; a NaN stays a NaN with its payload.
+float HalfToFloat(uint16_t bits);
+// Rounded to nearest even; beyond 65504 (65520 and up) to infinity. A NaN
+// becomes a quiet NaN with the same sign and the upper bits of the payload.
+uint16_t FloatToHalf(float value);
+
+// bfloat16: the upper half of a float. The same rules.
+float BFloat16ToFloat(uint16_t bits);
+uint16_t FloatToBFloat16(float value);
+
+// Bytes of one element of F16, BF16, F32 or F64.
+inline uint64_t FloatBytes(DType dtype) {
+  return static_cast<uint64_t>(GetDTypeInfo(dtype).bits) / 8;
+}
+
+// Converts `dst.size()` little-endian elements at `src`, in any alignment.
+// `dtype` is F16, BF16, F32 or F64. F64 values are rounded to nearest even;
+// those beyond the range of float become infinite.
+void ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst);
+
+// The inverse: writes `src.size()` elements to `dst`.
+void FromFloat(DType dtype, absl::Span<const float> src, uint8_t* dst);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_CASTS_H_

@@ -1,0 +1,73 @@
+#include "core/code_rows.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace monoquant {
+namespace {
+
+constexpr uint64_t kEndless = std::numeric_limits<uint64_t>::max();
+
+}  // namespace
+
+CodeRows::CodeRows(const Codec& codec, uint64_t row)
+    : codec_(&codec), row_(row), row_bytes_(0) {
+  const uint64_t bits = static_cast<uint64_t>(codec.bits);
+  if (bits >= 8 || row % (8 / bits) == 0) {
+    row_ = kEndless;
+  } else {
+    row_bytes_ = row / (8 / bits) + 1;
+  }
+}
+
+uint64_t CodeRows::ByteOf(uint64_t element) const {
+  const uint64_t bits = static_cast<uint64_t>(codec_->bits);
+  const uint64_t in_row = element % row_;
+  const uint64_t byte =
+      bits < 8 ? in_row / (8 / bits) : in_row * (bits / 8);
+  return element / row_ * row_bytes_ + byte;
+}
+
+uint64_t CodeRows::BytesOf(uint64_t first, uint64_t count) const {
+  return ByteOf(first + count) - ByteOf(first);
+}
+
+void CodeRows::Encode(uint64_t first, absl::Span<const float> levels,
+                      uint8_t* bytes) const {
+  while (!levels.empty()) {
+    const uint64_t left_in_row = row_ - first % row_;
+    const size_t count =
+        static_cast<size_t>(std::min<uint64_t>(left_in_row, levels.size()));
+    codec_->encode(levels.first(count), bytes);
+    bytes += BytesOf(first, count);
+    first += count;
+    levels.remove_prefix(count);
+  }
+}
+
+void CodeRows::Decode(uint64_t first, const uint8_t* bytes,
+                      absl::Span<float> levels) const {
+  const uint64_t per_byte =
+      std::max<uint64_t>(1, 8 / static_cast<uint64_t>(codec_->bits));
+  const uint64_t begin = ByteOf(first);
+  while (!levels.empty()) {
+    const uint64_t in_row = first % row_;
+    size_t count =
+        static_cast<size_t>(std::min<uint64_t>(row_ - in_row, levels.size()));
+    const uint8_t* at = bytes + (ByteOf(first) - begin);
+    const uint64_t in_byte = in_row % per_byte;
+    if (in_byte == 0) {
+      codec_->decode(at, levels.first(count));
+    } else {
+      // Starts inside a byte: decode that byte and keep its end.
+      float whole[8];
+      codec_->decode(at, absl::MakeSpan(whole, per_byte));
+      count = std::min<size_t>(count, per_byte - in_byte);
+      std::copy(whole + in_byte, whole + in_byte + count, levels.begin());
+    }
+    first += count;
+    levels.remove_prefix(count);
+  }
+}
+
+}  // namespace monoquant

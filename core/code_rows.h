@@ -1,0 +1,50 @@
+// Where the codes of a tensor lie in its bytes.
+//
+// Codes of less than a byte are packed row by row: every row of the tensor
+// (ParamLayout::row) starts at a byte, and what is left over of its last byte
+// is 0.
+//
+//   int4, rows of 3     byte 0: 1 0    byte 1: . 2    byte 2: 1 0    byte 3: . 2
+//                       (upper, lower nibble; '.' is 0)
+
+#ifndef MONOQUANT_CORE_CODE_ROWS_H_
+#define MONOQUANT_CORE_CODE_ROWS_H_
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "core/codecs/codec.h"
+
+namespace monoquant {
+
+class CodeRows {
+ public:
+  // `codec` must outlive this; `row` is not 0.
+  CodeRows(const Codec& codec, uint64_t row);
+
+  // The byte that holds the code of `element`; for the end of a row and of the
+  // tensor, the byte after the last.
+  uint64_t ByteOf(uint64_t element) const;
+
+  // The bytes that hold `count` elements from `first` on, which must start at a
+  // byte and, like the end, either lie in the same row or at row boundaries.
+  uint64_t BytesOf(uint64_t first, uint64_t count) const;
+
+  // Stores the levels of the elements from `first` on (as in BytesOf).
+  void Encode(uint64_t first, absl::Span<const float> levels,
+              uint8_t* bytes) const;
+
+  // Reads the levels of any elements from `first` on; `bytes` begins with the
+  // byte ByteOf(first).
+  void Decode(uint64_t first, const uint8_t* bytes,
+              absl::Span<float> levels) const;
+
+ private:
+  const Codec* codec_;
+  uint64_t row_;  // elements; one endless row where rows leave no gaps
+  uint64_t row_bytes_;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_CODE_ROWS_H_

@@ -1,0 +1,29 @@
+#include "core/codecs/bf16.h"
+
+#include <cstdint>
+
+#include "core/casts.h"
+#include "ir/dtype.h"
+
+namespace monoquant {
+namespace {
+
+void Encode(absl::Span<const float> levels, uint8_t* bytes) {
+  FromFloat(DType::kBF16, levels, bytes);
+}
+
+void Decode(const uint8_t* bytes, absl::Span<float> levels) {
+  ToFloat(DType::kBF16, bytes, levels);
+}
+
+}  // namespace
+
+const Codec kBf16Codec = {NumberFormat::kBf16,
+                          "bfloat16, a plain cast",
+                          16,
+                          0,
+                          0,
+                          Encode,
+                          Decode};
+
+}  // namespace monoquant

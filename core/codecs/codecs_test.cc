@@ -1,0 +1,109 @@
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "core/casts.h"
+#include "core/codecs/codec.h"
+#include "core/codecs/int4.h"
+#include "core/codecs/int8.h"
+#include "core/registry.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "ir/quant_scheme.h"
+
+namespace monoquant {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::vector<uint8_t> Encode(const Codec& codec, std::vector<float> levels) {
+  std::vector<uint8_t> bytes(
+      (levels.size() * static_cast<size_t>(codec.bits) + 7) / 8, 0xee);
+  codec.encode(levels, bytes.data());
+  return bytes;
+}
+
+std::vector<float> Decode(const Codec& codec, std::vector<uint8_t> bytes,
+                          size_t count) {
+  std::vector<float> levels(count);
+  codec.decode(bytes.data(), absl::MakeSpan(levels));
+  return levels;
+}
+
+// The layouts that other programs rely on.
+TEST(CodecsTest, Bytes) {
+  EXPECT_THAT(Encode(kInt8Codec, {-128, -1, 0, 127}),
+              ElementsAre(0x80, 0xff, 0x00, 0x7f));
+  EXPECT_THAT(Encode(kUInt8Codec, {0, 1, 128, 255}),
+              ElementsAre(0x00, 0x01, 0x80, 0xff));
+  EXPECT_THAT(Encode(kInt4Codec, {1, -8, 7, -1}), ElementsAre(0x81, 0xf7));
+  EXPECT_THAT(Encode(kUInt4Codec, {1, 8, 7, 15}), ElementsAre(0x81, 0xf7));
+  EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kFp16), {1, -2}),
+              ElementsAre(0x00, 0x3c, 0x00, 0xc0));
+  EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kBf16), {1, -2}),
+              ElementsAre(0x80, 0x3f, 0x00, 0xc0));
+}
+
+TEST(CodecsTest, UnusedNibbleIsZero) {
+  EXPECT_THAT(Encode(kInt4Codec, {-1, -1, -1}), ElementsAre(0xff, 0x0f));
+  EXPECT_THAT(Encode(kUInt4Codec, {15}), ElementsAre(0x0f));
+  EXPECT_THAT(Decode(kInt4Codec, {0xff, 0x0f}, 3), ElementsAre(-1, -1, -1));
+}
+
+TEST(CodecsTest, EveryLevelRoundTrips) {
+  for (const Codec* codec : DefaultRegistry().codecs) {
+    if (!IsInteger(codec->format)) continue;
+    // Every level at even and odd positions, and runs of odd length.
+    std::vector<float> levels;
+    for (int level = codec->qmin; level <= codec->qmax; ++level) {
+      levels.push_back(static_cast<float>(level));
+      for (int other = codec->qmin; codec->bits == 4 && other <= codec->qmax;
+           ++other) {
+        levels.push_back(static_cast<float>(other));
+      }
+      EXPECT_EQ(Decode(*codec, Encode(*codec, levels), levels.size()), levels)
+          << NumberFormatName(codec->format);
+    }
+  }
+}
+
+TEST(CodecsTest, EveryByteRoundTrips) {
+  for (const Codec* codec : DefaultRegistry().codecs) {
+    if (codec->bits > 8) continue;
+    for (int byte = 0; byte < 256; ++byte) {
+      const std::vector<uint8_t> bytes = {static_cast<uint8_t>(byte)};
+      const std::vector<float> levels =
+          Decode(*codec, bytes, 8 / static_cast<size_t>(codec->bits));
+      for (float level : levels) {
+        EXPECT_GE(level, static_cast<float>(codec->qmin));
+        EXPECT_LE(level, static_cast<float>(codec->qmax));
+      }
+      EXPECT_EQ(Encode(*codec, levels), bytes);
+    }
+  }
+}
+
+// Float formats are the casts, for all 65,536 values.
+TEST(CodecsTest, FloatFormatsAreCasts) {
+  const Codec& fp16 = DefaultRegistry().GetCodec(NumberFormat::kFp16);
+  const Codec& bf16 = DefaultRegistry().GetCodec(NumberFormat::kBf16);
+  for (uint32_t i = 0; i < 65536; ++i) {
+    const uint16_t bits = static_cast<uint16_t>(i);
+    const std::vector<uint8_t> bytes = {static_cast<uint8_t>(i),
+                                        static_cast<uint8_t>(i >> 8)};
+    const float half = Decode(fp16, bytes, 1)[0];
+    const float brain = Decode(bf16, bytes, 1)[0];
+    if (!std::isnan(half)) {
+      EXPECT_EQ(half, HalfToFloat(bits));
+      EXPECT_EQ(Encode(fp16, {half}), bytes);
+    }
+    if (!std::isnan(brain)) {
+      EXPECT_EQ(brain, BFloat16ToFloat(bits));
+      EXPECT_EQ(Encode(bf16, {brain}), bytes);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace monoquant

@@ -1,0 +1,32 @@
+// Which tensors are weights worth quantizing when no rule says otherwise.
+//
+// A checkpoint is a list of names: what a tensor is for has to be read from its
+// name, unless the file tells the class of the module. The tables of words are
+// in default_policy.cc; docs/recipe.md lists them for users.
+
+#ifndef MONOQUANT_CORE_DEFAULT_POLICY_H_
+#define MONOQUANT_CORE_DEFAULT_POLICY_H_
+
+#include <cstdint>
+#include <string>
+
+#include "ir/checkpoint.h"
+
+namespace monoquant {
+
+struct Verdict {
+  bool quantize = false;
+  std::string reason;  // in words for the user, either way
+};
+
+// Float weights of two or more dimensions and at least `min_elements` elements
+// that are no embeddings, no normalisation and no buffers.
+Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements);
+
+// True if name or module kind say that this is a table of embeddings: rows are
+// looked up, not multiplied.
+bool IsEmbedding(const TensorInfo& tensor);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_DEFAULT_POLICY_H_

@@ -1,0 +1,307 @@
+#include "core/dequantizing_reader.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "core/casts.h"
+#include "core/pieces.h"
+#include "core/registry.h"
+#include "core/tensor_coder.h"
+#include "ir/shape.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+// Elements that are decoded at a time: a multiple of the tile.
+constexpr uint64_t kBlockElements = 32 * kTileElements;
+
+// How to read a tensor that is stored as codes.
+struct Decoding {
+  QuantScheme scheme;
+  ParamLayout layout;
+  // Tensors of the base; kNoTie for float formats.
+  size_t scale = kNoTie;
+  size_t zero_point = kNoTie;
+  bool one_zero_point = false;
+};
+
+// One tensor of the result.
+struct Source {
+  size_t base = 0;  // the tensor of the base that has its bytes or codes
+  std::optional<Decoding> decoding;
+};
+
+class DequantizingReader : public CheckpointReader {
+ public:
+  DequantizingReader(std::shared_ptr<const CheckpointReader> base,
+                     CheckpointIndex index, std::vector<Source> sources)
+      : base_(std::move(base)),
+        index_(std::move(index)),
+        sources_(std::move(sources)) {}
+
+  const CheckpointIndex& index() const override { return index_; }
+
+  absl::Status Read(size_t tensor, uint64_t first, uint64_t count,
+                    absl::Span<uint8_t> dst) const override;
+
+  std::optional<FileExtent> Locate(size_t tensor) const override {
+    if (tensor >= sources_.size() || sources_[tensor].decoding.has_value()) {
+      return std::nullopt;
+    }
+    return base_->Locate(sources_[tensor].base);
+  }
+
+ private:
+  absl::Status ReadParams(const Decoding& decoding, const SlotRange& slots,
+                          std::vector<QParams>* params) const;
+  absl::Status ReadCodes(const Source& source, const CodeRows& rows,
+                         uint64_t first, uint64_t count,
+                         std::vector<uint8_t>* codes) const;
+  absl::Status DecodeBlock(const Source& source, const TensorCoder& coder,
+                           DType dtype, uint64_t first, uint64_t count,
+                           uint8_t* dst) const;
+
+  std::shared_ptr<const CheckpointReader> base_;
+  CheckpointIndex index_;
+  std::vector<Source> sources_;
+};
+
+absl::Status DequantizingReader::ReadParams(
+    const Decoding& decoding, const SlotRange& slots,
+    std::vector<QParams>* params) const {
+  const size_t count = static_cast<size_t>(slots.count);
+  std::vector<uint8_t> scales(count * sizeof(float));
+  MQ_RETURN_IF_ERROR(base_->Read(decoding.scale, slots.first, slots.count,
+                                 absl::MakeSpan(scales)));
+  std::vector<uint8_t> zeros(decoding.one_zero_point ? 1 : count);
+  MQ_RETURN_IF_ERROR(base_->Read(decoding.zero_point,
+                                 decoding.one_zero_point ? 0 : slots.first,
+                                 zeros.size(), absl::MakeSpan(zeros)));
+  const bool is_signed =
+      DefaultRegistry().GetCodec(decoding.scheme.format).qmin < 0;
+  params->resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    QParams& p = (*params)[i];
+    std::memcpy(&p.scale, &scales[i * sizeof(float)], sizeof(float));
+    const uint8_t zero = zeros[decoding.one_zero_point ? 0 : i];
+    p.zero_point = is_signed ? static_cast<int8_t>(zero) : zero;
+  }
+  return absl::OkStatus();
+}
+
+// Reads the bytes from rows.ByteOf(first) up to the code of the last element.
+absl::Status DequantizingReader::ReadCodes(const Source& source,
+                                           const CodeRows& rows, uint64_t first,
+                                           uint64_t count,
+                                           std::vector<uint8_t>* codes) const {
+  const size_t tensor = source.base;
+  const DType dtype = base_->index().tensors[tensor].dtype;
+  const uint64_t element_bytes =
+      static_cast<uint64_t>(GetDTypeInfo(dtype).bits) / 8;
+  const uint64_t begin = rows.ByteOf(first) / element_bytes;
+  const uint64_t end = rows.ByteOf(first + count - 1) / element_bytes + 1;
+  codes->resize(static_cast<size_t>((end - begin) * element_bytes));
+  return base_->Read(tensor, begin, end - begin, absl::MakeSpan(*codes));
+}
+
+absl::Status DequantizingReader::DecodeBlock(const Source& source,
+                                             const TensorCoder& coder,
+                                             DType dtype, uint64_t first,
+                                             uint64_t count,
+                                             uint8_t* dst) const {
+  const Decoding& decoding = *source.decoding;
+  const bool is_integer = IsInteger(decoding.scheme.format);
+  const CodeRows& rows = coder.rows();
+  std::vector<uint8_t> codes;
+  MQ_RETURN_IF_ERROR(ReadCodes(source, rows, first, count, &codes));
+  SlotRange slots;
+  std::vector<QParams> params;
+  if (is_integer) {
+    slots = SlotsOf(decoding.layout, first, count);
+    MQ_RETURN_IF_ERROR(ReadParams(decoding, slots, &params));
+  }
+  float level_tile[kTileElements];
+  float value_tile[kTileElements];
+  for (uint64_t done = 0; done < count; done += kTileElements) {
+    const size_t size =
+        static_cast<size_t>(std::min(kTileElements, count - done));
+    const uint64_t at = first + done;
+    const absl::Span<float> levels = absl::MakeSpan(level_tile, size);
+    absl::Span<float> values = levels;
+    rows.Decode(at, codes.data() + (rows.ByteOf(at) - rows.ByteOf(first)),
+                levels);
+    if (is_integer) {
+      values = absl::MakeSpan(value_tile, size);
+      coder.Dequantize(at, levels, slots, params, values);
+    }
+    FromFloat(dtype, values, dst + done * FloatBytes(dtype));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
+                                      uint64_t count,
+                                      absl::Span<uint8_t> dst) const {
+  if (tensor >= sources_.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(index_.path, ": there is no tensor ", tensor));
+  }
+  const Source& source = sources_[tensor];
+  if (!source.decoding.has_value()) {
+    return base_->Read(source.base, first, count, dst);
+  }
+  const TensorInfo& info = index_.tensors[tensor];
+  MQ_ASSIGN_OR_RETURN(const ByteRange range, ElementBytes(info, first, count));
+  if (dst.size() != range.size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor '", info.name, "': ", count, " elements take ",
+                     range.size, " bytes, not ", dst.size()));
+  }
+  const TensorCoder coder(source.decoding->scheme, source.decoding->layout,
+                          nullptr);
+  for (uint64_t done = 0; done < count; done += kBlockElements) {
+    MQ_RETURN_IF_ERROR(DecodeBlock(
+        source, coder, info.dtype, first + done,
+        std::min(kBlockElements, count - done),
+        dst.data() + done * FloatBytes(info.dtype)));
+  }
+  return absl::OkStatus();
+}
+
+using IndexByName = absl::flat_hash_map<absl::string_view, size_t>;
+
+// Fills in how `tensor` is decoded. The names are known to exist.
+absl::StatusOr<Decoding> DecodingOf(const QuantizedTensor& tensor,
+                                    const CheckpointIndex& base,
+                                    const IndexByName& by_name) {
+  Decoding decoding;
+  decoding.scheme = tensor.scheme;
+  MQ_ASSIGN_OR_RETURN(decoding.layout,
+                      ComputeParamLayout(tensor.scheme, tensor.shape));
+  if (IsInteger(tensor.scheme.format)) {
+    decoding.scale = by_name.at(tensor.scale);
+    decoding.zero_point = by_name.at(tensor.zero_point);
+    decoding.one_zero_point = base.tensors[decoding.zero_point].shape.empty();
+  }
+  return decoding;
+}
+
+// Makes the index of the result and where each of its tensors comes from.
+class Builder {
+ public:
+  Builder(const CheckpointIndex& base, const DequantizeOptions& options)
+      : base_(base), options_(options) {}
+
+  absl::Status Build();
+
+  CheckpointIndex index;
+  std::vector<Source> sources;
+
+ private:
+  // The tensor whose elements `tensor` of the base shares, or itself.
+  size_t Owner(size_t tensor) const {
+    return base_.tensors[tensor].tie == kNoTie ? tensor
+                                               : base_.tensors[tensor].tie;
+  }
+  bool SameValues(const Source& a, const Source& b) const;
+  size_t TieOf(const Source& source, const TensorInfo& info);
+
+  const CheckpointIndex& base_;
+  const DequantizeOptions& options_;
+  // The tensors of the result without a tie, by the owner of their elements.
+  absl::flat_hash_map<size_t, std::vector<size_t>> untied_;
+};
+
+// For sources with the same owner.
+bool Builder::SameValues(const Source& a, const Source& b) const {
+  if (a.decoding.has_value() != b.decoding.has_value()) return false;
+  if (!a.decoding.has_value()) return true;
+  if (a.decoding->scheme != b.decoding->scheme) return false;
+  if (!IsInteger(a.decoding->scheme.format)) return true;
+  return Owner(a.decoding->scale) == Owner(b.decoding->scale) &&
+         Owner(a.decoding->zero_point) == Owner(b.decoding->zero_point);
+}
+
+// The tensor of the result that the next one, `info` from `source`, is tied to.
+size_t Builder::TieOf(const Source& source, const TensorInfo& info) {
+  std::vector<size_t>& candidates = untied_[Owner(source.base)];
+  for (size_t candidate : candidates) {
+    if (index.tensors[candidate].dtype == info.dtype &&
+        index.tensors[candidate].shape == info.shape &&
+        SameValues(sources[candidate], source)) {
+      return candidate;
+    }
+  }
+  candidates.push_back(sources.size());
+  return kNoTie;
+}
+
+absl::Status Builder::Build() {
+  index.container = base_.container;
+  index.path = base_.path;
+  index.metadata = base_.metadata;
+  index.root = base_.root;
+  index.notes = base_.notes;
+
+  IndexByName by_name;
+  by_name.reserve(base_.tensors.size());
+  for (size_t i = 0; i < base_.tensors.size(); ++i) {
+    by_name[base_.tensors[i].name] = i;
+  }
+  absl::flat_hash_map<size_t, const QuantizedTensor*> codes;
+  std::vector<bool> is_param(base_.tensors.size(), false);
+  for (const QuantizedTensor& tensor : base_.quant.tensors) {
+    codes[by_name.at(tensor.name)] = &tensor;
+    if (!IsInteger(tensor.scheme.format)) continue;
+    is_param[by_name.at(tensor.scale)] = true;
+    is_param[by_name.at(tensor.zero_point)] = true;
+  }
+
+  for (size_t i = 0; i < base_.tensors.size(); ++i) {
+    if (is_param[i]) continue;
+    TensorInfo info = base_.tensors[i];
+    Source source;
+    source.base = i;
+    if (const auto it = codes.find(i); it != codes.end()) {
+      const QuantizedTensor& tensor = *it->second;
+      MQ_ASSIGN_OR_RETURN(source.decoding, DecodingOf(tensor, base_, by_name));
+      info.dtype = options_.dtype.value_or(tensor.dtype);
+      info.shape = tensor.shape;
+      MQ_ASSIGN_OR_RETURN(info.byte_size, ByteSize(info.dtype, info.shape));
+    }
+    info.tie = TieOf(source, info);
+    index.tensors.push_back(std::move(info));
+    sources.push_back(std::move(source));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CheckpointReader>> MakeDequantizingReader(
+    std::shared_ptr<const CheckpointReader> base,
+    const DequantizeOptions& options) {
+  if (options.dtype.has_value() && !IsQuantizable(*options.dtype)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensors cannot be decoded to ", DTypeName(*options.dtype),
+                     "; use F32, F16, BF16 or F64"));
+  }
+  // Readers promise this; decoding relies on it.
+  MQ_RETURN_IF_ERROR(ValidateIndex(base->index()));
+  Builder builder(base->index(), options);
+  MQ_RETURN_IF_ERROR(builder.Build());
+  return std::make_unique<DequantizingReader>(
+      std::move(base), std::move(builder.index), std::move(builder.sources));
+}
+
+}  // namespace monoquant

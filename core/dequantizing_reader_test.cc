@@ -1,0 +1,233 @@
+#include "core/dequantizing_reader.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/casts.h"
+#include "core/job.h"
+#include "core/quantize_tensor.h"
+#include "core/recipe.h"
+#include "core/testing/collected_output.h"
+#include "core/testing/memory_reader.h"
+#include "core/testing/synthetic.h"
+#include "gtest/gtest.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using testing::CollectedOutput;
+using testing::ExpectError;
+using testing::MemoryReader;
+using testing::Values;
+
+size_t Count(const Shape& shape) {
+  return static_cast<size_t>(NumElements(shape).value());
+}
+
+std::shared_ptr<MemoryReader> QuantizeAll(const MemoryReader& reader,
+                                          const std::vector<std::string>& rules) {
+  Recipe recipe;
+  for (const std::string& rule : rules) {
+    recipe.rules.push_back(*ParseRule(rule));
+  }
+  const Plan plan = *MakePlan(reader.index(), recipe);
+  CollectedOutput output(plan.manifest);
+  auto job = *Job::Create(&reader, plan, output.emit());
+  EXPECT_TRUE(RunToEnd(*job).ok());
+  std::shared_ptr<MemoryReader> written = output.Open();
+  EXPECT_TRUE(ValidateIndex(written->index()).ok())
+      << ValidateIndex(written->index());
+  return written;
+}
+
+std::vector<uint8_t> ReadRange(const CheckpointReader& reader, size_t tensor,
+                               uint64_t first, uint64_t count) {
+  const DType dtype = reader.index().tensors[tensor].dtype;
+  std::vector<uint8_t> bytes(
+      static_cast<size_t>(count * FloatBytes(dtype)));
+  const absl::Status status =
+      reader.Read(tensor, first, count, absl::MakeSpan(bytes));
+  EXPECT_TRUE(status.ok()) << status;
+  return bytes;
+}
+
+const char* const kSpecs[] = {"int8",
+                              "int8,tensor,asymmetric",
+                              "uint8,asymmetric",
+                              "int4,group=3,asymmetric",
+                              "int4,axis=0",
+                              "uint4,axis=1,asymmetric",
+                              "uint4,tensor",
+                              "fp16",
+                              "bf16"};
+
+// Every range of small tensors, with rows that end inside a byte, is a part of
+// the whole, and the whole is what DequantizeTensor gives.
+TEST(DequantizingReaderTest, EveryRange) {
+  for (const char* spec : kSpecs) {
+    MemoryReader original;
+    for (const Shape& shape :
+         {Shape{5, 9}, Shape{3, 12}, Shape{2, 3, 3}, Shape{2, 21, 1}}) {
+      original.Add(ShapeToString(shape), shape,
+                   testing::Make(Values::kRandom, Count(shape)));
+    }
+    const auto reader = *MakeDequantizingReader(
+        QuantizeAll(original, {std::string("*=") + spec}));
+    EXPECT_TRUE(ValidateIndex(reader->index()).ok());
+    ASSERT_EQ(reader->index().tensors.size(), original.index().tensors.size());
+    for (size_t t = 0; t < reader->index().tensors.size(); ++t) {
+      const TensorInfo& info = reader->index().tensors[t];
+      SCOPED_TRACE(std::string(spec) + " of " + info.name);
+      EXPECT_EQ(info.dtype, DType::kF32);
+      EXPECT_EQ(info.name, original.index().tensors[t].name);
+      EXPECT_EQ(info.shape, original.index().tensors[t].shape);
+      EXPECT_FALSE(reader->Locate(t).has_value());
+
+      std::vector<float> values(Count(info.shape));
+      ToFloat(DType::kF32, original.bytes(t).data(), absl::MakeSpan(values));
+      Recipe recipe;
+      recipe.rules.push_back({"*", *ParseSchemeSpec(spec)});
+      const QuantScheme scheme =
+          MakePlan(original.index(), recipe)->tensors[t].scheme;
+      const std::vector<float> expected = *DequantizeTensor(
+          *QuantizeTensor(values, info.shape, scheme), info.shape, scheme);
+      const std::vector<uint8_t> whole =
+          ReadRange(*reader, t, 0, expected.size());
+      ASSERT_EQ(std::memcmp(whole.data(), expected.data(), whole.size()), 0);
+      for (uint64_t first = 0; first <= expected.size(); ++first) {
+        for (uint64_t count = 0; first + count <= expected.size(); ++count) {
+          const std::vector<uint8_t> part =
+              ReadRange(*reader, t, first, count);
+          ASSERT_TRUE(std::equal(part.begin(), part.end(),
+                                 whole.begin() + static_cast<int64_t>(4 * first)));
+        }
+      }
+    }
+  }
+}
+
+// Tensors of many blocks, from a few odd places on.
+TEST(DequantizingReaderTest, LongTensors) {
+  for (const char* spec : {"int8", "int4,axis=0", "int4,axis=1,asymmetric",
+                           "uint8,tensor", "fp16"}) {
+    SCOPED_TRACE(spec);
+    MemoryReader original;
+    original.Add("w", {3, 70001}, testing::Make(Values::kRandom, 210003));
+    const auto reader = *MakeDequantizingReader(
+        QuantizeAll(original, {std::string("*=") + spec}));
+    const std::vector<uint8_t> whole = ReadRange(*reader, 0, 0, 210003);
+    for (uint64_t first : {0, 1, 65535, 65536, 69999, 70001, 140003, 210002}) {
+      for (uint64_t count : {1, 2047, 65537, 70002}) {
+        if (first + count > 210003) continue;
+        const std::vector<uint8_t> part = ReadRange(*reader, 0, first, count);
+        ASSERT_TRUE(std::equal(part.begin(), part.end(),
+                               whole.begin() + static_cast<int64_t>(4 * first)));
+      }
+    }
+  }
+}
+
+TEST(DequantizingReaderTest, Types) {
+  MemoryReader original;
+  for (DType dtype : {DType::kF16, DType::kBF16, DType::kF32, DType::kF64}) {
+    original.Add(DTypeName(dtype), {8, 64},
+                 testing::Make(Values::kRandom, 512), dtype);
+  }
+  original.Add("bias", {8}, testing::Make(Values::kRandom, 8), DType::kF16);
+  const auto base = QuantizeAll(original, {});
+  const auto same = *MakeDequantizingReader(base);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(same->index().tensors[i].dtype, original.index().tensors[i].dtype);
+  }
+  for (DType dtype : {DType::kF16, DType::kBF16, DType::kF32, DType::kF64}) {
+    DequantizeOptions options;
+    options.dtype = dtype;
+    const auto reader = *MakeDequantizingReader(base, options);
+    for (size_t i = 0; i < 4; ++i) {
+      EXPECT_EQ(reader->index().tensors[i].dtype, dtype);
+      EXPECT_EQ(reader->index().tensors[i].byte_size, 512 * FloatBytes(dtype));
+    }
+    // What was not quantized is left alone.
+    EXPECT_EQ(reader->index().tensors[4].dtype, DType::kF16);
+    EXPECT_EQ(ReadRange(*reader, 4, 0, 8), original.bytes(4));
+    // Decoded in float32, then rounded.
+    DequantizeOptions to_float;
+    to_float.dtype = DType::kF32;
+    const auto floats = *MakeDequantizingReader(base, to_float);
+    const std::vector<uint8_t> decoded = ReadRange(*floats, 2, 0, 512);
+    std::vector<float> values(512);
+    ToFloat(DType::kF32, decoded.data(), absl::MakeSpan(values));
+    std::vector<uint8_t> expected(512 * FloatBytes(dtype));
+    FromFloat(dtype, values, expected.data());
+    EXPECT_EQ(ReadRange(*reader, 2, 0, 512), expected);
+  }
+  DequantizeOptions wrong;
+  wrong.dtype = DType::kI8;
+  ExpectError(MakeDequantizingReader(base, wrong),
+              absl::StatusCode::kInvalidArgument,
+              "tensors cannot be decoded to I8; use F32");
+}
+
+TEST(DequantizingReaderTest, IndexAndTies) {
+  MemoryReader original;
+  original.Add("a", {8, 64}, testing::Make(Values::kRandom, 512));
+  original.Add("bias", {8}, testing::Make(Values::kRandom, 8));
+  original.AddTie("b", 0);
+  original.AddTie("bias2", 1);
+  original.mutable_index().metadata = {{"k", "v"}};
+  const auto base = QuantizeAll(original, {});
+  EXPECT_EQ(base->index().tensors.size(), 8u);
+  const auto reader = *MakeDequantizingReader(base);
+  ASSERT_EQ(reader->index().tensors.size(), 4u);
+  EXPECT_TRUE(reader->index().quant.empty());
+  EXPECT_EQ(reader->index().metadata, base->index().metadata);
+  EXPECT_EQ(reader->index().tensors[2].tie, 0u);
+  EXPECT_EQ(reader->index().tensors[3].tie, 1u);
+  EXPECT_EQ(ReadRange(*reader, 2, 5, 100), ReadRange(*reader, 0, 5, 100));
+  EXPECT_TRUE(reader->Locate(1).has_value());
+  // So it can be quantized again.
+  EXPECT_TRUE(MakePlan(reader->index(), Recipe()).ok());
+
+  // Equal codes with other scales are no tie.
+  base->mutable_index().tensors[6].tie = kNoTie;  // b.scale
+  const auto untied = *MakeDequantizingReader(base);
+  EXPECT_EQ(untied->index().tensors[2].name, "b");
+  EXPECT_EQ(untied->index().tensors[2].tie, kNoTie);
+}
+
+TEST(DequantizingReaderTest, PlainCheckpointsPassThrough) {
+  auto base = std::make_shared<MemoryReader>();
+  base->Add("w", {8, 64}, testing::Make(Values::kRandom, 512));
+  base->AddTie("t", 0);
+  const auto reader = *MakeDequantizingReader(base);
+  EXPECT_EQ(reader->index().tensors[1].tie, 0u);
+  EXPECT_EQ(ReadRange(*reader, 0, 0, 512), base->bytes(0));
+  EXPECT_EQ(reader->Locate(0)->size, 2048u);
+}
+
+TEST(DequantizingReaderTest, Errors) {
+  MemoryReader original;
+  original.Add("w", {8, 64}, testing::Make(Values::kRandom, 512));
+  const auto base = QuantizeAll(original, {});
+  const auto reader = *MakeDequantizingReader(base);
+  std::vector<uint8_t> bytes(8);
+  ExpectError(reader->Read(0, 511, 2, absl::MakeSpan(bytes)),
+              absl::StatusCode::kInvalidArgument, "do not exist");
+  ExpectError(reader->Read(0, 0, 1, absl::MakeSpan(bytes)),
+              absl::StatusCode::kInvalidArgument, "take 4 bytes, not 8");
+  ExpectError(reader->Read(1, 0, 2, absl::MakeSpan(bytes)),
+              absl::StatusCode::kInvalidArgument, "there is no tensor 1");
+  base->Break(1);
+  ExpectError(reader->Read(0, 0, 2, absl::MakeSpan(bytes)),
+              absl::StatusCode::kDataLoss, "tensor 'w.scale' is broken");
+  // A record that lies.
+  base->mutable_index().quant.tensors[0].scale = "nowhere";
+  ExpectError(MakeDequantizingReader(base), absl::StatusCode::kDataLoss,
+              "nowhere");
+}
+
+}  // namespace
+}  // namespace monoquant

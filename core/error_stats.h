@@ -1,0 +1,47 @@
+// How far a tensor is from its original.
+
+#ifndef MONOQUANT_CORE_ERROR_STATS_H_
+#define MONOQUANT_CORE_ERROR_STATS_H_
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+
+namespace monoquant {
+
+// Sums over pairs of values (a: original, b: approximation). Mergeable, so a
+// tensor can be measured in pieces; sums run in double over 16 fixed lanes.
+class ErrorStats {
+ public:
+  // Adds pairs; both spans have the same size. A pair with a NaN or infinity on
+  // either side counts in `nonfinite` only.
+  void Add(absl::Span<const float> a, absl::Span<const float> b);
+  void Merge(const ErrorStats& other);
+
+  uint64_t count() const { return count_; }
+  uint64_t nonfinite() const { return nonfinite_; }
+
+  // Mean squared error; 0 for no pairs.
+  double Mse() const;
+  // Signal to quantization noise, 10 log10(sum a^2 / sum (a-b)^2), in dB.
+  // +infinity for equal values (an all-zero signal included), -infinity where
+  // the signal is zero and the error is not.
+  double SqnrDb() const;
+  // a.b / (|a| |b|); 1 if both are zero, 0 if one is.
+  double Cosine() const;
+  // Largest |a - b|.
+  double MaxAbsError() const { return max_abs_error_; }
+
+ private:
+  uint64_t count_ = 0;
+  uint64_t nonfinite_ = 0;
+  double sum_aa_ = 0;
+  double sum_bb_ = 0;
+  double sum_ab_ = 0;
+  double sum_ee_ = 0;
+  double max_abs_error_ = 0;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_ERROR_STATS_H_

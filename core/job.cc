@@ -1,0 +1,241 @@
+#include "core/job.h"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <mutex>
+
+#include "absl/strings/str_cat.h"
+#include "core/job_tensor.h"
+#include "core/registry.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+constexpr uint64_t kMinChunk = uint64_t{64} << 10;
+constexpr uint64_t kMaxChunk = uint64_t{1} << 30;
+
+// The pieces of one phase in the order in which they are begun: that of the
+// tensors, so that a file is read from front to back.
+class Schedule {
+ public:
+  void Add(JobTensor* tensor) {
+    tensors_.push_back(tensor);
+    begins_.push_back(size_);
+    size_ += tensor->pieces().cuts.size();
+  }
+
+  uint64_t size() const { return size_; }
+
+  // Hands out the next piece; size() or more if there is none.
+  uint64_t Next() { return next_.fetch_add(1, std::memory_order_relaxed); }
+
+  JobTensor* TensorOf(uint64_t piece, uint64_t* piece_of_tensor) const {
+    const size_t i = static_cast<size_t>(
+        std::upper_bound(begins_.begin(), begins_.end(), piece) -
+        begins_.begin() - 1);
+    *piece_of_tensor = piece - begins_[i];
+    return tensors_[i];
+  }
+
+  void Done() { done_.fetch_add(1, std::memory_order_release); }
+  bool complete() const {
+    return done_.load(std::memory_order_acquire) == size_;
+  }
+
+ private:
+  std::vector<JobTensor*> tensors_;
+  std::vector<uint64_t> begins_;  // the first piece of each
+  uint64_t size_ = 0;
+  std::atomic<uint64_t> next_{0};
+  std::atomic<uint64_t> done_{0};
+};
+
+// A plan that was made from another index would write nonsense.
+absl::Status CheckPlan(const CheckpointIndex& index, const Plan& plan) {
+  const Registry registry = DefaultRegistry();
+  bool fits = plan.tensors.size() == index.tensors.size();
+  for (size_t i = 0; fits && i < plan.tensors.size(); ++i) {
+    const TensorPlan& tensor = plan.tensors[i];
+    fits = tensor.input == i && tensor.dtype == index.tensors[i].dtype &&
+           tensor.output < plan.manifest.tensors.size();
+    if (!fits || tensor.action == Action::kTie) continue;
+    const uint64_t bytes = index.tensors[i].byte_size;
+    if (tensor.action == Action::kCopy) {
+      fits = plan.manifest.tensors[tensor.output].byte_size == bytes;
+      continue;
+    }
+    const uint64_t bits = static_cast<uint64_t>(GetDTypeInfo(tensor.dtype).bits);
+    fits = bytes != 0 && tensor.layout.num_elements == bytes * 8 / bits &&
+           IsQuantizable(tensor.dtype);
+    if (IsInteger(tensor.scheme.format)) {
+      fits = fits && registry.FindObserver(tensor.observer) != nullptr &&
+             registry.FindAlgorithm(tensor.algorithm) != nullptr;
+    }
+  }
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(index.path, ": the plan was not made from this checkpoint"));
+}
+
+}  // namespace
+
+absl::Status ValidateJobOptions(const JobOptions& options) {
+  if (options.chunk_bytes >= kMinChunk && options.chunk_bytes <= kMaxChunk) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("chunks of ", options.chunk_bytes,
+                   " bytes are not possible; use 65536 to 1073741824"));
+}
+
+struct Job::Worker::Buffers : JobBuffers {};
+
+Job::Worker::Worker() : buffers_(std::make_unique<Buffers>()) {}
+Job::Worker::~Worker() = default;
+Job::Worker::Worker(Worker&&) noexcept = default;
+Job::Worker& Job::Worker::operator=(Worker&&) noexcept = default;
+
+class Job::Rep {
+ public:
+  Rep(const CheckpointReader& reader, Plan plan, Emit emit,
+      const JobOptions& options)
+      : plan_(std::move(plan)), emit_(std::move(emit)) {
+    bool two_phases = false;
+    for (const TensorPlan& tensor : plan_.tensors) {
+      if (tensor.action == Action::kTie) continue;
+      tensors_.push_back(std::make_unique<JobTensor>(reader, plan_, tensor,
+                                                     options.chunk_bytes));
+      two_phases = two_phases || tensors_.back()->pieces().two_trips;
+    }
+    num_phases_ = two_phases ? 2 : 1;
+    for (const std::unique_ptr<JobTensor>& tensor : tensors_) {
+      const uint64_t bytes = reader.index().tensors[tensor->plan().input].byte_size;
+      if (tensor->pieces().two_trips) {
+        phases_[0].Add(tensor.get());
+        bytes_total_ += bytes;
+      }
+      last_phase().Add(tensor.get());
+      bytes_total_ += bytes;
+    }
+  }
+
+  absl::StatusOr<bool> Step(int phase, JobBuffers& buffers) {
+    if (phase < 0 || phase >= num_phases_) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a job of ", num_phases_, " phases has no phase ", phase));
+    }
+    if (failed_.load(std::memory_order_acquire)) return FirstError();
+    if (phase == 1 && !phases_[0].complete()) {
+      return absl::FailedPreconditionError(
+          "phase 1 was begun before phase 0 had ended");
+    }
+    Schedule& schedule = phases_[phase];
+    const uint64_t piece = schedule.Next();
+    if (piece >= schedule.size()) return false;
+    uint64_t piece_of_tensor;
+    JobTensor& tensor = *schedule.TensorOf(piece, &piece_of_tensor);
+    const bool observe = phase + 1 < num_phases_;
+    const absl::Status status =
+        observe ? tensor.Observe(piece_of_tensor, emit_, buffers)
+                : tensor.Write(piece_of_tensor, emit_, buffers);
+    if (!status.ok()) {
+      Fail(piece, status);
+      return FirstError();
+    }
+    bytes_done_.fetch_add(tensor.BytesOf(piece_of_tensor),
+                          std::memory_order_relaxed);
+    schedule.Done();
+    return true;
+  }
+
+  absl::StatusOr<std::vector<TensorResult>> Results() const {
+    if (!last_phase().complete()) {
+      return absl::FailedPreconditionError(
+          "the results of a job are known after its last step only");
+    }
+    std::vector<TensorResult> results;
+    for (const std::unique_ptr<JobTensor>& tensor : tensors_) {
+      if (tensor->plan().action != Action::kQuantize) continue;
+      const PieceResult sum = tensor->Result();
+      results.push_back({tensor->plan().input, sum.error, sum.nonfinite});
+    }
+    return results;
+  }
+
+  const Plan& plan() const { return plan_; }
+  int num_phases() const { return num_phases_; }
+  uint64_t bytes_done() const {
+    return bytes_done_.load(std::memory_order_relaxed);
+  }
+  uint64_t bytes_total() const { return bytes_total_; }
+
+ private:
+  Schedule& last_phase() { return phases_[num_phases_ - 1]; }
+  const Schedule& last_phase() const { return phases_[num_phases_ - 1]; }
+
+  // Of several errors the one of the earliest piece is kept.
+  void Fail(uint64_t piece, const absl::Status& status) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (piece < failed_piece_) {
+      failed_piece_ = piece;
+      error_ = status;
+    }
+    failed_.store(true, std::memory_order_release);
+  }
+
+  absl::Status FirstError() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return error_;
+  }
+
+  const Plan plan_;
+  const Emit emit_;
+  std::vector<std::unique_ptr<JobTensor>> tensors_;
+  int num_phases_ = 1;
+  Schedule phases_[2];
+  uint64_t bytes_total_ = 0;
+  std::atomic<uint64_t> bytes_done_{0};
+
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;
+  uint64_t failed_piece_ = std::numeric_limits<uint64_t>::max();
+  absl::Status error_;
+};
+
+Job::Job(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
+Job::~Job() = default;
+
+absl::StatusOr<std::unique_ptr<Job>> Job::Create(const CheckpointReader* reader,
+                                                 Plan plan, Emit emit,
+                                                 const JobOptions& options) {
+  MQ_RETURN_IF_ERROR(ValidateJobOptions(options));
+  MQ_RETURN_IF_ERROR(CheckPlan(reader->index(), plan));
+  return std::unique_ptr<Job>(new Job(std::make_unique<Rep>(
+      *reader, std::move(plan), std::move(emit), options)));
+}
+
+int Job::num_phases() const { return rep_->num_phases(); }
+absl::StatusOr<bool> Job::Step(int phase, Worker& worker) {
+  return rep_->Step(phase, *worker.buffers_);
+}
+uint64_t Job::bytes_done() const { return rep_->bytes_done(); }
+uint64_t Job::bytes_total() const { return rep_->bytes_total(); }
+const Plan& Job::plan() const { return rep_->plan(); }
+absl::StatusOr<std::vector<TensorResult>> Job::Results() const {
+  return rep_->Results();
+}
+
+absl::Status RunToEnd(Job& job) {
+  Job::Worker worker;
+  for (int phase = 0; phase < job.num_phases(); ++phase) {
+    bool more = true;
+    while (more) {
+      MQ_ASSIGN_OR_RETURN(more, job.Step(phase, worker));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace monoquant

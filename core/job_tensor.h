@@ -1,0 +1,129 @@
+// One tensor of a running job: does its pieces.
+
+#ifndef MONOQUANT_CORE_JOB_TENSOR_H_
+#define MONOQUANT_CORE_JOB_TENSOR_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "core/error_stats.h"
+#include "core/job.h"
+#include "core/observers/observer.h"
+#include "core/pieces.h"
+#include "core/plan.h"
+#include "core/qparams.h"
+#include "core/tensor_coder.h"
+#include "ir/checkpoint.h"
+
+namespace monoquant {
+
+// Bytes that only grow, and are not copied when they do.
+class GrowingBuffer {
+ public:
+  absl::Span<uint8_t> Get(uint64_t size);
+
+ private:
+  std::unique_ptr<uint8_t[]> bytes_;
+  uint64_t capacity_ = 0;
+};
+
+// What one worker needs to do a piece of any tensor.
+struct JobBuffers {
+  GrowingBuffer input;
+  GrowingBuffer codes;
+  std::vector<QParams> params;
+  std::vector<float> scales;
+  std::vector<uint8_t> zero_points;
+  float values[kTileElements];
+  float levels[kTileElements];
+  float decoded[kTileElements];
+};
+
+// What is known of one finished piece.
+struct PieceResult {
+  ErrorStats error;
+  uint64_t nonfinite = 0;
+};
+static_assert(sizeof(PieceResult) <= kResultBytes);
+
+// Pieces may be done in any order and at the same time by workers with buffers
+// of their own; but all Observe before the first Write.
+class JobTensor {
+ public:
+  // `reader` and `plan`, which holds `tensor`, must outlive this.
+  JobTensor(const CheckpointReader& reader, const Plan& plan,
+            const TensorPlan& tensor, uint64_t chunk_bytes);
+
+  const TensorPlan& plan() const { return tensor_; }
+  const TensorPieces& pieces() const { return pieces_; }
+
+  // Input bytes of a piece.
+  uint64_t BytesOf(uint64_t piece) const;
+
+  // For tensors of two trips: gathers the statistics of a piece. The call that
+  // completes them emits scales and zero points.
+  absl::Status Observe(uint64_t piece, const Emit& emit, JobBuffers& buffers);
+
+  // Emits the bytes that a piece becomes.
+  absl::Status Write(uint64_t piece, const Emit& emit, JobBuffers& buffers);
+
+  // After the last piece: the sum over all, in order.
+  PieceResult Result() const;
+
+ private:
+  absl::Status Copy(const ElementRange& range, const Emit& emit,
+                    JobBuffers& buffers);
+  absl::Status Cast(uint64_t piece, const Emit& emit, JobBuffers& buffers);
+  absl::Status Quantize(uint64_t piece, const Emit& emit,
+                        JobBuffers& buffers);
+
+  absl::StatusOr<absl::Span<const uint8_t>> ReadInput(const ElementRange& range,
+                                                      JobBuffers& buffers);
+  absl::StatusOr<uint64_t> LoadTile(absl::Span<const uint8_t> input,
+                                    const ElementRange& range,
+                                    const ElementRange& tile, bool allow,
+                                    absl::Span<float> values) const;
+  absl::Status ObserveInput(absl::Span<const uint8_t> input,
+                            const ElementRange& range, const SlotRange& slots,
+                            JobBuffers& buffers, Observer& observer) const;
+  absl::Status EncodeInput(absl::Span<const uint8_t> input,
+                           const ElementRange& range, const SlotRange& slots,
+                           absl::Span<const QParams> params,
+                           absl::Span<uint8_t> codes, JobBuffers& buffers,
+                           PieceResult* result) const;
+  absl::Status EmitParams(const SlotRange& slots,
+                          absl::Span<const QParams> params, const Emit& emit,
+                          JobBuffers& buffers) const;
+  absl::Status BadValue(const uint8_t* bytes, uint64_t element,
+                        absl::string_view problem) const;
+
+  const CheckpointReader& reader_;
+  const Plan& whole_plan_;
+  const TensorPlan& tensor_;
+  TensorPieces pieces_;
+  // Integer formats only.
+  std::optional<TensorCoder> coder_;
+  const ObserverRow* observer_row_ = nullptr;
+  // Quantized tensors only: one for each piece.
+  std::vector<PieceResult> results_;
+
+  // Tensors of two trips. What all pieces so far have seen, and how many are
+  // still to come; then the parameters of all slots.
+  std::mutex mutex_;
+  std::unique_ptr<Observer> observer_;
+  std::atomic<uint64_t> to_observe_{0};
+  std::vector<QParams> params_;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_JOB_TENSOR_H_

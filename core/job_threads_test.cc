@@ -1,0 +1,121 @@
+// Jobs with several workers; native only.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/job.h"
+#include "core/recipe.h"
+#include "core/testing/collected_output.h"
+#include "core/testing/memory_reader.h"
+#include "core/testing/synthetic.h"
+#include "gtest/gtest.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using testing::CollectedOutput;
+using testing::MemoryReader;
+using testing::Values;
+
+absl::Status RunWithThreads(Job& job, int threads) {
+  for (int phase = 0; phase < job.num_phases(); ++phase) {
+    std::vector<absl::Status> statuses(static_cast<size_t>(threads));
+    std::vector<std::thread> running;
+    for (int t = 0; t < threads; ++t) {
+      running.emplace_back([&job, phase, &status = statuses[static_cast<size_t>(t)]] {
+        Job::Worker worker;
+        while (true) {
+          const absl::StatusOr<bool> more = job.Step(phase, worker);
+          if (!more.ok()) status = more.status();
+          if (!more.ok() || !*more) return;
+        }
+      });
+    }
+    for (std::thread& thread : running) thread.join();
+    for (const absl::Status& status : statuses) {
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+MemoryReader Model(DType dtype) {
+  MemoryReader reader;
+  for (int i = 0; i < 12; ++i) {
+    const std::string name = "layer" + std::to_string(i);
+    reader.Add(name + ".short", {3, 171},
+               testing::Make(Values::kRandom, 513, 1 + static_cast<uint64_t>(i)),
+               dtype);
+    reader.Add(name + ".weight", {96, 640},
+               testing::Make(Values::kRandom, 61440,
+                             2 + static_cast<uint64_t>(i)),
+               dtype);
+  }
+  reader.Add("long", {2, 100000}, testing::Make(Values::kOutlier, 200000),
+             dtype);
+  reader.AddTie("tied", 1);
+  return reader;
+}
+
+TEST(JobThreadsTest, AnyNumberOfWorkersGivesTheSameBytes) {
+  for (const char* spec :
+       {"int8", "int8,tensor,asymmetric", "int4", "int4,axis=1,asymmetric",
+        "uint4,axis=0,asymmetric", "fp16"}) {
+    for (DType dtype : {DType::kBF16, DType::kF32}) {
+      SCOPED_TRACE(std::string(spec) + " " + std::string(DTypeName(dtype)));
+      const MemoryReader reader = Model(dtype);
+      Recipe recipe;
+      recipe.rules.push_back({"*", *ParseSchemeSpec(spec)});
+      const Plan plan = *MakePlan(reader.index(), recipe);
+      std::vector<std::vector<uint8_t>> expected;
+      std::vector<TensorResult> expected_results;
+      for (int threads : {1, 2, 3}) {
+        for (uint64_t chunk : {uint64_t{64} << 10, uint64_t{1} << 20}) {
+          CollectedOutput output(plan.manifest);
+          JobOptions options;
+          options.chunk_bytes = chunk;
+          auto job = *Job::Create(&reader, plan, output.emit(), options);
+          const absl::Status status = RunWithThreads(*job, threads);
+          ASSERT_TRUE(status.ok()) << status;
+          ASSERT_TRUE(output.Complete().ok()) << output.Complete();
+          EXPECT_EQ(job->bytes_done(), job->bytes_total());
+          if (expected.empty()) expected = output.all();
+          ASSERT_TRUE(output.all() == expected) << threads << " " << chunk;
+          // Statistics do not depend on who came first either.
+          if (chunk != 64 << 10) continue;
+          const std::vector<TensorResult> results = *job->Results();
+          if (expected_results.empty()) expected_results = results;
+          ASSERT_EQ(results.size(), expected_results.size());
+          for (size_t i = 0; i < results.size(); ++i) {
+            EXPECT_EQ(results[i].error.Mse(), expected_results[i].error.Mse());
+            EXPECT_EQ(results[i].error.Cosine(),
+                      expected_results[i].error.Cosine());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(JobThreadsTest, AllWorkersStopAtAnError) {
+  for (int round = 0; round < 20; ++round) {
+    MemoryReader reader = Model(DType::kF32);
+    reader.Break(8);
+    const Plan plan = *MakePlan(reader.index(), Recipe());
+    CollectedOutput output(plan.manifest);
+    JobOptions options;
+    options.chunk_bytes = 64 << 10;
+    auto job = *Job::Create(&reader, plan, output.emit(), options);
+    testing::ExpectError(RunWithThreads(*job, 3), absl::StatusCode::kDataLoss,
+                         "tensor 'layer4.short' is broken");
+    Job::Worker worker;
+    EXPECT_FALSE(job->Step(job->num_phases() - 1, worker).ok());
+  }
+}
+
+}  // namespace
+}  // namespace monoquant

@@ -1,0 +1,57 @@
+// How a job cuts the tensors of a plan: into pieces whose buffers fit a chunk.
+//
+// A tensor is quantized in one trip where a piece can hold all values of its
+// scales: read, observe, encode, write. Where it cannot (one scale for a large
+// tensor, channels along an inner axis, rows longer than a piece), the
+// tensor takes two: all pieces are observed first, then all are encoded.
+
+#ifndef MONOQUANT_CORE_PIECES_H_
+#define MONOQUANT_CORE_PIECES_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/cuts.h"
+#include "ir/dtype.h"
+#include "ir/quant_scheme.h"
+
+namespace monoquant {
+
+// The elements that are worked on at a time, within a piece: three buffers of
+// floats of this length stay in the first-level cache.
+inline constexpr uint64_t kTileElements = 2048;
+
+// Scales and zero points are written this many at a time.
+inline constexpr uint64_t kParamSlab = 1 << 14;
+
+// Memory of the result of one piece; see job.cc.
+inline constexpr uint64_t kResultBytes = 64;
+
+struct TensorPieces {
+  Cuts cuts;
+  bool two_trips = false;
+  // Buffers of a worker for the largest piece: the input, the codes, and
+  // parameters with what they are computed from.
+  uint64_t input_bytes = 0;
+  uint64_t code_bytes = 0;
+  uint64_t param_bytes = 0;
+  // What is kept from piece to piece, for all workers together.
+  uint64_t shared_bytes = 0;
+};
+
+// A tensor that is copied.
+TensorPieces CutCopy(DType dtype, uint64_t byte_size, uint64_t chunk_bytes);
+
+// A tensor of type `dtype` that is quantized; it has elements. `slot_bytes` is
+// what its observer takes for one scale (0 for float formats).
+TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
+                         const ParamLayout& layout, size_t slot_bytes,
+                         uint64_t chunk_bytes);
+
+// Cuts a piece of a tensor with packing rows of `row` elements into tiles, each
+// of which begins at a byte of the packed codes.
+Cuts CutTiles(const ElementRange& piece, uint64_t row);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_PIECES_H_

@@ -1,0 +1,169 @@
+#include "core/pieces.h"
+
+#include <cstdint>
+#include <string>
+
+#include "core/casts.h"
+#include "core/code_rows.h"
+#include "core/param_runs.h"
+#include "core/registry.h"
+#include "gtest/gtest.h"
+#include "ir/dtype.h"
+#include "ir/quant_scheme.h"
+#include "ir/shape.h"
+
+namespace monoquant {
+namespace {
+
+constexpr uint64_t kChunk = 64 << 10;
+constexpr size_t kSlotBytes = 8;
+
+QuantScheme Scheme(NumberFormat format, Granularity granularity, int axis,
+                   int64_t group) {
+  QuantScheme scheme;
+  scheme.format = format;
+  scheme.granularity = granularity;
+  scheme.axis = axis;
+  scheme.group_size = group;
+  return scheme;
+}
+
+// What every cut must keep, for shapes around all boundaries there are: rows
+// and groups that just fit a chunk or just do not, odd ones among them.
+TEST(PiecesTest, CutsAreSound) {
+  const int64_t max = kChunk / 4;  // F32
+  const Shape shapes[] = {
+      {1},           {max},          {max + 1},     {3 * max + 1},
+      {5, 7},        {1000, 27},     {3, max - 1},  {3, max},
+      {3, max + 1},  {2, 5 * max},   {max + 5, 1},  {4, 3, 2 * max + 3},
+      {33, 1, 700},  {1, 90, 700},   {90, 700, 1},  {300, 3, 3, 3},
+      {7, 2 * 3 * 5 * 7 * 11 * 13}};
+  for (const Shape& shape : shapes) {
+    for (NumberFormat format : {NumberFormat::kInt8, NumberFormat::kInt4}) {
+      for (DType dtype : {DType::kF16, DType::kF32, DType::kF64}) {
+        std::vector<QuantScheme> schemes = {
+            Scheme(format, Granularity::kTensor, 0, 0)};
+        for (size_t axis = 0; axis < shape.size(); ++axis) {
+          schemes.push_back(Scheme(format, Granularity::kAxis,
+                                   static_cast<int>(axis), 0));
+        }
+        for (int64_t group : {int64_t{1}, int64_t{3}, int64_t{32}, int64_t{35},
+                              int64_t{10010}, max, max + 1, 2 * max + 3}) {
+          schemes.push_back(Scheme(format, Granularity::kGroup, 0, group));
+        }
+        for (const QuantScheme& scheme : schemes) {
+          const auto layout = ComputeParamLayout(scheme, shape);
+          if (!layout.ok()) continue;
+          SCOPED_TRACE(SchemeToString(scheme) + " of " + ShapeToString(shape) +
+                       " " + std::string(DTypeName(dtype)));
+          const TensorPieces pieces =
+              CutQuantize(dtype, scheme, *layout, kSlotBytes, kChunk);
+          const CodeRows rows(DefaultRegistry().GetCodec(format), layout->row);
+          uint64_t position = 0;
+          uint64_t next_byte = 0;
+          uint64_t slots_done = 0;
+          for (uint64_t i = 0; i < pieces.cuts.size(); ++i) {
+            const ElementRange range = pieces.cuts[i];
+            ASSERT_EQ(range.begin, position);
+            position = range.end;
+            ASSERT_LE(range.size() * FloatBytes(dtype), kChunk);
+            ASSERT_LE(range.size() * FloatBytes(dtype), pieces.input_bytes);
+            // Codes of pieces lie side by side, without a shared byte.
+            ASSERT_EQ(rows.ByteOf(range.begin), next_byte);
+            next_byte += rows.BytesOf(range.begin, range.size());
+            ASSERT_LE(rows.BytesOf(range.begin, range.size()),
+                      pieces.code_bytes);
+            const SlotRange slots =
+                SlotsOf(*layout, range.begin, range.size());
+            if (!pieces.two_trips) {
+              // All values of its scales, and no scale twice.
+              ASSERT_EQ(slots.first, slots_done);
+              slots_done += slots.count;
+              ASSERT_EQ(range.begin % layout->segment, 0u);
+              ASSERT_EQ(range.end % layout->segment, 0u);
+              ASSERT_LE(slots.count * (kSlotBytes + 8), pieces.param_bytes);
+            } else {
+              ASSERT_LE(slots.count * kSlotBytes, pieces.param_bytes);
+            }
+            // Tiles of the piece start at bytes too.
+            const Cuts tiles = CutTiles(range, layout->row);
+            uint64_t tile_end = 0;
+            for (uint64_t t = 0; t < tiles.size(); ++t) {
+              ASSERT_EQ(tiles[t].begin, tile_end);
+              tile_end = tiles[t].end;
+              ASSERT_LE(tiles[t].size(), kTileElements);
+              const uint64_t row_position =
+                  (range.begin + tiles[t].begin) % layout->row;
+              ASSERT_EQ(row_position % 2, 0u);
+            }
+            ASSERT_EQ(tile_end, range.size());
+          }
+          ASSERT_EQ(position, layout->num_elements);
+          ASSERT_EQ(next_byte, rows.BytesOf(0, layout->num_elements));
+          if (!pieces.two_trips) {
+            ASSERT_EQ(slots_done, layout->num_params);
+            // The promise of JobOptions.
+            ASSERT_LE(pieces.input_bytes + pieces.code_bytes +
+                          pieces.param_bytes,
+                      4 * kChunk + 5 * kParamSlab);
+          }
+        }
+      }
+    }
+  }
+}
+
+// One trip wherever one suffices.
+TEST(PiecesTest, Trips) {
+  const struct {
+    Granularity granularity;
+    int axis;
+    int64_t group;
+    Shape shape;
+    bool two_trips;
+  } cases[] = {
+      {Granularity::kAxis, 0, 0, {4096, 4096}, false},
+      {Granularity::kGroup, 0, 128, {4096, 4096}, false},
+      {Granularity::kGroup, 0, 128, {2, 1 << 20}, false},
+      {Granularity::kTensor, 0, 0, {128, 128}, false},
+      {Granularity::kTensor, 0, 0, {129, 128}, true},
+      {Granularity::kAxis, 1, 0, {128, 128}, false},
+      {Granularity::kAxis, 1, 0, {129, 128}, true},
+      {Granularity::kAxis, 1, 0, {1, 4096, 16}, false},
+      {Granularity::kAxis, 0, 0, {2, 1 << 20}, true},
+      {Granularity::kGroup, 0, 1 << 20, {2, 1 << 20}, true},
+  };
+  for (const auto& c : cases) {
+    const QuantScheme scheme =
+        Scheme(NumberFormat::kInt4, c.granularity, c.axis, c.group);
+    const ParamLayout layout = ComputeParamLayout(scheme, c.shape).value();
+    EXPECT_EQ(CutQuantize(DType::kF32, scheme, layout, kSlotBytes, kChunk)
+                  .two_trips,
+              c.two_trips)
+        << SchemeToString(scheme) << " " << ShapeToString(c.shape);
+  }
+}
+
+TEST(PiecesTest, Copies) {
+  EXPECT_EQ(CutCopy(DType::kF32, 0, kChunk).cuts.size(), 0u);
+  for (int i = 0; i < kNumDTypes; ++i) {
+    const DType dtype = static_cast<DType>(i);
+    const uint64_t bits = static_cast<uint64_t>(GetDTypeInfo(dtype).bits);
+    for (uint64_t units : {1, 100, 70000}) {
+      const uint64_t bytes = units * bits;  // eight elements each
+      const TensorPieces pieces = CutCopy(dtype, bytes, kChunk);
+      uint64_t elements = 0;
+      for (uint64_t p = 0; p < pieces.cuts.size(); ++p) {
+        const ElementRange range = pieces.cuts[p];
+        ASSERT_EQ(range.begin * bits % 8, 0u);
+        ASSERT_LE(range.size() * bits / 8, kChunk);
+        ASSERT_LE(range.size() * bits / 8, pieces.input_bytes);
+        elements += range.size();
+      }
+      ASSERT_EQ(elements, 8 * units) << DTypeName(dtype);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace monoquant

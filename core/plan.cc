@@ -1,0 +1,381 @@
+#include "core/plan.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "core/closest_name.h"
+#include "core/code_rows.h"
+#include "core/default_policy.h"
+#include "core/registry.h"
+#include "core/resolve_scheme.h"
+#include "core/version.h"
+#include "ir/errors.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+constexpr size_t kNoRule = static_cast<size_t>(-1);
+
+// The last component of a path as the user wrote it.
+std::string BareName(absl::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  const size_t slash = path.rfind('/');
+  if (slash != absl::string_view::npos && path.size() > 1) {
+    path.remove_prefix(slash + 1);
+  }
+  return std::string(path);
+}
+
+// Makes the plan for one index and recipe.
+class Planner {
+ public:
+  Planner(const CheckpointIndex& index, const Recipe& recipe,
+          const PlanOptions& options)
+      : index_(index), recipe_(recipe), options_(options) {}
+
+  absl::StatusOr<Plan> Make();
+
+ private:
+  const TensorInfo& info(size_t i) const { return index_.tensors[i]; }
+  // Prefix of messages: the file and the tensor.
+  std::string Where(size_t i) const {
+    return absl::StrCat(index_.path, ": tensor '", info(i).name, "'");
+  }
+
+  absl::Status CheckNotQuantized() const;
+  absl::Status MatchRules();
+  absl::Status UnmatchedRule(size_t rule) const;
+  absl::Status Decide(TensorPlan* plan) const;
+  absl::Status QuantizeByDefault(TensorPlan* plan) const;
+  absl::Status Quantize(const SchemeSpec& spec, std::string reason,
+                        TensorPlan* plan) const;
+  absl::Status Output(TensorPlan* plan);
+  absl::Status OutputParams(TensorPlan* plan);
+  absl::StatusOr<size_t> AddOutput(std::string name, DType dtype, Shape shape,
+                                   size_t tie);
+
+  const CheckpointIndex& index_;
+  const Recipe& recipe_;
+  const PlanOptions& options_;
+  // For each tensor: the first rule that matches it or a tensor tied to it, and
+  // whether it or one that is tied to it is an embedding. Both are complete for
+  // tensors without a tie only, which decide for the others.
+  std::vector<size_t> rule_;
+  std::vector<bool> embedding_;
+  std::vector<std::string> kept_;
+  Plan plan_;
+};
+
+absl::Status Planner::CheckNotQuantized() const {
+  if (index_.quant.tensors.empty()) return absl::OkStatus();
+  const QuantizedTensor& first = index_.quant.tensors.front();
+  return absl::FailedPreconditionError(absl::StrCat(
+      index_.path, ": is already quantized (tensor '", first.name, "' is ",
+      SchemeToString(first.scheme), "); dequantize it first, or start from '",
+      index_.quant.source_name, "', which it was made from"));
+}
+
+absl::Status Planner::UnmatchedRule(size_t rule) const {
+  std::vector<absl::string_view> names;
+  names.reserve(index_.tensors.size());
+  for (const TensorInfo& tensor : index_.tensors) names.push_back(tensor.name);
+  const std::string& match = recipe_.rules[rule].match;
+  const absl::string_view closest = ClosestName(match, names);
+  return absl::InvalidArgumentError(absl::StrCat(
+      index_.path, ": rule '", match, "' matches none of the ", names.size(),
+      " tensors; ",
+      closest.empty() ? "list their names with inspect"
+                      : absl::StrCat("did you mean '", closest, "'?")));
+}
+
+absl::Status Planner::MatchRules() {
+  const size_t count = index_.tensors.size();
+  rule_.assign(count, kNoRule);
+  embedding_.assign(count, false);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t owner = info(i).tie == kNoTie ? i : info(i).tie;
+    if (IsEmbedding(info(i))) embedding_[owner] = true;
+  }
+  for (size_t r = 0; r < recipe_.rules.size(); ++r) {
+    const Rule& rule = recipe_.rules[r];
+    size_t other = kNoTensor;  // a match that cannot be quantized
+    bool matched = false;
+    for (size_t i = 0; i < count; ++i) {
+      if (!GlobMatch(rule.match, info(i).name)) continue;
+      if (rule.spec.has_value() && !IsQuantizable(info(i).dtype)) {
+        other = i;
+        continue;
+      }
+      matched = true;
+      const size_t owner = info(i).tie == kNoTie ? i : info(i).tie;
+      rule_[owner] = std::min(rule_[owner], r);
+    }
+    if (matched || recipe_.allow_unmatched) continue;
+    if (other == kNoTensor) return UnmatchedRule(r);
+    return absl::InvalidArgumentError(absl::StrCat(
+        Where(other), " has type ", DTypeName(info(other).dtype), ", but rule '",
+        rule.match, "' asks for ", NumberFormatName(rule.spec->format),
+        "; only F16, BF16, F32 and F64 tensors can be quantized"));
+  }
+  return absl::OkStatus();
+}
+
+// The bytes of codes, scales and zero points.
+uint64_t QuantizedBytes(const QuantScheme& scheme, const ParamLayout& layout) {
+  const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
+  const CodeRows rows(codec, layout.row);
+  return rows.BytesOf(0, layout.num_elements) +
+         layout.num_params * (scheme.symmetric ? 4 : 5);
+}
+
+absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
+                               TensorPlan* plan) const {
+  const TensorInfo& tensor = info(plan->input);
+  if (tensor.byte_size == 0) {
+    plan->reason = "empty";
+    return absl::OkStatus();
+  }
+  absl::StatusOr<ResolvedScheme> resolved = ResolveScheme(spec, tensor.shape);
+  if (!resolved.ok()) return Annotate(Where(plan->input), resolved.status());
+  const QuantScheme& scheme = resolved->scheme;
+  if (!IsInteger(scheme.format) && CodeDType(scheme.format) == tensor.dtype) {
+    plan->reason = absl::StrCat("already ", DTypeName(tensor.dtype));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<ParamLayout> layout = ComputeParamLayout(scheme, tensor.shape);
+  if (!layout.ok()) return Annotate(Where(plan->input), layout.status());
+  plan->action = Action::kQuantize;
+  plan->reason = std::move(reason);
+  if (!resolved->note.empty()) {
+    absl::StrAppend(&plan->reason, "; ", resolved->note);
+  }
+  plan->scheme = scheme;
+  plan->layout = *std::move(layout);
+  if (IsInteger(scheme.format)) {
+    plan->observer = spec.observer;
+    plan->algorithm = spec.algorithm;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
+  const TensorInfo& tensor = info(plan->input);
+  Verdict verdict = DefaultPolicy(tensor, recipe_.min_elements);
+  if (verdict.quantize && embedding_[plan->input]) {
+    verdict = {false, "embedding (name of a tied tensor)"};
+  }
+  if (!verdict.quantize) {
+    plan->reason = std::move(verdict.reason);
+    return absl::OkStatus();
+  }
+  TensorPlan quantized = *plan;
+  MQ_RETURN_IF_ERROR(
+      Quantize(recipe_.defaults, std::move(verdict.reason), &quantized));
+  // One scale for every few values can take more than it saves.
+  if (quantized.action == Action::kQuantize &&
+      IsInteger(quantized.scheme.format) &&
+      QuantizedBytes(quantized.scheme, quantized.layout) >= tensor.byte_size) {
+    plan->reason = absl::StrCat("would not get smaller as ",
+                                SchemeToString(quantized.scheme));
+    return absl::OkStatus();
+  }
+  *plan = std::move(quantized);
+  return absl::OkStatus();
+}
+
+// Settles what happens to a tensor that is tied to no earlier one.
+absl::Status Planner::Decide(TensorPlan* plan) const {
+  const size_t i = plan->input;
+  if (!kept_[i].empty()) {
+    plan->reason = kept_[i];
+    return absl::OkStatus();
+  }
+  if (rule_[i] != kNoRule) {
+    const Rule& rule = recipe_.rules[rule_[i]];
+    std::string reason = absl::StrCat("rule ", rule.match);
+    if (rule.spec.has_value()) {
+      return Quantize(*rule.spec, std::move(reason), plan);
+    }
+    plan->reason = std::move(reason);
+    return absl::OkStatus();
+  }
+  if (recipe_.only_rules) {
+    plan->reason = "no rule";
+    return absl::OkStatus();
+  }
+  return QuantizeByDefault(plan);
+}
+
+absl::StatusOr<size_t> Planner::AddOutput(std::string name, DType dtype,
+                                          Shape shape, size_t tie) {
+  OutputTensor output;
+  output.name = std::move(name);
+  output.dtype = dtype;
+  MQ_ASSIGN_OR_RETURN(output.byte_size, ByteSize(dtype, shape));
+  output.shape = std::move(shape);
+  output.tie = tie;
+  if (tie == kNoTie) plan_.output_bytes += output.byte_size;
+  plan_.manifest.tensors.push_back(std::move(output));
+  return plan_.manifest.tensors.size() - 1;
+}
+
+// Adds scale and zero point of a tensor with an integer format, and its line in
+// the record. For a tie: sharing those of the tensor that it is tied to.
+absl::Status Planner::OutputParams(TensorPlan* plan) {
+  const TensorInfo& tensor = info(plan->input);
+  const TensorPlan& owner =
+      plan->action == Action::kTie ? plan_.tensors[tensor.tie] : *plan;
+  QuantizedTensor record;
+  record.name = tensor.name;
+  record.scheme = owner.scheme;
+  record.dtype = tensor.dtype;
+  record.shape = tensor.shape;
+  if (IsInteger(owner.scheme.format)) {
+    record.scale = absl::StrCat(tensor.name, ".scale");
+    record.zero_point = absl::StrCat(tensor.name, ".zero_point");
+    const bool tied = plan->action == Action::kTie;
+    const size_t scale_tie = tied ? owner.scale : kNoTie;
+    const size_t zero_tie = tied ? owner.zero_point : kNoTie;
+    const DType zero_dtype = CodeDType(owner.scheme.format);
+    MQ_ASSIGN_OR_RETURN(plan->scale,
+                        AddOutput(record.scale, DType::kF32,
+                                  owner.layout.param_shape, scale_tie));
+    MQ_ASSIGN_OR_RETURN(
+        plan->zero_point,
+        AddOutput(record.zero_point, zero_dtype,
+                  owner.scheme.symmetric ? Shape() : owner.layout.param_shape,
+                  zero_tie));
+  }
+  plan_.manifest.record.tensors.push_back(std::move(record));
+  return absl::OkStatus();
+}
+
+// Adds what tensor `plan->input` becomes.
+absl::Status Planner::Output(TensorPlan* plan) {
+  const TensorInfo& tensor = info(plan->input);
+  const bool tied = plan->action == Action::kTie;
+  const TensorPlan& owner = tied ? plan_.tensors[tensor.tie] : *plan;
+  const bool quantized = owner.action == Action::kQuantize;
+  DType dtype = tensor.dtype;
+  Shape shape = tensor.shape;
+  if (quantized) {
+    dtype = CodeDType(owner.scheme.format);
+    MQ_ASSIGN_OR_RETURN(shape, CodeShape(owner.scheme.format, tensor.shape));
+  }
+  MQ_ASSIGN_OR_RETURN(plan->output,
+                      AddOutput(tensor.name, dtype, std::move(shape),
+                                tied ? owner.output : kNoTie));
+  return quantized ? OutputParams(plan) : absl::OkStatus();
+}
+
+absl::StatusOr<Plan> Planner::Make() {
+  MQ_RETURN_IF_ERROR(ValidateRecipe(recipe_));
+  MQ_RETURN_IF_ERROR(CheckNotQuantized());
+  MQ_RETURN_IF_ERROR(MatchRules());
+  const size_t count = index_.tensors.size();
+  kept_.assign(count, "");
+  for (const auto& [i, reason] : options_.keep) {
+    if (i >= count) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(index_.path, ": there is no tensor ", i, " to keep"));
+    }
+    kept_[info(i).tie == kNoTie ? i : info(i).tie] = reason;
+  }
+
+  plan_.nonfinite = recipe_.nonfinite;
+  plan_.manifest.metadata = index_.metadata;
+  QuantRecord& record = plan_.manifest.record;
+  record.version = kVersion;
+  record.source_container = index_.container;
+  record.source_name = BareName(index_.path);
+  record.recipe = RecipeToJson(recipe_).ToString();
+
+  plan_.tensors.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    TensorPlan plan;
+    plan.input = i;
+    plan.dtype = info(i).dtype;
+    if (info(i).tie == kNoTie) {
+      plan_.input_bytes += info(i).byte_size;
+      MQ_RETURN_IF_ERROR(Decide(&plan));
+    } else {
+      plan.action = Action::kTie;
+      plan.reason = absl::StrCat("tied to ", info(info(i).tie).name);
+    }
+    absl::Status status = Output(&plan);
+    if (!status.ok()) return Annotate(Where(i), status);
+    plan_.tensors.push_back(std::move(plan));
+  }
+  return std::move(plan_);
+}
+
+// Parameters have names that may already be taken. Only they are looked at:
+// the names of the input are unique.
+absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
+  absl::flat_hash_set<absl::string_view> params;
+  for (const TensorPlan& tensor : plan.tensors) {
+    for (size_t output : {tensor.scale, tensor.zero_point}) {
+      if (output != kNoTensor) {
+        params.insert(plan.manifest.tensors[output].name);
+      }
+    }
+  }
+  for (const TensorInfo& tensor : index.tensors) {
+    if (!params.contains(tensor.name)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        index.path, ": tensor '", tensor.name,
+        "' has the name that a parameter of a quantized tensor would get; skip "
+        "that tensor, or rename this one"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
+                              const Recipe& recipe,
+                              const PlanOptions& options) {
+  MQ_ASSIGN_OR_RETURN(Plan plan, Planner(index, recipe, options).Make());
+  MQ_RETURN_IF_ERROR(CheckNames(index, plan));
+  return plan;
+}
+
+absl::StatusOr<Plan> MakeCopyPlan(const CheckpointIndex& index) {
+  Plan plan;
+  plan.manifest.record = index.quant;
+  plan.manifest.metadata = index.metadata;
+  for (size_t i = 0; i < index.tensors.size(); ++i) {
+    const TensorInfo& tensor = index.tensors[i];
+    TensorPlan copy;
+    copy.input = i;
+    copy.dtype = tensor.dtype;
+    copy.output = i;
+    OutputTensor output;
+    output.name = tensor.name;
+    output.dtype = tensor.dtype;
+    output.shape = tensor.shape;
+    output.byte_size = tensor.byte_size;
+    output.tie = tensor.tie;
+    if (tensor.tie == kNoTie) {
+      copy.reason = "copy";
+      plan.input_bytes += tensor.byte_size;
+      plan.output_bytes += tensor.byte_size;
+    } else {
+      copy.action = Action::kTie;
+      copy.reason = absl::StrCat("tied to ", index.tensors[tensor.tie].name);
+    }
+    plan.tensors.push_back(std::move(copy));
+    plan.manifest.tensors.push_back(std::move(output));
+  }
+  return plan;
+}
+
+}  // namespace monoquant

@@ -1,0 +1,102 @@
+// Recipe x index = everything that will happen, before a payload byte is read.
+//
+// A dry run, the size estimate of the page and the job itself are all this one
+// struct, printed or executed.
+
+#ifndef MONOQUANT_CORE_PLAN_H_
+#define MONOQUANT_CORE_PLAN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/recipe.h"
+#include "ir/checkpoint.h"
+#include "ir/dtype.h"
+#include "ir/json.h"
+#include "ir/manifest.h"
+#include "ir/quant_scheme.h"
+
+namespace monoquant {
+
+enum class Action : uint8_t {
+  kCopy = 0,      // bytes unchanged
+  kQuantize = 1,  // by `scheme`
+  kTie = 2,       // shares the output of an earlier tensor
+};
+
+inline constexpr size_t kNoTensor = static_cast<size_t>(-1);
+
+// What happens to one tensor of the input.
+struct TensorPlan {
+  size_t input = 0;  // index into CheckpointIndex::tensors
+  DType dtype = DType::kF32;  // of the input
+  Action action = Action::kCopy;
+  // Why, in words for the user: "float weight", "embedding (name)", "1-D",
+  // "fewer than 512 elements", "rule *.bias", "not float (I64)" ...
+  std::string reason;
+  // kQuantize only.
+  QuantScheme scheme;
+  ParamLayout layout;
+  std::string observer;
+  std::string algorithm;
+  // Indices into Manifest::tensors. scale (F32) and zero_point only for integer
+  // formats. zero_point of a symmetric scheme is a scalar, otherwise it has the
+  // shape of scale; its dtype is that of the codes (of int4: U8, which holds
+  // two's complement). A tensor that shares the codes of another has a scale
+  // and a zero point under its own name too, which share those of the other.
+  size_t output = kNoTensor;
+  size_t scale = kNoTensor;
+  size_t zero_point = kNoTensor;
+};
+
+struct Plan {
+  std::vector<TensorPlan> tensors;  // one for each input tensor, same order
+  Manifest manifest;                // what will be written
+  Nonfinite nonfinite = Nonfinite::kError;
+  // Sums over the tensors' payload; ties count once.
+  uint64_t input_bytes = 0;
+  uint64_t output_bytes = 0;
+};
+
+struct PlanOptions {
+  // Tensors to leave alone besides the recipe's, with the reason to state:
+  // those that FindNonfinite found.
+  std::vector<std::pair<size_t, std::string>> keep;
+};
+
+// Decides about every tensor. Reads no payload.
+//
+// Tied tensors are one tensor with several names: the first rule that matches
+// any of them decides for all, and if the default policy takes any of them for
+// an embedding, all are. Tensors without elements and those that have the
+// format already are copied whatever a rule says.
+//
+// InvalidArgument: a rule that matches nothing (with the closest name as a
+// suggestion), a rule that matches no float tensor.
+// FailedPrecondition: an explicit group size that does not divide the row, an
+// axis out of range, an input that is already quantized, a tensor that has the
+// name of a parameter ("NAME.scale", "NAME.zero_point"); each names the tensor.
+absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
+                              const Recipe& recipe,
+                              const PlanOptions& options = {});
+
+// The plan that changes nothing: for converting between containers. Keeps the
+// quantization record.
+absl::StatusOr<Plan> MakeCopyPlan(const CheckpointIndex& index);
+
+// The plan as docs/schemas/plan.json describes it.
+Json PlanToJson(const CheckpointIndex& index, const Plan& plan);
+
+// The largest amount of memory that running the plan takes beyond the index,
+// for `threads` workers and chunks of `chunk_bytes`, in bytes.
+uint64_t PeakMemory(const Plan& plan, int threads, uint64_t chunk_bytes);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_PLAN_H_

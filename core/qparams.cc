@@ -1,0 +1,92 @@
+#include "core/qparams.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace monoquant {
+namespace {
+
+// float32's machine epsilon: the smallest scale under the torch convention, and
+// the one that stands in for a scale of 0 under that of compressed-tensors.
+constexpr float kEpsilon = 0x1p-23f;
+
+// max - min may overflow: for weights around +-3e38, which are finite. torch
+// and compressed-tensors get an infinite scale then, and codes that mean
+// nothing; here that one case is computed in double.
+float AsymmetricScale(float min, float max, float levels) {
+  const float range = max - min;
+  if (std::isfinite(range)) return range / levels;
+  const double wide = static_cast<double>(max) - static_cast<double>(min);
+  return static_cast<float>(wide / static_cast<double>(levels));
+}
+
+// Both arguments may be infinite, neither is NaN.
+int32_t ClampToGrid(float level, const IntegerGrid& grid) {
+  const float qmin = static_cast<float>(grid.qmin);
+  const float qmax = static_cast<float>(grid.qmax);
+  return static_cast<int32_t>(std::min(std::max(level, qmin), qmax));
+}
+
+QParams Torch(float min, float max, const IntegerGrid& grid) {
+  const float levels = static_cast<float>(grid.qmax - grid.qmin);
+  if (grid.symmetric) {
+    const float scale = std::max(-min, max) / (levels / 2);
+    return {std::max(scale, kEpsilon), grid.symmetric_zero()};
+  }
+  const float scale = std::max(AsymmetricScale(min, max, levels), kEpsilon);
+  const float zero =
+      static_cast<float>(grid.qmin) - std::nearbyint(min / scale);
+  return {scale, ClampToGrid(zero, grid)};
+}
+
+QParams CompressedTensors(float min, float max, const IntegerGrid& grid) {
+  const float levels = static_cast<float>(grid.qmax - grid.qmin);
+  if (grid.symmetric) {
+    const float scale = std::max(-min, max) / (levels / 2);
+    return {scale == 0 ? kEpsilon : scale, grid.symmetric_zero()};
+  }
+  const float scale = AsymmetricScale(min, max, levels);
+  if (scale == 0) {
+    // There the zero point is computed before the scale is replaced: 0/0 for a
+    // minimum of 0, which becomes 0, and minus infinity for any other.
+    return {kEpsilon, min < 0 ? grid.qmax : 0};
+  }
+  const float zero = static_cast<float>(grid.qmin) - min / scale;
+  return {scale, ClampToGrid(std::nearbyint(zero), grid)};
+}
+
+}  // namespace
+
+IntegerGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
+  const bool fused_add = scheme.convention == Convention::kTorch &&
+                         scheme.granularity == Granularity::kTensor;
+  return {codec.qmin, codec.qmax, scheme.symmetric, scheme.convention,
+          fused_add};
+}
+
+QParams QParamsFromRange(float min, float max, const IntegerGrid& grid) {
+  // 0 is always a level: zero weights, padding above all, stay exactly zero.
+  min = std::min(min, 0.0f);
+  max = std::max(max, 0.0f);
+  return grid.convention == Convention::kCompressedTensors
+             ? CompressedTensors(min, max, grid)
+             : Torch(min, max, grid);
+}
+
+void Dequantize(absl::Span<const QParams> params, size_t run,
+                absl::Span<const float> levels, absl::Span<float> values) {
+  const float* in = levels.data();
+  float* out = values.data();
+  size_t left = levels.size();
+  for (const QParams& p : params) {
+    const size_t count = std::min(run, left);
+    const float zero = static_cast<float>(p.zero_point);
+    const float scale = p.scale;
+    for (size_t i = 0; i < count; ++i) out[i] = (in[i] - zero) * scale;
+    in += count;
+    out += count;
+    left -= count;
+  }
+}
+
+}  // namespace monoquant

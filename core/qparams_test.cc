@@ -1,0 +1,148 @@
+#include "core/qparams.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/registry.h"
+#include "core/testing/synthetic.h"
+#include "gtest/gtest.h"
+
+namespace monoquant {
+namespace {
+
+using testing::Random;
+
+constexpr float kMax = std::numeric_limits<float>::max();
+constexpr float kEps = 0x1p-23f;
+constexpr Convention kTorch = Convention::kTorch;
+constexpr Convention kCt = Convention::kCompressedTensors;
+
+IntegerGrid Grid(NumberFormat format, bool symmetric, Convention convention) {
+  QuantScheme scheme;
+  scheme.format = format;
+  scheme.symmetric = symmetric;
+  scheme.convention = convention;
+  return GridOf(DefaultRegistry().GetCodec(format), scheme);
+}
+
+// What torch 2.13's observers and compressed-tensors 0.20 give for the same
+// range, except in the rows that say so.
+TEST(QParamsTest, KnownValues) {
+  const NumberFormat i8 = NumberFormat::kInt8;
+  const NumberFormat u8 = NumberFormat::kUInt8;
+  const NumberFormat i4 = NumberFormat::kInt4;
+  const NumberFormat u4 = NumberFormat::kUInt4;
+  const struct {
+    float min, max;
+    NumberFormat format;
+    bool symmetric;
+    Convention convention;
+    float scale;
+    int32_t zero_point;
+  } cases[] = {
+      // All zero: the scale is not.
+      {0, 0, i8, true, kTorch, kEps, 0},
+      {0, 0, i8, false, kTorch, kEps, -128},
+      {0, 0, u8, true, kTorch, kEps, 128},
+      {0, 0, u8, false, kTorch, kEps, 0},
+      {0, 0, i8, true, kCt, kEps, 0},
+      {0, 0, i8, false, kCt, kEps, 0},
+      {0, 0, i4, false, kCt, kEps, 0},
+      {-0.0f, -0.0f, i8, false, kTorch, kEps, -128},
+      // One value.
+      {3, 3, i8, true, kTorch, 3 / 127.5f, 0},
+      {3, 3, i8, false, kTorch, 3 / 255.0f, -128},
+      {3, 3, u8, true, kTorch, 3 / 127.5f, 128},
+      {3, 3, i4, true, kCt, 3 / 7.5f, 0},
+      {3, 3, i4, false, kCt, 3 / 15.0f, -8},
+      {-3, -3, i8, false, kTorch, 3 / 255.0f, 127},
+      {-3, -3, u8, false, kTorch, 3 / 255.0f, 255},
+      {-3, -3, i4, false, kCt, 3 / 15.0f, 7},
+      // Smaller than epsilon: torch keeps its epsilon, the other goes on until
+      // the scale is 0.
+      {-2e-9f, 1e-9f, i8, true, kTorch, kEps, 0},
+      {-2e-9f, 1e-9f, i8, true, kCt, 2e-9f / 127.5f, 0},
+      {-2e-44f, 1e-44f, i4, true, kCt, 0x1p-148f, 0},
+      {-2e-44f, 1e-44f, i4, false, kCt, 0x1p-149f, 6},
+      {-2e-44f, 1e-44f, i8, false, kCt, kEps, 127},
+      {0, 1e-45f, i8, false, kCt, kEps, 0},
+      // Levels of unsigned and 4-bit formats.
+      {-1, 3, u8, false, kTorch, 4 / 255.0f, 64},
+      {-1, 3, u4, false, kTorch, 4 / 15.0f, 4},
+      {-1, 3, i4, true, kTorch, 3 / 7.5f, 0},
+      {-1, 3, u4, true, kTorch, 3 / 7.5f, 8},
+      // Large.
+      {-3e38f, 3e38f, i8, true, kTorch, 3e38f / 127.5f, 0},
+      // The peers overflow to an infinite scale here; we do not.
+      {-3e38f, 3e38f, i8, false, kTorch, 3e38f / 127.5f, 0},
+      {-3e38f, 3e38f, i4, false, kCt, 3e38f / 7.5f, 0},
+      {-kMax, kMax, u8, false, kTorch, kMax / 127.5f, 128},
+  };
+  for (const auto& c : cases) {
+    const QParams found =
+        QParamsFromRange(c.min, c.max, Grid(c.format, c.symmetric, c.convention));
+    EXPECT_EQ(found.scale, c.scale)
+        << c.min << " .. " << c.max << " " << NumberFormatName(c.format);
+    EXPECT_EQ(found.zero_point, c.zero_point)
+        << c.min << " .. " << c.max << " " << NumberFormatName(c.format)
+        << (c.symmetric ? " symmetric" : " asymmetric");
+  }
+}
+
+// Whatever the range: a positive, finite scale, a zero point that is a level,
+// and both ends within half a step of a level.
+TEST(QParamsTest, AlwaysUsable) {
+  Random random(7);
+  for (int i = 0; i < 20000; ++i) {
+    float min = random.Finite();
+    float max = random.Finite();
+    if (i % 3 == 0) max = min;
+    if (min > max) std::swap(min, max);
+    for (const Codec* codec : DefaultRegistry().codecs) {
+      if (!IsInteger(codec->format)) continue;
+      for (bool symmetric : {false, true}) {
+        for (Convention convention : {kTorch, kCt}) {
+          const QParams p = QParamsFromRange(
+              min, max, Grid(codec->format, symmetric, convention));
+          ASSERT_TRUE(std::isfinite(p.scale)) << min << " " << max;
+          ASSERT_GT(p.scale, 0) << min << " " << max;
+          ASSERT_GE(p.zero_point, codec->qmin);
+          ASSERT_LE(p.zero_point, codec->qmax);
+          // A step of float32 rounding more than half a level, at most; 4-bit
+          // zero points are rounded, which costs up to half a level more.
+          const double step = static_cast<double>(p.scale);
+          const double low = (codec->qmin - p.zero_point - 1.01) * step;
+          const double high = (codec->qmax - p.zero_point + 1.01) * step;
+          if (p.scale != kEps) {
+            ASSERT_GE(static_cast<double>(min), low) << max;
+            ASSERT_LE(static_cast<double>(max), high) << min;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(QParamsTest, FusedAddIsTorchPerTensor) {
+  QuantScheme scheme;
+  scheme.granularity = Granularity::kTensor;
+  const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
+  EXPECT_TRUE(GridOf(codec, scheme).fused_add);
+  scheme.convention = kCt;
+  EXPECT_FALSE(GridOf(codec, scheme).fused_add);
+  scheme.convention = kTorch;
+  scheme.granularity = Granularity::kAxis;
+  EXPECT_FALSE(GridOf(codec, scheme).fused_add);
+}
+
+TEST(QParamsTest, Dequantize) {
+  const std::vector<QParams> params = {{0.5f, 0}, {2, -3}, {0.25f, 8}};
+  const std::vector<float> levels = {-8, 7, 0, 1, -3};
+  std::vector<float> values(levels.size());
+  Dequantize(params, 2, levels, absl::MakeSpan(values));
+  EXPECT_EQ(values, (std::vector<float>{-4, 3.5f, 6, 8, -2.75f}));
+}
+
+}  // namespace
+}  // namespace monoquant

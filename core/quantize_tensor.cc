@@ -1,0 +1,117 @@
+#include "core/quantize_tensor.h"
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "core/algorithms/rtn.h"
+#include "core/nonfinite.h"
+#include "core/observers/minmax.h"
+#include "core/param_runs.h"
+#include "core/qparams.h"
+#include "core/registry.h"
+#include "core/tensor_coder.h"
+#include "ir/dtype.h"
+#include "ir/shape.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+// All parameter sets of a tensor.
+SlotRange AllSlots(const ParamLayout& layout) {
+  return {0, layout.num_params};
+}
+
+// Stored bytes of a tensor's codes.
+absl::StatusOr<size_t> CodeBytes(const QuantScheme& scheme,
+                                 absl::Span<const int64_t> shape) {
+  MQ_ASSIGN_OR_RETURN(const Shape code_shape, CodeShape(scheme.format, shape));
+  MQ_ASSIGN_OR_RETURN(const uint64_t bytes,
+                      ByteSize(CodeDType(scheme.format), code_shape));
+  return static_cast<size_t>(bytes);
+}
+
+absl::Status CheckSize(absl::string_view what, uint64_t found,
+                       uint64_t expected, absl::Span<const int64_t> shape) {
+  if (found == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(found, " ", what, " where shape ", ShapeToString(shape),
+                   " needs ", expected));
+}
+
+}  // namespace
+
+absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
+                                               absl::Span<const int64_t> shape,
+                                               const QuantScheme& scheme) {
+  MQ_ASSIGN_OR_RETURN(const ParamLayout layout,
+                      ComputeParamLayout(scheme, shape));
+  MQ_RETURN_IF_ERROR(
+      CheckSize("values", values.size(), layout.num_elements, shape));
+  QuantizedValues result;
+  MQ_ASSIGN_OR_RETURN(const size_t code_bytes, CodeBytes(scheme, shape));
+  result.codes.resize(code_bytes);
+  const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
+  if (!IsInteger(scheme.format)) {
+    codec.encode(values, result.codes.data());
+    return result;
+  }
+  if (CountNonfinite(values) != 0) {
+    const size_t first = FirstNonfinite(values);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the tensor holds ",
+        DescribeElement(DType::kF32,
+                        reinterpret_cast<const uint8_t*>(&values[first]), first,
+                        shape),
+        ", which ", NumberFormatName(scheme.format), " cannot hold"));
+  }
+
+  const SlotRange slots = AllSlots(layout);
+  const size_t num_params = static_cast<size_t>(layout.num_params);
+  const TensorCoder coder(scheme, layout, &kRoundToNearest);
+  const std::unique_ptr<Observer> observer = kMinMaxObserver.create(num_params);
+  coder.Observe(0, values, slots, *observer);
+  std::vector<QParams> params(num_params);
+  for (size_t i = 0; i < num_params; ++i) {
+    params[i] = observer->Compute(i, coder.grid());
+    result.scales.push_back(params[i].scale);
+    result.zero_points.push_back(params[i].zero_point);
+  }
+  std::vector<float> levels(values.size());
+  coder.Quantize(0, values, slots, params, absl::MakeSpan(levels));
+  coder.rows().Encode(0, levels, result.codes.data());
+  return result;
+}
+
+absl::StatusOr<std::vector<float>> DequantizeTensor(
+    const QuantizedValues& quantized, absl::Span<const int64_t> shape,
+    const QuantScheme& scheme) {
+  MQ_ASSIGN_OR_RETURN(const ParamLayout layout,
+                      ComputeParamLayout(scheme, shape));
+  MQ_ASSIGN_OR_RETURN(const size_t code_bytes, CodeBytes(scheme, shape));
+  MQ_RETURN_IF_ERROR(
+      CheckSize("bytes of codes", quantized.codes.size(), code_bytes, shape));
+  std::vector<float> values(static_cast<size_t>(layout.num_elements));
+  const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
+  if (!IsInteger(scheme.format)) {
+    codec.decode(quantized.codes.data(), absl::MakeSpan(values));
+    return values;
+  }
+  MQ_RETURN_IF_ERROR(CheckSize("scales", quantized.scales.size(),
+                               layout.num_params, shape));
+  MQ_RETURN_IF_ERROR(CheckSize("zero points", quantized.zero_points.size(),
+                               layout.num_params, shape));
+  std::vector<QParams> params(quantized.scales.size());
+  for (size_t i = 0; i < params.size(); ++i) {
+    params[i] = {quantized.scales[i], quantized.zero_points[i]};
+  }
+  const TensorCoder coder(scheme, layout, nullptr);
+  std::vector<float> levels(values.size());
+  coder.rows().Decode(0, quantized.codes.data(), absl::MakeSpan(levels));
+  coder.Dequantize(0, levels, AllSlots(layout), params, absl::MakeSpan(values));
+  return values;
+}
+
+}  // namespace monoquant

@@ -1,0 +1,210 @@
+#include "core/quantize_tensor.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/testing/synthetic.h"
+#include "gtest/gtest.h"
+#include "ir/dtype.h"
+#include "ir/shape.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using testing::ExpectError;
+using testing::Values;
+
+// Every integer scheme that fits the shape.
+std::vector<QuantScheme> SchemesFor(const Shape& shape) {
+  std::vector<QuantScheme> schemes;
+  for (int format = 0; format < kNumNumberFormats; ++format) {
+    QuantScheme scheme;
+    scheme.format = static_cast<NumberFormat>(format);
+    if (!IsInteger(scheme.format)) continue;
+    for (bool symmetric : {true, false}) {
+      for (Convention convention :
+           {Convention::kTorch, Convention::kCompressedTensors}) {
+        scheme.symmetric = symmetric;
+        scheme.convention = convention;
+        scheme.granularity = Granularity::kTensor;
+        schemes.push_back(scheme);
+        scheme.granularity = Granularity::kAxis;
+        for (size_t axis = 0; axis < shape.size(); ++axis) {
+          scheme.axis = static_cast<int>(axis);
+          schemes.push_back(scheme);
+        }
+        scheme.axis = 0;
+        scheme.granularity = Granularity::kGroup;
+        for (int64_t group : {1, 3, 8, 32}) {
+          scheme.group_size = group;
+          if (ComputeParamLayout(scheme, shape).ok()) schemes.push_back(scheme);
+        }
+        scheme.group_size = 0;
+      }
+    }
+  }
+  return schemes;
+}
+
+const Shape kShapes[] = {{1},       {7},       {96},        {3, 5},
+                         {16, 32},  {2, 3, 8}, {2, 3, 4, 5}, {5, 1},
+                         {1, 1, 96}};
+
+// The promise of min/max and round to nearest: no value moves by more than half
+// a step, and quantizing what came out changes no code.
+TEST(QuantizeTensorTest, ErrorIsAtMostHalfAStep) {
+  for (const Shape& shape : kShapes) {
+    const size_t count = static_cast<size_t>(NumElements(shape).value());
+    for (const QuantScheme& scheme : SchemesFor(shape)) {
+      const ParamLayout layout = ComputeParamLayout(scheme, shape).value();
+      for (Values kind : testing::kAllValues) {
+        SCOPED_TRACE(SchemeToString(scheme) + " of " + ShapeToString(shape) +
+                     " " + std::string(Name(kind)));
+        const std::vector<float> values = testing::Make(kind, count);
+        const auto quantized = QuantizeTensor(values, shape, scheme);
+        ASSERT_TRUE(quantized.ok()) << quantized.status();
+        ASSERT_EQ(quantized->scales.size(), layout.num_params);
+        const auto decoded = DequantizeTensor(*quantized, shape, scheme);
+        ASSERT_TRUE(decoded.ok()) << decoded.status();
+        for (size_t i = 0; i < count; ++i) {
+          const size_t slot = static_cast<size_t>(i / layout.segment %
+                                                  layout.num_params);
+          // A rounded zero point moves the whole range by up to half a step.
+          const double step = static_cast<double>(quantized->scales[slot]);
+          const double most = scheme.symmetric ? 0.5 : 1.0;
+          // Scales below all normal floats have few bits; all levels add up.
+          const double subnormal = 256 * 0x1p-150;
+          ASSERT_LE(std::fabs(static_cast<double>((*decoded)[i]) -
+                              static_cast<double>(values[i])),
+                    step * most * 1.0001 + subnormal)
+              << i;
+        }
+      }
+    }
+  }
+}
+
+// Quantizing what was decoded gives the same codes, where the first and the
+// last level are in use. (In symmetric schemes the largest value is between two
+// levels, so the scale may change; rtn_test.cc has idempotence for any scale.)
+TEST(QuantizeTensorTest, IsIdempotent) {
+  const Shape shape = {4, 64};
+  testing::Random random(3);
+  for (const QuantScheme& scheme : SchemesFor(shape)) {
+    const ParamLayout layout = ComputeParamLayout(scheme, shape).value();
+    if (scheme.symmetric) continue;
+    if (layout.num_elements / layout.num_params < 2) continue;
+    SCOPED_TRACE(SchemeToString(scheme));
+    const bool is_signed = scheme.format == NumberFormat::kInt8 ||
+                           scheme.format == NumberFormat::kInt4;
+    const int levels = *CodeShape(scheme.format, shape) == shape ? 256 : 16;
+    const int32_t qmin = is_signed ? -levels / 2 : 0;
+    QuantizedValues original;
+    // Codes as bytes: any nibble and any byte is a level.
+    original.codes.resize(256 * static_cast<size_t>(levels == 16 ? 4 : 8) / 8);
+    for (uint8_t& code : original.codes) {
+      code = static_cast<uint8_t>(random.Bits());
+    }
+    for (uint64_t i = 0; i < layout.num_params; ++i) {
+      original.scales.push_back(random.Uniform(0.01f, 3));
+      original.zero_points.push_back(
+          qmin +
+          static_cast<int32_t>(random.Below(static_cast<uint64_t>(levels))));
+    }
+    std::vector<float> values =
+        DequantizeTensor(original, shape, scheme).value();
+    // Put the two ends into every set, in place of two other values.
+    for (uint64_t set = 0; set < layout.num_params; ++set) {
+      int ends = 0;
+      for (uint64_t i = 0; i < values.size() && ends < 2; ++i) {
+        if (i / layout.segment % layout.num_params != set) continue;
+        const int32_t end = ends++ == 0 ? qmin : qmin + levels - 1;
+        const size_t s = static_cast<size_t>(set);
+        values[static_cast<size_t>(i)] =
+            static_cast<float>(end - original.zero_points[s]) *
+            original.scales[s];
+      }
+    }
+    const QuantizedValues first = *QuantizeTensor(values, shape, scheme);
+    const std::vector<float> decoded = *DequantizeTensor(first, shape, scheme);
+    const QuantizedValues second = *QuantizeTensor(decoded, shape, scheme);
+    EXPECT_TRUE(second.codes == first.codes);
+    EXPECT_TRUE(second.zero_points == first.zero_points);
+  }
+}
+
+// Codes of a known matrix, to be read by eye.
+TEST(QuantizeTensorTest, Example) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kInt4;
+  const auto result = QuantizeTensor({-7.5f, 6.5f, 1, 0, 15, -3}, {2, 3}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->scales, (std::vector<float>{1, 2}));
+  EXPECT_EQ(result->zero_points, (std::vector<int32_t>{0, 0}));
+  // -7.5 -> -8, 6.5 -> 6, 1 | 0, 7.5 -> 8 -> 7, -1.5 -> -2
+  EXPECT_EQ(result->codes, (std::vector<uint8_t>{0x68, 0x01, 0x70, 0x0e}));
+}
+
+TEST(QuantizeTensorTest, FloatFormats) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kFp16;
+  const auto result = QuantizeTensor({1, -65504, 1e-8f}, {3}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->codes,
+            (std::vector<uint8_t>{0x00, 0x3c, 0xff, 0xfb, 0x00, 0x00}));
+  EXPECT_TRUE(result->scales.empty());
+  EXPECT_EQ(*DequantizeTensor(*result, {3}, scheme),
+            (std::vector<float>{1, -65504, 0}));
+}
+
+TEST(QuantizeTensorTest, Empty) {
+  for (const Shape& shape : {Shape{0}, Shape{0, 5}, Shape{5, 0}, Shape{3, 0, 2}}) {
+    for (const QuantScheme& scheme : SchemesFor(shape)) {
+      const auto result = QuantizeTensor({}, shape, scheme);
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_TRUE(result->codes.empty());
+      for (float scale : result->scales) EXPECT_GT(scale, 0);
+      EXPECT_TRUE(DequantizeTensor(*result, shape, scheme).value().empty());
+    }
+  }
+}
+
+TEST(QuantizeTensorTest, Refuses) {
+  const std::vector<float> values(12, 1.0f);
+  QuantScheme scheme;
+  ExpectError(QuantizeTensor(values, {3, 5}, scheme),
+              absl::StatusCode::kInvalidArgument,
+              "12 values where shape [3, 5] needs 15");
+  scheme.axis = 2;
+  EXPECT_FALSE(QuantizeTensor(values, {3, 4}, scheme).ok());
+  scheme.axis = 0;
+  std::vector<float> bad = values;
+  bad[7] = std::nanf("");
+  ExpectError(QuantizeTensor(bad, {3, 4}, scheme),
+              absl::StatusCode::kFailedPrecondition,
+              "holds NaN at index [1, 3], which int8 cannot hold");
+  bad[7] = -std::numeric_limits<float>::infinity();
+  ExpectError(QuantizeTensor(bad, {3, 4}, scheme),
+              absl::StatusCode::kFailedPrecondition,
+              "holds -infinity at index [1, 3]");
+
+  const QuantizedValues good = *QuantizeTensor(values, {3, 4}, scheme);
+  QuantizedValues damaged = good;
+  damaged.codes.pop_back();
+  ExpectError(DequantizeTensor(damaged, {3, 4}, scheme),
+              absl::StatusCode::kInvalidArgument, "11 bytes of codes");
+  damaged = good;
+  damaged.scales.push_back(1);
+  ExpectError(DequantizeTensor(damaged, {3, 4}, scheme),
+              absl::StatusCode::kInvalidArgument, "4 scales");
+  damaged = good;
+  damaged.zero_points.clear();
+  ExpectError(DequantizeTensor(damaged, {3, 4}, scheme),
+              absl::StatusCode::kInvalidArgument, "0 zero points");
+}
+
+}  // namespace
+}  // namespace monoquant

@@ -1,0 +1,132 @@
+#include "core/recipe.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "core/registry.h"
+#include "ir/errors.h"
+#include "ir/shape.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+constexpr absl::string_view kNonfiniteNames[] = {"error", "keep", "zero"};
+
+// The byte after the character that begins at `i`.
+size_t NextCharacter(absl::string_view text, size_t i) {
+  ++i;
+  while (i < text.size() && (static_cast<uint8_t>(text[i]) & 0xc0) == 0x80) {
+    ++i;
+  }
+  return i;
+}
+
+}  // namespace
+
+absl::StatusOr<Rule> ParseRule(absl::string_view text) {
+  const size_t equals = text.find('=');
+  if (equals == absl::string_view::npos || equals == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rule '", text,
+                     "' is not of the form GLOB=SCHEME; write for example "
+                     "'*.attn.*=int8' or 'lm_head.weight=skip'"));
+  }
+  Rule rule;
+  rule.match = std::string(text.substr(0, equals));
+  absl::StatusOr<std::optional<SchemeSpec>> spec =
+      ParseSchemeSpec(text.substr(equals + 1));
+  if (!spec.ok()) {
+    return Annotate(absl::StrCat("rule '", rule.match, "'"), spec.status());
+  }
+  rule.spec = *std::move(spec);
+  return rule;
+}
+
+bool GlobMatch(absl::string_view glob, absl::string_view name) {
+  size_t g = 0;
+  size_t n = 0;
+  // Where to go back to if what follows the last star does not match: the star
+  // takes one character more. Earlier stars never need a second try.
+  size_t after_star = absl::string_view::npos;
+  size_t star_end = 0;
+  while (n < name.size()) {
+    if (g < glob.size() && glob[g] == '*') {
+      after_star = ++g;
+      star_end = n;
+    } else if (g < glob.size() && glob[g] == '?') {
+      ++g;
+      n = NextCharacter(name, n);
+    } else if (g < glob.size() && glob[g] == name[n]) {
+      ++g;
+      ++n;
+    } else if (after_star != absl::string_view::npos) {
+      g = after_star;
+      star_end = NextCharacter(name, star_end);
+      n = star_end;
+    } else {
+      return false;
+    }
+  }
+  while (g < glob.size() && glob[g] == '*') ++g;
+  return g == glob.size();
+}
+
+absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
+  if (!IsInteger(spec.format)) return absl::OkStatus();
+  if (spec.axis < 0 || spec.axis >= kMaxDims) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "axis ", spec.axis, " is out of range; use 0 to ", kMaxDims - 1));
+  }
+  if (spec.group_size < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("group size ", spec.group_size,
+                     " is negative; use for example 128, 64 or 32"));
+  }
+  const Registry registry = DefaultRegistry();
+  if (registry.FindObserver(spec.observer) == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no observer '", spec.observer, "'; use one of ",
+                     registry.ObserverNames()));
+  }
+  if (registry.FindAlgorithm(spec.algorithm) == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no algorithm '", spec.algorithm,
+                     "'; use one of ", registry.AlgorithmNames()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateRecipe(const Recipe& recipe) {
+  MQ_RETURN_IF_ERROR(
+      Annotate("defaults", ValidateSchemeSpec(recipe.defaults)));
+  for (const Rule& rule : recipe.rules) {
+    if (rule.match.empty()) {
+      return absl::InvalidArgumentError(
+          "a rule has an empty pattern; use '*' to match every tensor");
+    }
+    if (!rule.spec.has_value()) continue;
+    MQ_RETURN_IF_ERROR(Annotate(absl::StrCat("rule '", rule.match, "'"),
+                                ValidateSchemeSpec(*rule.spec)));
+  }
+  if (recipe.min_elements < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "min_elements ", recipe.min_elements, " is negative; use 0 or more"));
+  }
+  return absl::OkStatus();
+}
+
+absl::string_view NonfiniteName(Nonfinite nonfinite) {
+  return kNonfiniteNames[static_cast<size_t>(nonfinite)];
+}
+
+std::optional<Nonfinite> NonfiniteFromName(absl::string_view name) {
+  const auto* found = std::find(std::begin(kNonfiniteNames),
+                                std::end(kNonfiniteNames), name);
+  if (found == std::end(kNonfiniteNames)) return std::nullopt;
+  return static_cast<Nonfinite>(found - std::begin(kNonfiniteNames));
+}
+
+}  // namespace monoquant

@@ -1,0 +1,109 @@
+// What the user wants: ordered rules from tensor names to schemes.
+//
+// A recipe is plain data with a JSON form (docs/recipe.md); the flags of the
+// command line are shorthand for one. It is written into every output.
+
+#ifndef MONOQUANT_CORE_RECIPE_H_
+#define MONOQUANT_CORE_RECIPE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "ir/json.h"
+#include "ir/quant_scheme.h"
+
+namespace monoquant {
+
+// What happens to NaN and infinite values of a tensor that is to be quantized.
+enum class Nonfinite : uint8_t {
+  kError = 0,  // the run fails and names the tensor and the index
+  kKeep = 1,   // integer formats: the whole tensor stays in its float type
+               // (found by FindNonfinite, before the plan); casts: the value
+               // stays NaN or infinite
+  kZero = 2,   // the value counts as 0
+};
+
+// A scheme as a user states it: what is absent follows from the tensor. All
+// but the format means something for integer formats only.
+struct SchemeSpec {
+  NumberFormat format = NumberFormat::kInt8;
+  // Absent: 8-bit formats per axis 0; 4-bit formats per group of 128, or of 64
+  // or 32 where 128 does not divide the row, or else per axis 0. Tensors of
+  // less than two dimensions have no channels: one scale in place of axis 0.
+  std::optional<Granularity> granularity;
+  int axis = 0;
+  // With kGroup: 0 means as above; any other value must divide the row.
+  int64_t group_size = 0;
+  bool symmetric = true;
+  Convention convention = Convention::kTorch;
+  std::string observer = "minmax";
+  std::string algorithm = "rtn";
+};
+
+// Tensors whose name matches `match` get `spec`, or stay as they are.
+struct Rule {
+  // Glob over the whole name: '*' is any run of characters, dots included; '?'
+  // is one character; everything else stands for itself.
+  std::string match;
+  // nullopt: skip.
+  std::optional<SchemeSpec> spec;
+};
+
+struct Recipe {
+  // For tensors that no rule matches and that are weights by default
+  // (core/default_policy.h).
+  SchemeSpec defaults;
+  // The first rule that matches a tensor wins. A rule also overrides the
+  // default policy: a matching tensor is quantized although it is, say, an
+  // embedding. It cannot make an integer tensor quantizable.
+  std::vector<Rule> rules;
+  // Quantize only what a rule matches; the default policy is not asked.
+  bool only_rules = false;
+  // Tensors with fewer elements stay as they are unless a rule matches.
+  int64_t min_elements = 512;
+  Nonfinite nonfinite = Nonfinite::kError;
+  // A rule that matches no tensor is an error unless this is set.
+  bool allow_unmatched = false;
+};
+
+// Parses "int4", "int4,group=64,asymmetric", "int8,axis=1", "int8,tensor",
+// "skip", "fp16", "uint8,convention=compressed-tensors" ...: a number format
+// followed by options in any order. nullopt inside means skip.
+//
+//   scheme  = "skip" | format { "," option }
+//   option  = "tensor" | "axis" [ "=" N ] | "group" [ "=" N ]
+//           | "symmetric" | "asymmetric" | "convention=" NAME
+//           | "observer=" NAME | "algorithm=" NAME
+//
+// InvalidArgument quoting the part that is wrong and what would be right.
+absl::StatusOr<std::optional<SchemeSpec>> ParseSchemeSpec(
+    absl::string_view text);
+
+// Parses "GLOB=SPEC" (split at the first '=').
+absl::StatusOr<Rule> ParseRule(absl::string_view text);
+
+// True if `glob` matches all of `name`. Linear time in practice: no recursion.
+bool GlobMatch(absl::string_view glob, absl::string_view name);
+
+// JSON form and back, every member checked; unknown members are errors.
+// RecipeToJson(RecipeFromJson(x)) is canonical.
+Json RecipeToJson(const Recipe& recipe);
+absl::StatusOr<Recipe> RecipeFromJson(const Json& json);
+
+// What the two above and the parsers guarantee, for recipes made by hand:
+// numbers in range, known names of observer and algorithm. InvalidArgument.
+absl::Status ValidateRecipe(const Recipe& recipe);
+absl::Status ValidateSchemeSpec(const SchemeSpec& spec);
+
+// "error", "keep", "zero" and back.
+absl::string_view NonfiniteName(Nonfinite nonfinite);
+std::optional<Nonfinite> NonfiniteFromName(absl::string_view name);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_RECIPE_H_

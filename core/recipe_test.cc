@@ -1,0 +1,279 @@
+#include "core/recipe.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "ir/json.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using ::monoquant::testing::ExpectError;
+
+TEST(GlobMatchTest, Table) {
+  const struct {
+    const char* glob;
+    const char* name;
+    bool matches;
+  } cases[] = {
+      {"", "", true},
+      {"", "a", false},
+      {"a", "", false},
+      {"*", "", true},
+      {"*", "a.b.c", true},
+      {"**", "a", true},
+      {"a*", "a", true},
+      {"*a", "ba", true},
+      {"*a", "ab", false},
+      {"*.weight", "fc.weight", true},
+      {"*.weight", "fc.weight_g", false},
+      {"layer.*.bias", "layer.10.attn.bias", true},
+      {"layer.?.bias", "layer.1.bias", true},
+      {"layer.?.bias", "layer.10.bias", false},
+      {"?", "\xc3\xa9", true},  // one character of two bytes
+      {"??", "\xc3\xa9", false},
+      {"*\xc3\xa9", "caf\xc3\xa9", true},
+      {"*a*b*a*", "aabaa", true},
+      {"*a*b*c*", "aabaa", false},
+      {"*ab", "aaab", true},
+      {"a?c*", "abcdef", true},
+      {"[ab]", "a", false},  // no other wildcards
+      {"[ab]", "[ab]", true},
+      {"a.b", "axb", false},
+      {"\\*", "*", false},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(GlobMatch(c.glob, c.name), c.matches) << c.glob << " " << c.name;
+  }
+}
+
+// Backtracking over every star would take for ever here.
+TEST(GlobMatchTest, ManyStars) {
+  std::string glob;
+  for (int i = 0; i < 200; ++i) glob += "*a";
+  EXPECT_FALSE(GlobMatch(glob + "b", std::string(5000, 'a')));
+  EXPECT_TRUE(GlobMatch(glob, std::string(5000, 'a')));
+}
+
+TEST(SchemeSpecTest, Parses) {
+  SchemeSpec spec = **ParseSchemeSpec("int8");
+  EXPECT_EQ(spec.format, NumberFormat::kInt8);
+  EXPECT_FALSE(spec.granularity.has_value());
+  EXPECT_TRUE(spec.symmetric);
+  EXPECT_EQ(spec.convention, Convention::kTorch);
+  EXPECT_EQ(spec.observer, "minmax");
+  EXPECT_EQ(spec.algorithm, "rtn");
+
+  spec = **ParseSchemeSpec("int4,group=64,asymmetric");
+  EXPECT_EQ(spec.format, NumberFormat::kInt4);
+  EXPECT_EQ(spec.granularity, Granularity::kGroup);
+  EXPECT_EQ(spec.group_size, 64);
+  EXPECT_FALSE(spec.symmetric);
+
+  // In any order.
+  spec = **ParseSchemeSpec(
+      "uint8,algorithm=rtn,convention=compressed-tensors,axis=1,"
+      "observer=minmax,symmetric");
+  EXPECT_EQ(spec.format, NumberFormat::kUInt8);
+  EXPECT_EQ(spec.granularity, Granularity::kAxis);
+  EXPECT_EQ(spec.axis, 1);
+  EXPECT_EQ(spec.convention, Convention::kCompressedTensors);
+
+  EXPECT_EQ((*ParseSchemeSpec("int8,tensor"))->granularity,
+            Granularity::kTensor);
+  EXPECT_EQ((*ParseSchemeSpec("int8,axis"))->granularity, Granularity::kAxis);
+  EXPECT_EQ((*ParseSchemeSpec("int8,group"))->granularity, Granularity::kGroup);
+  EXPECT_EQ((*ParseSchemeSpec("int8,group"))->group_size, 0);
+  EXPECT_EQ((*ParseSchemeSpec("bf16"))->format, NumberFormat::kBf16);
+  EXPECT_FALSE(ParseSchemeSpec("skip")->has_value());
+}
+
+TEST(SchemeSpecTest, Refuses) {
+  const struct {
+    const char* text;
+    const char* message;
+  } cases[] = {
+      {"", "scheme '': '' is no number format; use one of int8, uint8, int4"},
+      {"int9", "scheme 'int9': 'int9' is no number format"},
+      {"INT8", "is no number format"},
+      {"int8,", "'' is no option; use tensor, axis=N"},
+      {"int8,groups=32", "'groups=32' is no option"},
+      {"int8,tensor=1", "'tensor=1' is no option"},
+      {"int8,convention", "'convention' is no option"},
+      {"int8,group=0", "'group=0' is not a whole number from 1 up"},
+      {"int8,group=x", "'group=x' is not a whole number"},
+      {"int8,group=99999999999999999999", "is not a whole number"},
+      {"int8,axis=-1", "'axis=-1' is not a whole number from 0 up"},
+      {"int8,axis=64", "axis 64 is out of range; use 0 to 63"},
+      {"int8,convention=gptq", "there is no convention 'gptq'; use torch or"},
+      {"int8,observer=x", "there is no observer 'x'; use one of minmax"},
+      {"int8,algorithm=x", "there is no algorithm 'x'; use one of rtn"},
+      {"int8,axis=0,tensor", "'tensor' states the granularity a second time"},
+      {"int8,symmetric,asymmetric", "states the symmetry a second time"},
+      {"fp16,group=32", "'group=32' means nothing for fp16"},
+      {"skip,tensor", "'skip' takes no options"},
+  };
+  for (const auto& c : cases) {
+    ExpectError(ParseSchemeSpec(c.text), absl::StatusCode::kInvalidArgument,
+                c.message);
+  }
+}
+
+TEST(RuleTest, Parses) {
+  Rule rule = *ParseRule("*.attn.*=int4,group=32");
+  EXPECT_EQ(rule.match, "*.attn.*");
+  EXPECT_EQ(rule.spec->group_size, 32);
+  EXPECT_FALSE(ParseRule("a=skip")->spec.has_value());
+}
+
+TEST(RuleTest, Refuses) {
+  ExpectError(ParseRule("int8"), absl::StatusCode::kInvalidArgument,
+              "rule 'int8' is not of the form GLOB=SCHEME");
+  ExpectError(ParseRule("=int8"), absl::StatusCode::kInvalidArgument,
+              "is not of the form");
+  ExpectError(ParseRule("a.*=int"), absl::StatusCode::kInvalidArgument,
+              "rule 'a.*': scheme 'int': 'int' is no number format");
+}
+
+std::string Canonical(const std::string& text) {
+  const absl::StatusOr<Json> json = ParseJson(text);
+  if (!json.ok()) return std::string(json.status().message());
+  const absl::StatusOr<Recipe> recipe = RecipeFromJson(*json);
+  if (!recipe.ok()) return std::string(recipe.status().message());
+  return RecipeToJson(*recipe).ToString();
+}
+
+TEST(RecipeJsonTest, EmptyIsTheDefault) {
+  EXPECT_EQ(Canonical("{}"), RecipeToJson(Recipe()).ToString());
+  EXPECT_EQ(Canonical("{}"),
+            R"({"defaults":{"format":"int8","symmetric":true,)"
+            R"("convention":"torch","observer":"minmax","algorithm":"rtn"},)"
+            R"("rules":[],"only_rules":false,"min_elements":512,)"
+            R"("nonfinite":"error","allow_unmatched":false})");
+}
+
+// Short strings and objects mean the same, and what is written reads back.
+TEST(RecipeJsonTest, IsCanonical) {
+  const std::string text = Canonical(R"({
+    "allow_unmatched": true, "nonfinite": "zero", "min_elements": 1,
+    "only_rules": true,
+    "rules": [
+      {"scheme": "skip", "match": "*.bias"},
+      {"match": "a", "scheme": "int4,group=64,asymmetric"},
+      {"match": "b", "scheme": {"symmetric": false, "format": "int4",
+                                "group_size": 64, "granularity": "group"}},
+      {"match": "c", "scheme": {"format": "int8", "granularity": "channel",
+                                "axis": 1}},
+      {"match": "d", "scheme": "int8,tensor,convention=compressed-tensors"},
+      {"match": "e", "scheme": "int4,group"},
+      {"match": "f", "scheme": "fp16"}],
+    "defaults": "bf16"})");
+  const std::string int4 =
+      R"({"format":"int4","granularity":"group","group_size":64,)"
+      R"("symmetric":false,"convention":"torch","observer":"minmax",)"
+      R"("algorithm":"rtn"})";
+  const std::string tail = R"(,"observer":"minmax","algorithm":"rtn"})";
+  EXPECT_EQ(
+      text,
+      R"({"defaults":{"format":"bf16"},"rules":[{"match":"*.bias","scheme":)"
+      R"("skip"},{"match":"a","scheme":)" +
+          int4 + R"(},{"match":"b","scheme":)" + int4 +
+          R"(},{"match":"c","scheme":{"format":"int8","granularity":"axis",)"
+          R"("axis":1,"symmetric":true,"convention":"torch")" +
+          tail +
+          R"(},{"match":"d","scheme":{"format":"int8","granularity":)"
+          R"("tensor","symmetric":true,"convention":"compressed-tensors")" +
+          tail +
+          R"(},{"match":"e","scheme":{"format":"int4","granularity":"group",)"
+          R"("symmetric":true,"convention":"torch")" +
+          tail +
+          R"(},{"match":"f","scheme":{"format":"fp16"}}],"only_rules":true,)"
+          R"("min_elements":1,"nonfinite":"zero","allow_unmatched":true})");
+  EXPECT_EQ(Canonical(text), text);
+}
+
+TEST(RecipeJsonTest, Refuses) {
+  const struct {
+    const char* text;
+    const char* message;
+  } cases[] = {
+      {"[]", "recipe: must be an object, found []"},
+      {R"({"rule": []})",
+       "recipe: there is no member \"rule\"; the members are defaults, rules"},
+      {R"({"rules": {}})", "\"rules\" must be an array, found {}"},
+      {R"({"rules": [{"match": "a"}]})",
+       "rules[0]: needs a \"match\" that is not empty and a \"scheme\""},
+      {R"({"rules": [{"match": "", "scheme": "int8"}]})", "rules[0]: needs"},
+      {R"({"rules": [{"match": "a", "scheme": "int8"},
+                     {"match": 1, "scheme": "int8"}]})",
+       "rules[1]: \"match\" must be a string, found 1"},
+      {R"({"rules": [{"match": "a", "scheme": "int7"}]})",
+       "rules[0]: scheme 'int7': 'int7' is no number format"},
+      {R"({"rules": [{"match": "a", "scheme": {}}]})",
+       "rules[0]: scheme: \"format\" is missing"},
+      {R"({"rules": [{"match": "a", "scheme": {"format": "int8", "bits": 4}}]})",
+       "there is no member \"bits\""},
+      {R"({"defaults": {"format": "int3"}})",
+       "defaults: scheme: \"format\" must be one of int8, uint8, int4, uint4, "
+       "fp16, bf16, found \"int3\""},
+      {R"({"defaults": {"format": "int8", "granularity": "row"}})",
+       "\"granularity\" must be one of tensor, axis, group"},
+      {R"({"defaults": {"format": "int8", "axis": 1}})",
+       "\"axis\" needs \"granularity\": \"axis\""},
+      {R"({"defaults": {"format": "int8", "group_size": 32}})",
+       "\"group_size\" needs \"granularity\": \"group\""},
+      {R"({"defaults": {"format": "int8", "granularity": "group",
+                        "group_size": -1}})",
+       "\"group_size\" must be a whole number from 0 up, found -1"},
+      {R"({"defaults": {"format": "int8", "granularity": "axis", "axis": 64}})",
+       "axis 64 is out of range"},
+      {R"({"defaults": {"format": "int8", "symmetric": 1}})",
+       "\"symmetric\" must be true or false, found 1"},
+      {R"({"defaults": {"format": "int8", "convention": "x"}})",
+       "\"convention\" must be one of torch, compressed-tensors"},
+      {R"({"defaults": {"format": "int8", "observer": "x"}})",
+       "there is no observer 'x'"},
+      {R"({"defaults": {"format": "fp16", "symmetric": true}})",
+       "fp16 is a plain cast and has no other members"},
+      {R"({"defaults": "skip"})", "defaults: cannot be skip"},
+      {R"({"min_elements": -5})", "\"min_elements\" must be a whole number"},
+      {R"({"min_elements": 1.5})", "\"min_elements\" must be a whole number"},
+      {R"({"nonfinite": "drop"})",
+       "\"nonfinite\" must be one of error, keep, zero, found \"drop\""},
+      {R"({"only_rules": null})", "\"only_rules\" must be true or false"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_THAT(Canonical(c.text), ::testing::HasSubstr(c.message));
+  }
+}
+
+TEST(ValidateRecipeTest, Refuses) {
+  Recipe recipe;
+  EXPECT_TRUE(ValidateRecipe(recipe).ok());
+  recipe.min_elements = -1;
+  ExpectError(ValidateRecipe(recipe), absl::StatusCode::kInvalidArgument,
+              "min_elements -1 is negative");
+  recipe = Recipe();
+  recipe.rules.push_back({"", std::nullopt});
+  ExpectError(ValidateRecipe(recipe), absl::StatusCode::kInvalidArgument,
+              "empty pattern");
+  recipe.rules[0] = {"a", SchemeSpec()};
+  recipe.rules[0].spec->observer = "none";
+  ExpectError(ValidateRecipe(recipe), absl::StatusCode::kInvalidArgument,
+              "rule 'a': there is no observer 'none'");
+  recipe = Recipe();
+  recipe.defaults.group_size = -4;
+  ExpectError(ValidateRecipe(recipe), absl::StatusCode::kInvalidArgument,
+              "defaults: group size -4 is negative");
+}
+
+TEST(NonfiniteNameTest, RoundTrips) {
+  for (Nonfinite n : {Nonfinite::kError, Nonfinite::kKeep, Nonfinite::kZero}) {
+    EXPECT_EQ(NonfiniteFromName(NonfiniteName(n)), n);
+  }
+  EXPECT_FALSE(NonfiniteFromName("nan").has_value());
+}
+
+}  // namespace
+}  // namespace monoquant

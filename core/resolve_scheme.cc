@@ -1,0 +1,97 @@
+#include "core/resolve_scheme.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "core/registry.h"
+#include "ir/shape.h"
+
+namespace monoquant {
+namespace {
+
+// Group sizes to try where the user states none: engines have kernels for them.
+constexpr uint64_t kGroupSizes[] = {128, 64, 32};
+
+// Elements of a packing row, as in ParamLayout.
+uint64_t RowLength(absl::Span<const int64_t> shape) {
+  uint64_t row = 1;
+  for (size_t i = shape.size() < 2 ? 0 : 1; i < shape.size(); ++i) {
+    row *= static_cast<uint64_t>(shape[i]);
+  }
+  return row;
+}
+
+// "50 and 100": the nearest divisors of `row` on either side of `group`.
+std::string DivisorsNear(uint64_t row, uint64_t group) {
+  uint64_t below = 1;
+  uint64_t above = row;
+  // Larger pairs of divisors are no group sizes that anybody wants.
+  constexpr uint64_t kMostTried = 1 << 20;
+  for (uint64_t d = 1; d <= row / d && d <= kMostTried; ++d) {
+    if (row % d != 0) continue;
+    for (uint64_t divisor : {d, row / d}) {
+      if (divisor < group) below = std::max(below, divisor);
+      if (divisor > group) above = std::min(above, divisor);
+    }
+  }
+  if (below == 1 || below == above) return absl::StrCat(above);
+  return absl::StrCat(below, " and ", above);
+}
+
+}  // namespace
+
+absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
+                                             absl::Span<const int64_t> shape) {
+  ResolvedScheme resolved;
+  QuantScheme& scheme = resolved.scheme;
+  scheme.format = spec.format;
+  if (!IsInteger(spec.format)) return resolved;
+  scheme.symmetric = spec.symmetric;
+  scheme.convention = spec.convention;
+
+  const Granularity by_default =
+      DefaultRegistry().GetCodec(spec.format).bits < 8 ? Granularity::kGroup
+                                                       : Granularity::kAxis;
+  scheme.granularity = spec.granularity.value_or(by_default);
+
+  if (scheme.granularity == Granularity::kGroup) {
+    const uint64_t row = RowLength(shape);
+    if (spec.granularity.has_value() && spec.group_size != 0) {
+      const uint64_t group = static_cast<uint64_t>(spec.group_size);
+      if (row % group != 0) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "group size ", group, " does not divide its row of ", row,
+            " elements, ", DivisorsNear(row, group),
+            " would; give it a rule of its own, or leave the size open"));
+      }
+      scheme.group_size = spec.group_size;
+      return resolved;
+    }
+    for (uint64_t group : kGroupSizes) {
+      if (row % group != 0) continue;
+      scheme.group_size = static_cast<int64_t>(group);
+      return resolved;
+    }
+    resolved.note =
+        absl::StrCat("no group of 128, 64 or 32 divides its row of ", row);
+    scheme.granularity = Granularity::kAxis;
+  } else if (spec.granularity == Granularity::kAxis) {
+    if (static_cast<size_t>(spec.axis) >= shape.size()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("axis ", spec.axis, " is out of range for shape ",
+                       ShapeToString(shape), "; use granularity tensor",
+                       shape.empty() ? "" : ", or an axis below ",
+                       shape.empty() ? "" : absl::StrCat(shape.size())));
+    }
+    scheme.axis = spec.axis;
+    return resolved;
+  }
+  if (scheme.granularity == Granularity::kAxis && shape.size() < 2) {
+    scheme.granularity = Granularity::kTensor;
+  }
+  return resolved;
+}
+
+}  // namespace monoquant

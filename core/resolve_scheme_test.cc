@@ -1,0 +1,77 @@
+#include "core/resolve_scheme.h"
+
+#include <string>
+
+#include "core/recipe.h"
+#include "gtest/gtest.h"
+#include "ir/quant_scheme.h"
+#include "ir/shape.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using ::monoquant::testing::ExpectError;
+
+absl::StatusOr<ResolvedScheme> Resolve(const char* spec, const Shape& shape) {
+  return ResolveScheme(**ParseSchemeSpec(spec), shape);
+}
+
+TEST(ResolveSchemeTest, Table) {
+  const struct {
+    const char* spec;
+    Shape shape;
+    const char* scheme;
+    const char* note;
+  } cases[] = {
+      {"int8", {4, 100}, "int8 axis 0 symmetric", ""},
+      {"int8", {16, 8, 3, 3}, "int8 axis 0 symmetric", ""},
+      {"int8", {100}, "int8 tensor symmetric", ""},
+      {"int8", {}, "int8 tensor symmetric", ""},
+      {"uint8,asymmetric", {4, 100}, "uint8 axis 0 asymmetric", ""},
+      {"int8,axis=1", {4, 100}, "int8 axis 1 symmetric", ""},
+      {"int8,axis=0", {100}, "int8 axis 0 symmetric", ""},
+      {"int8,tensor", {4, 100}, "int8 tensor symmetric", ""},
+      {"int8,group", {4, 256}, "int8 group 128 symmetric", ""},
+      {"int4", {4, 256}, "int4 group 128 symmetric", ""},
+      {"int4", {4, 2, 96}, "int4 group 64 symmetric", ""},
+      {"int4", {4, 96}, "int4 group 32 symmetric", ""},
+      {"int4", {4, 100}, "int4 axis 0 symmetric",
+       "no group of 128, 64 or 32 divides its row of 100"},
+      {"int4", {16, 3, 3, 3}, "int4 axis 0 symmetric",
+       "no group of 128, 64 or 32 divides its row of 27"},
+      {"int4", {256}, "int4 group 128 symmetric", ""},
+      {"int4", {27}, "int4 tensor symmetric",
+       "no group of 128, 64 or 32 divides its row of 27"},
+      {"int4,group=25", {4, 100}, "int4 group 25 symmetric", ""},
+      {"int4,axis=1,convention=compressed-tensors", {4, 100},
+       "int4 axis 1 symmetric compressed-tensors", ""},
+      {"fp16", {4, 100}, "fp16", ""},
+      {"bf16", {}, "bf16", ""},
+  };
+  for (const auto& c : cases) {
+    const absl::StatusOr<ResolvedScheme> resolved = Resolve(c.spec, c.shape);
+    ASSERT_TRUE(resolved.ok()) << resolved.status();
+    EXPECT_EQ(SchemeToString(resolved->scheme), c.scheme) << c.spec;
+    EXPECT_EQ(resolved->note, c.note) << c.spec;
+    EXPECT_TRUE(ComputeParamLayout(resolved->scheme, c.shape).ok());
+  }
+}
+
+TEST(ResolveSchemeTest, Refuses) {
+  const auto code = absl::StatusCode::kFailedPrecondition;
+  ExpectError(Resolve("int4,group=64", {4, 100}), code,
+              "group size 64 does not divide its row of 100 elements, 50 and "
+              "100 would; ");
+  ExpectError(Resolve("int4,group=64", {4, 32}), code, "elements, 32 would; ");
+  ExpectError(Resolve("int4,group=64", {4, 101}), code, "elements, 101 would;");
+  ExpectError(Resolve("int4,group=5", {4, 96}), code, "elements, 4 and 6 would");
+  ExpectError(Resolve("int8,axis=2", {4, 100}), code,
+              "axis 2 is out of range for shape [4, 100]; use granularity "
+              "tensor, or an axis below 2");
+  ExpectError(Resolve("int8,axis=0", {}), code,
+              "axis 0 is out of range for shape []; use granularity tensor");
+}
+
+}  // namespace
+}  // namespace monoquant

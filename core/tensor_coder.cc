@@ -1,0 +1,63 @@
+#include "core/tensor_coder.h"
+
+#include <cstddef>
+
+#include "core/registry.h"
+
+namespace monoquant {
+namespace {
+
+// The parameters of `count` elements in runs of `run`, the first of which has
+// those of `slot`.
+absl::Span<const QParams> ParamsOf(absl::Span<const QParams> params,
+                                   const SlotRange& slots, uint64_t slot,
+                                   size_t run, size_t count) {
+  return params.subspan(static_cast<size_t>(slot - slots.first),
+                        (count - 1) / run + 1);
+}
+
+}  // namespace
+
+TensorCoder::TensorCoder(const QuantScheme& scheme, const ParamLayout& layout,
+                         const AlgorithmRow* algorithm)
+    : layout_(layout),
+      grid_(GridOf(DefaultRegistry().GetCodec(scheme.format), scheme)),
+      rows_(DefaultRegistry().GetCodec(scheme.format), layout.row),
+      algorithm_(algorithm) {}
+
+void TensorCoder::Observe(uint64_t first, absl::Span<const float> values,
+                          const SlotRange& slots, Observer& observer) const {
+  ForEachParamRun(layout_, first, values.size(),
+                  [&](uint64_t slot, size_t run, size_t offset, size_t count) {
+                    observer.Observe(static_cast<size_t>(slot - slots.first),
+                                     run, values.subspan(offset, count));
+                  });
+}
+
+void TensorCoder::Quantize(uint64_t first, absl::Span<const float> values,
+                           const SlotRange& slots,
+                           absl::Span<const QParams> params,
+                           absl::Span<float> levels) const {
+  ForEachParamRun(layout_, first, values.size(),
+                  [&](uint64_t slot, size_t run, size_t offset, size_t count) {
+                    algorithm_->quantize(
+                        grid_, ParamsOf(params, slots, slot, run, count), run,
+                        values.subspan(offset, count),
+                        levels.subspan(offset, count));
+                  });
+}
+
+void TensorCoder::Dequantize(uint64_t first, absl::Span<const float> levels,
+                             const SlotRange& slots,
+                             absl::Span<const QParams> params,
+                             absl::Span<float> values) const {
+  ForEachParamRun(layout_, first, levels.size(),
+                  [&](uint64_t slot, size_t run, size_t offset, size_t count) {
+                    monoquant::Dequantize(
+                        ParamsOf(params, slots, slot, run, count), run,
+                        levels.subspan(offset, count),
+                        values.subspan(offset, count));
+                  });
+}
+
+}  // namespace monoquant

@@ -1,0 +1,56 @@
+// Quantizes and decodes ranges of one tensor's elements.
+//
+// The one place where layout, observer, algorithm and codec meet: jobs, the
+// dequantizing reader and QuantizeTensor are all built on it.
+
+#ifndef MONOQUANT_CORE_TENSOR_CODER_H_
+#define MONOQUANT_CORE_TENSOR_CODER_H_
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "core/algorithms/algorithm.h"
+#include "core/code_rows.h"
+#include "core/observers/observer.h"
+#include "core/param_runs.h"
+#include "core/qparams.h"
+#include "ir/quant_scheme.h"
+
+namespace monoquant {
+
+// For one tensor with an integer scheme. Plain data, thread-safe.
+//
+// The functions take the elements from `first` on. Parameters and slots are
+// those of `slots`, a range that has all that the elements belong to (SlotsOf):
+// params[0] is that of slot slots.first.
+class TensorCoder {
+ public:
+  // `algorithm` may be nullptr where nothing is quantized.
+  TensorCoder(const QuantScheme& scheme, const ParamLayout& layout,
+              const AlgorithmRow* algorithm);
+
+  const CodeRows& rows() const { return rows_; }
+  const IntegerGrid& grid() const { return grid_; }
+  const ParamLayout& layout() const { return layout_; }
+
+  void Observe(uint64_t first, absl::Span<const float> values,
+               const SlotRange& slots, Observer& observer) const;
+
+  void Quantize(uint64_t first, absl::Span<const float> values,
+                const SlotRange& slots, absl::Span<const QParams> params,
+                absl::Span<float> levels) const;
+
+  void Dequantize(uint64_t first, absl::Span<const float> levels,
+                  const SlotRange& slots, absl::Span<const QParams> params,
+                  absl::Span<float> values) const;
+
+ private:
+  ParamLayout layout_;
+  IntegerGrid grid_;
+  CodeRows rows_;
+  const AlgorithmRow* algorithm_;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_TENSOR_CODER_H_

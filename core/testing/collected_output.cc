@@ -1,0 +1,75 @@
+#include "core/testing/collected_output.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace monoquant::testing {
+
+CollectedOutput::CollectedOutput(Manifest manifest)
+    : manifest_(std::move(manifest)) {
+  for (const OutputTensor& tensor : manifest_.tensors) {
+    const uint64_t size = tensor.tie == kNoTie ? tensor.byte_size : 0;
+    bytes_.emplace_back(static_cast<size_t>(size));
+    seen_.emplace_back(static_cast<size_t>(size), false);
+  }
+}
+
+Emit CollectedOutput::emit() {
+  return [this](size_t output, uint64_t offset,
+                absl::Span<const uint8_t> bytes) {
+    return Take(output, offset, bytes);
+  };
+}
+
+absl::Status CollectedOutput::Take(size_t output, uint64_t offset,
+                                   absl::Span<const uint8_t> bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (output >= bytes_.size() || offset > bytes_[output].size() ||
+      bytes.size() > bytes_[output].size() - offset) {
+    return absl::InternalError(absl::StrCat("bytes ", offset, " + ",
+                                            bytes.size(), " of output ",
+                                            output));
+  }
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const size_t at = static_cast<size_t>(offset) + i;
+    if (seen_[output][at]) {
+      return absl::InternalError(
+          absl::StrCat("byte ", at, " of ", manifest_.tensors[output].name,
+                       " a second time"));
+    }
+    seen_[output][at] = true;
+    bytes_[output][at] = bytes[i];
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CollectedOutput::Complete() const {
+  for (size_t i = 0; i < seen_.size(); ++i) {
+    const auto missing = std::find(seen_[i].begin(), seen_[i].end(), false);
+    if (missing != seen_[i].end()) {
+      return absl::InternalError(
+          absl::StrCat("byte ", missing - seen_[i].begin(), " of ",
+                       manifest_.tensors[i].name, " is missing"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::unique_ptr<MemoryReader> CollectedOutput::Open() const {
+  auto reader = std::make_unique<MemoryReader>();
+  for (size_t i = 0; i < bytes_.size(); ++i) {
+    const OutputTensor& tensor = manifest_.tensors[i];
+    if (tensor.tie != kNoTie) {
+      reader->AddTie(tensor.name, tensor.tie);
+    } else {
+      reader->AddBytes(tensor.name, tensor.dtype, tensor.shape, bytes_[i]);
+    }
+  }
+  reader->mutable_index().quant = manifest_.record;
+  reader->mutable_index().metadata = manifest_.metadata;
+  return reader;
+}
+
+}  // namespace monoquant::testing

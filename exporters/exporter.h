@@ -1,0 +1,76 @@
+// Writes a manifest's tensors into a file of one format.
+//
+// Everything about the file but the payload's values and checksums is settled
+// by Layout, before a byte is written: its size, every offset. So pieces can be
+// written in any order, by any number of threads, and an output that would not
+// fit the disk fails at the start.
+
+#ifndef MONOQUANT_EXPORTERS_EXPORTER_H_
+#define MONOQUANT_EXPORTERS_EXPORTER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "ir/byte_sink.h"
+#include "ir/manifest.h"
+
+namespace monoquant {
+
+struct FileLayout {
+  uint64_t file_size = 0;
+  // One for each tensor of the manifest: where its payload begins. Tied tensors
+  // have the offset of the tensor that they share.
+  std::vector<uint64_t> offsets;
+  // True for tensors whose payload stays in another file: it is given to the
+  // writer for its checksum, but not written. Empty where there are none.
+  std::vector<bool> elsewhere;
+};
+
+// One output format. Stateless and thread-safe.
+class Exporter {
+ public:
+  virtual ~Exporter() = default;
+
+  // "safetensors", "torch", "mqir": the value of --to.
+  virtual absl::string_view name() const = 0;
+
+  // FailedPrecondition, naming the tensor, for what the format cannot hold.
+  virtual absl::StatusOr<FileLayout> Layout(const Manifest& manifest) const = 0;
+
+  // Writes everything that is not payload: headers, index, directory. Called
+  // once, after all payload. crc32[i] is the CRC-32 (as in zip) of the payload
+  // of tensor i; tied tensors have that of the tensor that they share.
+  virtual absl::Status WriteIndex(const Manifest& manifest,
+                                  const FileLayout& layout,
+                                  absl::Span<const uint32_t> crc32,
+                                  ByteSink& sink) const = 0;
+};
+
+struct ExporterRow {
+  const Exporter* exporter;
+  // Extensions that choose this format where --to is not given, without dot.
+  absl::Span<const absl::string_view> extensions;
+  // A line of Python that loads such a file, with PATH in place of the quoted
+  // path; empty where only monoquant reads the format.
+  absl::string_view python_hint;
+  absl::string_view description;
+};
+
+// Every output format. To add one: a file of its own and a line in registry.cc.
+absl::Span<const ExporterRow> AllExporters();
+
+// By --to name. InvalidArgument listing the known names.
+absl::StatusOr<const ExporterRow*> FindExporter(absl::string_view name);
+
+// By the extension of an output path. InvalidArgument listing the extensions.
+absl::StatusOr<const ExporterRow*> FindExporterForPath(absl::string_view path);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_EXPORTERS_EXPORTER_H_

@@ -1,0 +1,71 @@
+// The output formats. A new one is a file of its own and a row here.
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "exporters/exporter.h"
+#include "exporters/mqir.h"
+#include "exporters/safetensors.h"
+#include "exporters/torch_pt.h"
+
+namespace monoquant {
+namespace {
+
+constexpr absl::string_view kTorchExtensions[] = {"pt", "pth", "bin"};
+constexpr absl::string_view kSafetensorsExtensions[] = {"safetensors"};
+constexpr absl::string_view kMqirExtensions[] = {"mqir"};
+
+// What follows the last dot of the last component; empty if there is none.
+std::string Extension(absl::string_view path) {
+  const size_t slash = path.find_last_of("/\\");
+  if (slash != absl::string_view::npos) path.remove_prefix(slash + 1);
+  const size_t dot = path.rfind('.');
+  if (dot == absl::string_view::npos) return "";
+  return absl::AsciiStrToLower(path.substr(dot + 1));
+}
+
+}  // namespace
+
+absl::Span<const ExporterRow> AllExporters() {
+  static const ExporterRow kRows[] = {
+      {&TorchPtExporter(), kTorchExtensions,
+       "import torch; weights = torch.load(PATH, weights_only=True)",
+       "torch.save archive of plain tensors"},
+      {&SafetensorsExporter(), kSafetensorsExtensions,
+       "from safetensors.torch import load_file; weights = load_file(PATH)",
+       "safetensors file"},
+      {&MqirExporter(), kMqirExtensions, "",
+       "monoquant's own format, with checksums"},
+  };
+  return kRows;
+}
+
+absl::StatusOr<const ExporterRow*> FindExporter(absl::string_view name) {
+  std::vector<absl::string_view> names;
+  for (const ExporterRow& row : AllExporters()) {
+    if (row.exporter->name() == name) return &row;
+    names.push_back(row.exporter->name());
+  }
+  return absl::InvalidArgumentError(absl::StrCat("unknown output format '",
+                                                 name, "'; choose one of ",
+                                                 absl::StrJoin(names, ", ")));
+}
+
+absl::StatusOr<const ExporterRow*> FindExporterForPath(absl::string_view path) {
+  const std::string extension = Extension(path);
+  std::vector<std::string> known;
+  for (const ExporterRow& row : AllExporters()) {
+    for (absl::string_view candidate : row.extensions) {
+      if (candidate == extension) return &row;
+      known.push_back(absl::StrCat(".", candidate));
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": the name does not tell the output format; let it end in one of ",
+      absl::StrJoin(known, ", "), " or state the format"));
+}
+
+}  // namespace monoquant

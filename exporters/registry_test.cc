@@ -1,0 +1,67 @@
+// Guards: every format is found by name and by extension, each has a golden
+// test and a place in docs/formats.md.
+
+#include <set>
+#include <string>
+
+#include "exporters/exporter.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace monoquant {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(RegistryTest, EveryRowIsFoundByNameAndExtension) {
+  std::set<absl::string_view> seen;
+  for (const ExporterRow& row : AllExporters()) {
+    const absl::string_view name = row.exporter->name();
+    EXPECT_TRUE(seen.insert(name).second) << name << " twice";
+    EXPECT_FALSE(row.description.empty()) << name;
+    const auto found = FindExporter(name);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ((*found)->exporter, row.exporter);
+    ASSERT_FALSE(row.extensions.empty()) << name;
+    for (absl::string_view extension : row.extensions) {
+      EXPECT_TRUE(seen.insert(extension).second || extension == name)
+          << extension << " twice";
+      const auto by_path =
+          FindExporterForPath("a.b/c." + std::string(extension));
+      ASSERT_TRUE(by_path.ok()) << by_path.status();
+      EXPECT_EQ((*by_path)->exporter, row.exporter);
+    }
+  }
+}
+
+TEST(RegistryTest, ThePythonHintNamesThePath) {
+  for (const ExporterRow& row : AllExporters()) {
+    if (row.python_hint.empty()) continue;
+    EXPECT_THAT(std::string(row.python_hint), HasSubstr("(PATH"));
+  }
+}
+
+TEST(RegistryTest, ExtensionsDoNotDependOnCase) {
+  EXPECT_EQ((*FindExporterForPath("MODEL.SafeTensors"))->exporter->name(),
+            "safetensors");
+}
+
+TEST(RegistryTest, UnknownNamesListTheKnownOnes) {
+  const absl::Status status = FindExporter("gguf").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("'gguf'; choose one of torch, safetensors, mqir"));
+}
+
+TEST(RegistryTest, PathsWithoutAKnownExtensionListTheKnownOnes) {
+  for (const char* path :
+       {"model", "model.", "dir.pt/model", "x.gguf", "", "dir.pt\\model"}) {
+    const absl::Status status = FindExporterForPath(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << path;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(".pt, .pth, .bin, .safetensors, .mqir"));
+  }
+}
+
+}  // namespace
+}  // namespace monoquant

@@ -1,0 +1,55 @@
+// "'a', 'b', 'c' and 17 more": many names in one line of a report.
+
+#ifndef MONOQUANT_FRONTENDS_NAME_LIST_H_
+#define MONOQUANT_FRONTENDS_NAME_LIST_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "frontends/quoted.h"
+
+namespace monoquant {
+
+// Keeps the first few names and counts the rest.
+class NameList {
+ public:
+  // `detail` follows the name in brackets, if there is one.
+  void Add(absl::string_view name, absl::string_view detail = {}) {
+    if (++count_ > kShown) return;
+    shown_.push_back(detail.empty()
+                         ? Quoted(name)
+                         : absl::StrCat(Quoted(name), " (", detail, ")"));
+  }
+
+  void Add(const NameList& other) {
+    count_ += other.count_;
+    for (const std::string& name : other.shown_) {
+      if (shown_.size() < kShown) shown_.push_back(name);
+    }
+  }
+
+  bool empty() const { return count_ == 0; }
+  size_t count() const { return count_; }
+
+  std::string ToString() const {
+    std::string text = absl::StrJoin(shown_, ", ");
+    if (count_ > shown_.size()) {
+      absl::StrAppend(&text, " and ", count_ - shown_.size(), " more");
+    }
+    return text;
+  }
+
+ private:
+  static constexpr size_t kShown = 8;
+
+  size_t count_ = 0;
+  std::vector<std::string> shown_;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_FRONTENDS_NAME_LIST_H_

@@ -1,0 +1,77 @@
+// Makes the nodes of a pickle graph, within limits.
+
+#ifndef MONOQUANT_FRONTENDS_PICKLE_GRAPH_BUILDER_H_
+#define MONOQUANT_FRONTENDS_PICKLE_GRAPH_BUILDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "frontends/pickle/pickle_graph.h"
+
+namespace monoquant {
+
+// All errors are DataLoss without a position.
+class PickleGraphBuilder {
+ public:
+  // At most `max_values` nodes are made.
+  PickleGraphBuilder(std::string bytes, size_t max_values);
+
+  // The pickle's own bytes, and any string node's text.
+  absl::string_view bytes() const { return graph_.bytes_; }
+  const PickleGraph& graph() const { return graph_; }
+
+  absl::StatusOr<NodeId> Bool(bool value);
+  absl::StatusOr<NodeId> Int(int64_t value);
+  absl::StatusOr<NodeId> Float(double value);
+  // A string or bytes that are a slice of bytes().
+  absl::StatusOr<NodeId> Slice(NodeKind kind, absl::string_view slice);
+  // A string that is not.
+  absl::StatusOr<NodeId> Decoded(absl::string_view text);
+  absl::StatusOr<NodeId> Tuple(absl::Span<const NodeId> items);
+  // None, an integer that is too big, an empty list, dict or set.
+  absl::StatusOr<NodeId> Empty(NodeKind kind);
+  absl::StatusOr<NodeId> Global(absl::string_view module,
+                                absl::string_view name);
+  // Refuses what CheckCall refuses. `keyword_args` may be kNoNode.
+  absl::StatusOr<NodeId> Call(NodeId callee, NodeId args, NodeId keyword_args);
+  absl::StatusOr<NodeId> PersistentId(NodeId value);
+
+  // To a list, set or object.
+  absl::Status Append(NodeId target, absl::Span<const NodeId> items);
+  // Keys and values by turns, to a dict or object.
+  absl::Status SetItems(NodeId target, absl::Span<const NodeId> entries);
+  // To an object or a class.
+  absl::Status Build(NodeId target, NodeId state);
+
+  // The finished graph; the builder is used up.
+  PickleGraph Finish(NodeId root, size_t consumed) &&;
+
+ private:
+  absl::StatusOr<NodeId> New(PickleGraph::Node node);
+  // A value without content, of which there is one node.
+  absl::StatusOr<NodeId> Shared(PickleGraph::Node node, NodeId* id);
+  PickleGraph::Attachments& Attach(NodeId node);
+  // The elements of a list, dict or set.
+  std::vector<NodeId>& Growing(NodeId node);
+
+  const size_t max_values_;
+  PickleGraph graph_;
+  absl::flat_hash_map<std::pair<std::string, std::string>, uint32_t>
+      global_ids_;
+  NodeId none_ = kNoNode;
+  NodeId true_ = kNoNode;
+  NodeId false_ = kNoNode;
+  NodeId empty_tuple_ = kNoNode;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_FRONTENDS_PICKLE_GRAPH_BUILDER_H_

@@ -1,0 +1,591 @@
+#include "frontends/pickle/pickle_machine.h"
+
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "frontends/pickle/graph_builder.h"
+#include "frontends/pickle/opcodes.h"
+#include "frontends/pickle/pickle_text.h"
+#include "ir/errors.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+absl::Status Beyond(absl::string_view what, uint64_t limit) {
+  return absl::DataLossError(
+      absl::StrCat(what, " exceeds the limit of ", limit));
+}
+
+// The stack program's state. One object runs one pickle.
+class PickleMachine {
+ public:
+  PickleMachine(std::string bytes, const PickleLimits& limits)
+      : limits_(limits), nodes_(std::move(bytes), limits.values) {}
+
+  absl::StatusOr<PickleGraph> Run() {
+    if (nodes_.bytes().size() > limits_.bytes) {
+      return Beyond("the size of the pickle", limits_.bytes);
+    }
+    uint64_t count = 0;
+    while (root_ == kNoNode) {
+      const size_t start = pos_;
+      const absl::Status status = ++count > limits_.opcodes
+                                      ? Beyond("the number of instructions",
+                                               limits_.opcodes)
+                                      : Step();
+      if (!status.ok()) return Annotate(absl::StrCat("byte ", start), status);
+    }
+    return std::move(nodes_).Finish(root_, pos_);
+  }
+
+ private:
+  // Runs the next instruction; sets root_ at STOP. The instructions are
+  // grouped by what they deal with.
+  absl::Status Step();
+  absl::Status StepText(PickleOp op);
+  absl::Status StepValue(PickleOp op);
+  absl::Status StepContainer(PickleOp op);
+  absl::Status StepMemo(PickleOp op);
+  absl::Status StepCall(PickleOp op);
+
+  // Reading the instructions.
+  absl::StatusOr<absl::string_view> Take(uint64_t size);
+  absl::StatusOr<absl::string_view> TakeString(uint64_t size);
+  absl::StatusOr<absl::string_view> TakeLine();  // without its newline
+  template <typename Int>
+  absl::StatusOr<Int> TakeInt();
+  // A string or bytes behind their size in the given width.
+  template <typename Size>
+  absl::StatusOr<NodeId> TakeSized(NodeKind kind);
+
+  // The stack. A mark fences off what is below it.
+  size_t Floor() const { return marks_.empty() ? 0 : marks_.back(); }
+  absl::Status Need(size_t count) const;
+  absl::Status NeedMark() const;
+  absl::Status NeedRoom() const;
+  // Valid until the stack changes.
+  absl::Span<const NodeId> AboveMark() const {
+    return absl::MakeConstSpan(stack_).subspan(Floor());
+  }
+  absl::Span<const NodeId> Top(size_t count) const {
+    return absl::MakeConstSpan(stack_).last(count);
+  }
+  NodeId Pop();
+  void PopToMark();
+  absl::Status Push(const absl::StatusOr<NodeId>& node);
+
+  absl::Status Memoize(uint64_t index);
+  absl::Status Recall(uint64_t index);
+
+  const PickleLimits limits_;
+  PickleGraphBuilder nodes_;
+  size_t pos_ = 0;
+  NodeId root_ = kNoNode;
+  std::vector<NodeId> stack_;
+  std::vector<size_t> marks_;
+  // A map, never an array: the index comes from the file.
+  absl::flat_hash_map<uint64_t, NodeId> memo_;
+};
+
+// ---------------------------------------------------------------------------
+// Reading the instructions
+
+absl::StatusOr<absl::string_view> PickleMachine::Take(uint64_t size) {
+  const absl::string_view rest = nodes_.bytes().substr(pos_);
+  if (size > rest.size()) {
+    return absl::DataLossError(
+        absl::StrCat("the pickle is truncated: an instruction goes on beyond "
+                     "its end at byte ",
+                     nodes_.bytes().size()));
+  }
+  pos_ += static_cast<size_t>(size);
+  return rest.substr(0, static_cast<size_t>(size));
+}
+
+absl::StatusOr<absl::string_view> PickleMachine::TakeString(uint64_t size) {
+  if (size > limits_.string_bytes) {
+    return Beyond("the size of a string", limits_.string_bytes);
+  }
+  return Take(size);
+}
+
+absl::StatusOr<absl::string_view> PickleMachine::TakeLine() {
+  const absl::string_view rest = nodes_.bytes().substr(pos_);
+  const size_t size = rest.find('\n');
+  // Without a newline: more than there is, for the error.
+  if (size == rest.npos) return Take(uint64_t{rest.size()} + 1);
+  MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeString(size));
+  ++pos_;
+  return line;
+}
+
+template <typename Int>
+absl::StatusOr<Int> PickleMachine::TakeInt() {
+  MQ_ASSIGN_OR_RETURN(const absl::string_view bytes, Take(sizeof(Int)));
+  uint64_t value = 0;
+  for (size_t i = sizeof(Int); i-- > 0;) {
+    value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  }
+  return static_cast<Int>(value);
+}
+
+template <typename Size>
+absl::StatusOr<NodeId> PickleMachine::TakeSized(NodeKind kind) {
+  MQ_ASSIGN_OR_RETURN(const Size size, TakeInt<Size>());
+  // Bytes hold whole arrays; they are bounded by the size of the pickle.
+  MQ_ASSIGN_OR_RETURN(
+      const absl::string_view slice,
+      kind == NodeKind::kString ? TakeString(size) : Take(size));
+  return nodes_.Slice(kind, slice);
+}
+
+// ---------------------------------------------------------------------------
+// The stack and the memo
+
+absl::Status PickleMachine::Need(size_t count) const {
+  if (stack_.size() - Floor() >= count) return absl::OkStatus();
+  return absl::DataLossError("too few values are on the stack");
+}
+
+absl::Status PickleMachine::NeedMark() const {
+  if (!marks_.empty()) return absl::OkStatus();
+  return absl::DataLossError("no mark is on the stack");
+}
+
+absl::Status PickleMachine::NeedRoom() const {
+  if (stack_.size() + marks_.size() < limits_.stack) return absl::OkStatus();
+  return Beyond("the stack", limits_.stack);
+}
+
+NodeId PickleMachine::Pop() {
+  const NodeId node = stack_.back();
+  stack_.pop_back();
+  return node;
+}
+
+void PickleMachine::PopToMark() {
+  stack_.resize(Floor());
+  marks_.pop_back();
+}
+
+absl::Status PickleMachine::Push(const absl::StatusOr<NodeId>& node) {
+  MQ_RETURN_IF_ERROR(node.status());
+  MQ_RETURN_IF_ERROR(NeedRoom());
+  stack_.push_back(*node);
+  return absl::OkStatus();
+}
+
+absl::Status PickleMachine::Memoize(uint64_t index) {
+  MQ_RETURN_IF_ERROR(Need(1));
+  if (memo_.size() >= limits_.memo && !memo_.contains(index)) {
+    return Beyond("the memo", limits_.memo);
+  }
+  memo_[index] = stack_.back();
+  return absl::OkStatus();
+}
+
+absl::Status PickleMachine::Recall(uint64_t index) {
+  const auto it = memo_.find(index);
+  if (it == memo_.end()) {
+    return absl::DataLossError(
+        absl::StrCat("memo ", index, " is read but was never set"));
+  }
+  return Push(it->second);
+}
+
+// ---------------------------------------------------------------------------
+// Instructions
+
+absl::Status PickleMachine::Step() {
+  MQ_ASSIGN_OR_RETURN(const uint8_t code, TakeInt<uint8_t>());
+  const auto op = static_cast<PickleOp>(code);
+  switch (op) {
+    case PickleOp::kStop:
+      MQ_RETURN_IF_ERROR(Need(1));
+      root_ = Pop();
+      return absl::OkStatus();
+    case PickleOp::kProto: {
+      MQ_ASSIGN_OR_RETURN(const uint8_t version, TakeInt<uint8_t>());
+      if (version <= 5) return absl::OkStatus();
+      return absl::UnimplementedError(
+          absl::StrCat("pickle protocol ", version, " is not known"));
+    }
+    case PickleOp::kFrame: {
+      // A hint for readers that buffer; it needs no following, but may not
+      // lie.
+      MQ_ASSIGN_OR_RETURN(const uint64_t size, TakeInt<uint64_t>());
+      const size_t start = pos_;
+      MQ_RETURN_IF_ERROR(Take(size).status());
+      pos_ = start;
+      return absl::OkStatus();
+    }
+    case PickleOp::kMark:
+      MQ_RETURN_IF_ERROR(NeedRoom());
+      marks_.push_back(stack_.size());
+      return absl::OkStatus();
+    case PickleOp::kPop:
+      if (!marks_.empty() && marks_.back() == stack_.size()) {
+        marks_.pop_back();
+        return absl::OkStatus();
+      }
+      MQ_RETURN_IF_ERROR(Need(1));
+      Pop();
+      return absl::OkStatus();
+    case PickleOp::kPopMark:
+      MQ_RETURN_IF_ERROR(NeedMark());
+      PopToMark();
+      return absl::OkStatus();
+    case PickleOp::kDup:
+      MQ_RETURN_IF_ERROR(Need(1));
+      return Push(stack_.back());
+
+    case PickleOp::kFloat:
+    case PickleOp::kInt:
+    case PickleOp::kLong:
+    case PickleOp::kString:
+    case PickleOp::kUnicode:
+      return StepText(op);
+
+    case PickleOp::kNone:
+    case PickleOp::kNewTrue:
+    case PickleOp::kNewFalse:
+    case PickleOp::kBinFloat:
+    case PickleOp::kBinInt:
+    case PickleOp::kBinInt1:
+    case PickleOp::kBinInt2:
+    case PickleOp::kLong1:
+    case PickleOp::kLong4:
+    case PickleOp::kBinString:
+    case PickleOp::kShortBinString:
+    case PickleOp::kBinUnicode:
+    case PickleOp::kShortBinUnicode:
+    case PickleOp::kBinUnicode8:
+    case PickleOp::kBinBytes:
+    case PickleOp::kShortBinBytes:
+    case PickleOp::kBinBytes8:
+    case PickleOp::kByteArray8:
+      return StepValue(op);
+
+    case PickleOp::kEmptyTuple:
+    case PickleOp::kTuple:
+    case PickleOp::kTuple1:
+    case PickleOp::kTuple2:
+    case PickleOp::kTuple3:
+    case PickleOp::kEmptyList:
+    case PickleOp::kList:
+    case PickleOp::kAppend:
+    case PickleOp::kAppends:
+    case PickleOp::kEmptyDict:
+    case PickleOp::kDict:
+    case PickleOp::kSetItem:
+    case PickleOp::kSetItems:
+    case PickleOp::kEmptySet:
+    case PickleOp::kAddItems:
+    case PickleOp::kFrozenSet:
+      return StepContainer(op);
+
+    case PickleOp::kGet:
+    case PickleOp::kBinGet:
+    case PickleOp::kLongBinGet:
+    case PickleOp::kPut:
+    case PickleOp::kBinPut:
+    case PickleOp::kLongBinPut:
+    case PickleOp::kMemoize:
+      return StepMemo(op);
+
+    case PickleOp::kPersId:
+    case PickleOp::kBinPersId:
+    case PickleOp::kGlobal:
+    case PickleOp::kStackGlobal:
+    case PickleOp::kReduce:
+    case PickleOp::kNewObj:
+    case PickleOp::kNewObjEx:
+    case PickleOp::kObj:
+    case PickleOp::kInst:
+    case PickleOp::kBuild:
+      return StepCall(op);
+
+    case PickleOp::kExt1:
+    case PickleOp::kExt2:
+    case PickleOp::kExt4:
+      return absl::UnimplementedError(
+          "an extension code, which only the program that wrote it can "
+          "resolve");
+    case PickleOp::kNextBuffer:
+    case PickleOp::kReadonlyBuffer:
+      return absl::UnimplementedError(
+          "a buffer outside of the pickle; save it without buffer_callback");
+  }
+  return absl::DataLossError(
+      absl::StrCat("no instruction has the code 0x", absl::Hex(code)));
+}
+
+absl::Status PickleMachine::StepText(PickleOp op) {
+  MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeLine());
+  if (op == PickleOp::kString || op == PickleOp::kUnicode) {
+    const std::optional<std::string> text = op == PickleOp::kString
+                                                ? ParsePickleString(line)
+                                                : ParsePickleUnicode(line);
+    if (!text.has_value()) return absl::DataLossError("a broken string");
+    return Push(nodes_.Decoded(*text));
+  }
+  if (line.size() > limits_.integer_bytes) {
+    return Beyond("the size of a number", limits_.integer_bytes);
+  }
+  if (op == PickleOp::kFloat) {
+    double value;
+    if (!absl::SimpleAtod(line, &value)) {
+      return absl::DataLossError("a broken number");
+    }
+    return Push(nodes_.Float(value));
+  }
+  // How protocols 0 and 1 write booleans.
+  if (op == PickleOp::kInt && (line == "00" || line == "01")) {
+    return Push(nodes_.Bool(line == "01"));
+  }
+  const auto integer = ParsePickleInteger(line, op == PickleOp::kLong);
+  if (!integer.has_value()) return absl::DataLossError("a broken number");
+  return Push(integer->value.has_value() ? nodes_.Int(*integer->value)
+                                         : nodes_.Empty(NodeKind::kBigInt));
+}
+
+absl::Status PickleMachine::StepValue(PickleOp op) {
+  switch (op) {
+    case PickleOp::kNone:
+      return Push(nodes_.Empty(NodeKind::kNone));
+    case PickleOp::kNewTrue:
+    case PickleOp::kNewFalse:
+      return Push(nodes_.Bool(op == PickleOp::kNewTrue));
+    case PickleOp::kBinFloat: {
+      // The one big-endian number of the format.
+      MQ_ASSIGN_OR_RETURN(uint64_t bits, TakeInt<uint64_t>());
+      bits = __builtin_bswap64(bits);
+      double value;
+      std::memcpy(&value, &bits, sizeof(value));
+      return Push(nodes_.Float(value));
+    }
+    case PickleOp::kBinInt: {
+      MQ_ASSIGN_OR_RETURN(const uint32_t bits, TakeInt<uint32_t>());
+      return Push(nodes_.Int(static_cast<int32_t>(bits)));
+    }
+    case PickleOp::kBinInt1: {
+      MQ_ASSIGN_OR_RETURN(const uint8_t value, TakeInt<uint8_t>());
+      return Push(nodes_.Int(value));
+    }
+    case PickleOp::kBinInt2: {
+      MQ_ASSIGN_OR_RETURN(const uint16_t value, TakeInt<uint16_t>());
+      return Push(nodes_.Int(value));
+    }
+    case PickleOp::kLong1:
+    case PickleOp::kLong4: {
+      uint32_t size = 0;
+      if (op == PickleOp::kLong1) {
+        MQ_ASSIGN_OR_RETURN(size, TakeInt<uint8_t>());
+      } else {
+        MQ_ASSIGN_OR_RETURN(size, TakeInt<uint32_t>());
+      }
+      if (size > limits_.integer_bytes) {
+        return Beyond("the size of a number", limits_.integer_bytes);
+      }
+      MQ_ASSIGN_OR_RETURN(const absl::string_view bytes, Take(size));
+      const PickleInteger integer = DecodePickleLong(bytes);
+      return Push(integer.value.has_value() ? nodes_.Int(*integer.value)
+                                            : nodes_.Empty(NodeKind::kBigInt));
+    }
+    case PickleOp::kShortBinString:
+    case PickleOp::kShortBinUnicode:
+      return Push(TakeSized<uint8_t>(NodeKind::kString));
+    case PickleOp::kBinString:
+    case PickleOp::kBinUnicode:
+      return Push(TakeSized<uint32_t>(NodeKind::kString));
+    case PickleOp::kBinUnicode8:
+      return Push(TakeSized<uint64_t>(NodeKind::kString));
+    case PickleOp::kShortBinBytes:
+      return Push(TakeSized<uint8_t>(NodeKind::kBytes));
+    case PickleOp::kBinBytes:
+      return Push(TakeSized<uint32_t>(NodeKind::kBytes));
+    default:  // BINBYTES8, BYTEARRAY8
+      return Push(TakeSized<uint64_t>(NodeKind::kBytes));
+  }
+}
+
+absl::Status PickleMachine::StepContainer(PickleOp op) {
+  switch (op) {
+    case PickleOp::kEmptyTuple:
+      return Push(nodes_.Tuple({}));
+    case PickleOp::kEmptyList:
+      return Push(nodes_.Empty(NodeKind::kList));
+    case PickleOp::kEmptyDict:
+      return Push(nodes_.Empty(NodeKind::kDict));
+    case PickleOp::kEmptySet:
+      return Push(nodes_.Empty(NodeKind::kSet));
+
+    case PickleOp::kTuple1:
+    case PickleOp::kTuple2:
+    case PickleOp::kTuple3: {
+      const size_t count = static_cast<size_t>(op) -
+                           static_cast<size_t>(PickleOp::kTuple1) + 1;
+      MQ_RETURN_IF_ERROR(Need(count));
+      const absl::StatusOr<NodeId> tuple = nodes_.Tuple(Top(count));
+      stack_.resize(stack_.size() - count);
+      return Push(tuple);
+    }
+    case PickleOp::kTuple: {
+      MQ_RETURN_IF_ERROR(NeedMark());
+      const absl::StatusOr<NodeId> tuple = nodes_.Tuple(AboveMark());
+      PopToMark();
+      return Push(tuple);
+    }
+    case PickleOp::kList:
+    case PickleOp::kFrozenSet: {
+      MQ_RETURN_IF_ERROR(NeedMark());
+      MQ_ASSIGN_OR_RETURN(const NodeId node,
+                          nodes_.Empty(op == PickleOp::kList ? NodeKind::kList
+                                                             : NodeKind::kSet));
+      MQ_RETURN_IF_ERROR(nodes_.Append(node, AboveMark()));
+      PopToMark();
+      return Push(node);
+    }
+    case PickleOp::kDict: {
+      MQ_RETURN_IF_ERROR(NeedMark());
+      MQ_ASSIGN_OR_RETURN(const NodeId node, nodes_.Empty(NodeKind::kDict));
+      MQ_RETURN_IF_ERROR(nodes_.SetItems(node, AboveMark()));
+      PopToMark();
+      return Push(node);
+    }
+
+    case PickleOp::kAppend:
+      MQ_RETURN_IF_ERROR(Need(2));
+      MQ_RETURN_IF_ERROR(nodes_.Append(Top(2)[0], Top(1)));
+      Pop();
+      return absl::OkStatus();
+    case PickleOp::kSetItem:
+      MQ_RETURN_IF_ERROR(Need(3));
+      MQ_RETURN_IF_ERROR(nodes_.SetItems(Top(3)[0], Top(2)));
+      stack_.resize(stack_.size() - 2);
+      return absl::OkStatus();
+    default: {  // APPENDS, ADDITEMS, SETITEMS
+      MQ_RETURN_IF_ERROR(NeedMark());
+      const size_t floor = Floor();
+      const size_t floor_below =
+          marks_.size() > 1 ? marks_[marks_.size() - 2] : 0;
+      if (floor == floor_below) {
+        return absl::DataLossError("too few values are on the stack");
+      }
+      const NodeId target = stack_[floor - 1];
+      MQ_RETURN_IF_ERROR(op == PickleOp::kSetItems
+                             ? nodes_.SetItems(target, AboveMark())
+                             : nodes_.Append(target, AboveMark()));
+      PopToMark();
+      return absl::OkStatus();
+    }
+  }
+}
+
+absl::Status PickleMachine::StepMemo(PickleOp op) {
+  switch (op) {
+    case PickleOp::kMemoize:
+      return Memoize(memo_.size());
+    case PickleOp::kBinGet:
+    case PickleOp::kBinPut: {
+      MQ_ASSIGN_OR_RETURN(const uint8_t index, TakeInt<uint8_t>());
+      return op == PickleOp::kBinGet ? Recall(index) : Memoize(index);
+    }
+    case PickleOp::kLongBinGet:
+    case PickleOp::kLongBinPut: {
+      MQ_ASSIGN_OR_RETURN(const uint32_t index, TakeInt<uint32_t>());
+      return op == PickleOp::kLongBinGet ? Recall(index) : Memoize(index);
+    }
+    default: {  // GET, PUT
+      MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeLine());
+      uint64_t index;
+      if (!absl::SimpleAtoi(line, &index)) {
+        return absl::DataLossError("a broken memo index");
+      }
+      return op == PickleOp::kGet ? Recall(index) : Memoize(index);
+    }
+  }
+}
+
+absl::Status PickleMachine::StepCall(PickleOp op) {
+  switch (op) {
+    case PickleOp::kPersId: {
+      MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeLine());
+      MQ_ASSIGN_OR_RETURN(const NodeId value,
+                          nodes_.Slice(NodeKind::kString, line));
+      return Push(nodes_.PersistentId(value));
+    }
+    case PickleOp::kBinPersId:
+      MQ_RETURN_IF_ERROR(Need(1));
+      return Push(nodes_.PersistentId(Pop()));
+    case PickleOp::kGlobal: {
+      MQ_ASSIGN_OR_RETURN(const absl::string_view module, TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view name, TakeLine());
+      return Push(nodes_.Global(module, name));
+    }
+    case PickleOp::kStackGlobal: {
+      MQ_RETURN_IF_ERROR(Need(2));
+      const auto name = nodes_.graph().AsString(Pop());
+      const auto module = nodes_.graph().AsString(Pop());
+      if (!name.has_value() || !module.has_value()) {
+        return absl::DataLossError("a class whose name is no string");
+      }
+      return Push(nodes_.Global(*module, *name));
+    }
+    case PickleOp::kReduce:
+    case PickleOp::kNewObj: {
+      MQ_RETURN_IF_ERROR(Need(2));
+      const NodeId args = Pop();
+      const NodeId callee = Pop();
+      return Push(nodes_.Call(callee, args, kNoNode));
+    }
+    case PickleOp::kNewObjEx: {
+      MQ_RETURN_IF_ERROR(Need(3));
+      const NodeId keyword_args = Pop();
+      const NodeId args = Pop();
+      const NodeId callee = Pop();
+      return Push(nodes_.Call(callee, args, keyword_args));
+    }
+    case PickleOp::kObj: {
+      MQ_RETURN_IF_ERROR(NeedMark());
+      MQ_RETURN_IF_ERROR(Need(1));
+      const NodeId callee = AboveMark()[0];
+      MQ_ASSIGN_OR_RETURN(const NodeId args,
+                          nodes_.Tuple(AboveMark().subspan(1)));
+      PopToMark();
+      return Push(nodes_.Call(callee, args, kNoNode));
+    }
+    case PickleOp::kInst: {
+      MQ_ASSIGN_OR_RETURN(const absl::string_view module, TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view name, TakeLine());
+      MQ_RETURN_IF_ERROR(NeedMark());
+      MQ_ASSIGN_OR_RETURN(const NodeId callee, nodes_.Global(module, name));
+      MQ_ASSIGN_OR_RETURN(const NodeId args, nodes_.Tuple(AboveMark()));
+      PopToMark();
+      return Push(nodes_.Call(callee, args, kNoNode));
+    }
+    default: {  // BUILD
+      MQ_RETURN_IF_ERROR(Need(2));
+      const NodeId state = Pop();
+      return nodes_.Build(stack_.back(), state);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<PickleGraph> ReadPickle(std::string bytes,
+                                       const PickleLimits& limits) {
+  return PickleMachine(std::move(bytes), limits).Run();
+}
+
+}  // namespace monoquant

@@ -1,0 +1,428 @@
+// Guards: what every instruction of the protocols 0 to 5 makes, that nothing is
+// called, that each limit holds, and that cycles, sharing, depth and damage
+// neither crash the machine nor take long.
+
+#include "frontends/pickle/pickle_machine.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "frontends/testing/corruption.h"
+#include "frontends/testing/pickle_builder.h"
+#include "gtest/gtest.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using testing::ExpectError;
+using testing::PickleBuilder;
+
+constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
+constexpr absl::StatusCode kUnimplemented = absl::StatusCode::kUnimplemented;
+
+// Text of a node, for small graphs without cycles.
+std::string Show(const PickleGraph& graph, NodeId node) {
+  const auto show_all = [&](absl::Span<const NodeId> nodes) {
+    return absl::StrJoin(nodes, " ", [&](std::string* out, NodeId item) {
+      absl::StrAppend(out, Show(graph, item));
+    });
+  };
+  switch (graph.kind(node)) {
+    case NodeKind::kNone:
+      return "None";
+    case NodeKind::kBool:
+      return *graph.AsBool(node) ? "True" : "False";
+    case NodeKind::kInt:
+      return absl::StrCat(*graph.AsInt(node));
+    case NodeKind::kBigInt:
+      return "big";
+    case NodeKind::kFloat:
+      return absl::StrCat("f", *graph.AsFloat(node));
+    case NodeKind::kString:
+      return absl::StrCat("'", *graph.AsString(node), "'");
+    case NodeKind::kBytes:
+      return absl::StrCat("b'", *graph.AsBytes(node), "'");
+    case NodeKind::kTuple:
+      return absl::StrCat("(", show_all(graph.Items(node)), ")");
+    case NodeKind::kList:
+      return absl::StrCat("[", show_all(graph.Items(node)), "]");
+    case NodeKind::kSet:
+      return absl::StrCat("<", show_all(graph.Items(node)), ">");
+    case NodeKind::kDict:
+      return absl::StrCat("{", show_all(graph.Entries(node)), "}");
+    case NodeKind::kGlobal: {
+      const PickleGlobal& global = *graph.AsGlobal(node);
+      return absl::StrCat(global.module, ".", global.name);
+    }
+    case NodeKind::kPersistentId:
+      return absl::StrCat("@", Show(graph, graph.PersistentValue(node)));
+    case NodeKind::kObject:
+      break;
+  }
+  std::string text = absl::StrCat(Show(graph, graph.Callee(node)),
+                                  Show(graph, graph.Args(node)));
+  if (graph.KeywordArgs(node) != kNoNode) {
+    absl::StrAppend(&text, "**", Show(graph, graph.KeywordArgs(node)));
+  }
+  if (!graph.Items(node).empty()) {
+    absl::StrAppend(&text, "+[", show_all(graph.Items(node)), "]");
+  }
+  if (!graph.Entries(node).empty()) {
+    absl::StrAppend(&text, "+{", show_all(graph.Entries(node)), "}");
+  }
+  for (NodeId state : graph.States(node)) {
+    absl::StrAppend(&text, "=", Show(graph, state));
+  }
+  return text;
+}
+
+std::string ShowPickle(absl::string_view bytes) {
+  const auto graph = ReadPickle(std::string(bytes));
+  if (!graph.ok()) return graph.status().ToString();
+  return Show(*graph, graph->root());
+}
+
+// A literal that may hold zeros.
+template <size_t kSize>
+absl::string_view Bytes(const char (&literal)[kSize]) {
+  return absl::string_view(literal, kSize - 1);
+}
+
+TEST(PickleMachineTest, EveryInstruction) {
+  struct Case {
+    absl::string_view pickle;
+    const char* shown;
+  };
+  const std::vector<Case> cases = {
+      // Numbers.
+      {"I42\n.", "42"},
+      {"I-7\n.", "-7"},
+      {"I00\n.", "False"},
+      {"I01\n.", "True"},
+      {"I123456789012345678901234567890\n.", "big"},
+      {"L5L\n.", "5"},
+      {"L-9223372036854775808L\n.", "-9223372036854775808"},
+      {"F1.5\n.", "f1.5"},
+      {"F-inf\n.", "f-inf"},
+      {Bytes("G\xbf\xf8\0\0\0\0\0\0."), "f-1.5"},
+      {Bytes("J\xfe\xff\xff\xff."), "-2"},
+      {"K\xff.", "255"},
+      {Bytes("M\x01\x02."), "513"},
+      {Bytes("\x8a\0."), "0"},
+      {"\x8a\x01\xff.", "-1"},
+      {Bytes("\x8a\x02\xff\0."), "255"},
+      {Bytes("\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\0."), "big"},
+      {Bytes("\x8a\x0a\x01\0\0\0\0\0\0\0\0\0."), "1"},
+      {Bytes("\x8b\x01\0\0\0\x7f."), "127"},
+      {"N.", "None"},
+      {"\x88.", "True"},
+      {"\x89.", "False"},
+      // Text.
+      {"S'a\\x41\\n\\\\'\n.", "'aA\n\\'"},
+      {"S\"it's\"\n.", "'it's'"},
+      {"Va\\u00e9\xe9\n.", "'a\xc3\xa9\xc3\xa9'"},
+      {Bytes("T\x02\0\0\0ab."), "'ab'"},
+      {"U\x02"
+       "ab.",
+       "'ab'"},
+      {Bytes("X\x02\0\0\0\xc3\xa9."), "'\xc3\xa9'"},
+      {"\x8c\x02"
+       "ab.",
+       "'ab'"},
+      {Bytes("\x8d\x02\0\0\0\0\0\0\0ab."), "'ab'"},
+      {Bytes("B\x02\0\0\0ab."), "b'ab'"},
+      {"C\x02"
+       "ab.",
+       "b'ab'"},
+      {Bytes("\x8e\x02\0\0\0\0\0\0\0ab."), "b'ab'"},
+      {Bytes("\x96\x02\0\0\0\0\0\0\0ab."), "b'ab'"},
+      // Containers.
+      {").", "()"},
+      {"(K\x01K\x02t.", "(1 2)"},
+      {"(t.", "()"},
+      {"K\x01\x85.", "(1)"},
+      {"K\x01K\x02\x86.", "(1 2)"},
+      {"K\x01K\x02K\x03\x87.", "(1 2 3)"},
+      {"].", "[]"},
+      {"(K\x01l.", "[1]"},
+      {"]K\x01"
+       "a.",
+       "[1]"},
+      {"](K\x01K\x02"
+       "e.",
+       "[1 2]"},
+      {"](e.", "[]"},
+      {"}.", "{}"},
+      {"(K\x01K\x02"
+       "d.",
+       "{1 2}"},
+      {"}K\x01K\x02s.", "{1 2}"},
+      {"}(K\x01K\x02K\x03K\x04u.", "{1 2 3 4}"},
+      {"\x8f(K\x01\x90.", "<1>"},
+      {"(K\x01\x91.", "<1>"},
+      // Stack and memo.
+      {"K\x01K\x02"
+       "0.",
+       "1"},
+      {"K\x01("
+       "0.",
+       "1"},
+      {"K\x01(K\x02K\x03"
+       "1.",
+       "1"},
+      {"K\x01"
+       "2\x86.",
+       "(1 1)"},
+      {"K\x01p7\n0g7\n.", "1"},
+      {"K\x01q\x05"
+       "0h\x05.",
+       "1"},
+      {Bytes("K\x01r\x05\0\0\0"
+             "0j\x05\0\0\0."),
+       "1"},
+      {"K\x07\x94K\x08\x94"
+       "0h\x01\x86.",
+       "(7 8)"},
+      // Globals, calls, objects.
+      {"cmod\nname\n.", "mod.name"},
+      {"\x8c\x03mod\x8c\x04name\x93.", "mod.name"},
+      {"c__builtin__\nset\n.", "builtins.set"},
+      {"ctorch.tensor\nf\n.", "torch._tensor.f"},
+      {"cm\nf\n(K\x01tR.", "m.f(1)"},
+      {"cm\nC\n)\x81.", "m.C()"},
+      {"cm\nC\n)}K\x01K\x02s\x92.", "m.C()**{1 2}"},
+      {"(cm\nC\nK\x01o.", "m.C(1)"},
+      {"(K\x01im\nC\n.", "m.C(1)"},
+      {"cm\nC\n)\x81}b.", "m.C()={}"},
+      {"cm\nC\n)\x81K\x01"
+       "a.",
+       "m.C()+[1]"},
+      {"cm\nC\n)\x81K\x01K\x02s.", "m.C()+{1 2}"},
+      {"cm\nC\n)\x81(K\x01\x90.", "m.C()+[1]"},
+      {"cm\nf\n)R)R.", "m.f()()"},
+      {"Psome id\n.", "@'some id'"},
+      {"K\x01Q.", "@1"},
+      // Framing.
+      {Bytes("\x80\x05\x95\x02\0\0\0\0\0\0\0K\x01."), "1"},
+  };
+  for (const Case& test : cases) {
+    EXPECT_EQ(ShowPickle(test.pickle), test.shown);
+  }
+}
+
+TEST(PickleMachineTest, SaysWhereItEnded) {
+  const auto graph = ReadPickle("K\x01.more");
+  ASSERT_TRUE(graph.ok());
+  EXPECT_EQ(graph->consumed(), 3);
+}
+
+TEST(PickleMachineTest, ListsEveryGlobalOnce) {
+  const auto graph = ReadPickle("cm\nf\ncm\ng\ncm\nf\n\x87.");
+  ASSERT_TRUE(graph.ok());
+  ASSERT_EQ(graph->globals().size(), 2);
+  EXPECT_TRUE(graph->globals()[1].Is("m", "g"));
+  EXPECT_FALSE(graph->globals()[1].Is("m", "f"));
+}
+
+TEST(PickleMachineTest, RefusesMalformedPickles) {
+  struct Case {
+    absl::string_view pickle;
+    absl::StatusCode code;
+    const char* message;
+  };
+  const std::vector<Case> cases = {
+      {"", kDataLoss, "byte 0: the pickle is truncated"},
+      {"K\x01", kDataLoss, "byte 2: the pickle is truncated"},
+      {"Inothing", kDataLoss, "truncated"},
+      {Bytes("X\xff\0\0\0ab."), kDataLoss, "truncated"},
+      {Bytes("\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), kDataLoss,
+       "limit of 16777216"},
+      {Bytes("\x8e\xff\xff\xff\xff\xff\xff\xff\xff."), kDataLoss, "truncated"},
+      {Bytes("\x95\xff\xff\xff\xff\xff\xff\xff\xff."), kDataLoss, "truncated"},
+      {".", kDataLoss, "byte 0: too few values"},
+      {"(.", kDataLoss, "too few values"},
+      {"K\x01\x86.", kDataLoss, "too few values"},
+      {"K\x01(\x85.", kDataLoss, "too few values"},
+      {"t.", kDataLoss, "no mark"},
+      {"1.", kDataLoss, "no mark"},
+      {"(K\x01"
+       "e.",
+       kDataLoss, "too few values"},
+      {"](K\x01(K\x01"
+       "e.",
+       kDataLoss, "appended to a int"},
+      {"((e.", kDataLoss, "too few values"},
+      {"}K\x01"
+       "a.",
+       kDataLoss, "byte 3: items are appended to a dict"},
+      {"]K\x01K\x02s.", kDataLoss, "keys are set in a list"},
+      {"}(K\x01u.", kDataLoss, "a key has no value"},
+      {"K\x01}b.", kDataLoss, "a state is given to a int"},
+      {"h\x01.", kDataLoss, "memo 1 is read but was never set"},
+      {"gx\n.", kDataLoss, "memo index"},
+      {"Ix\n.", kDataLoss, "broken number"},
+      {"Fx\n.", kDataLoss, "broken number"},
+      {"Snot quoted\n.", kDataLoss, "broken string"},
+      {"S'\\x4'\n.", kDataLoss, "broken string"},
+      {"V\\u12\n.", kDataLoss, "broken string"},
+      {"K\x01K\x02\x93.", kDataLoss, "name is no string"},
+      {"\xff.", kDataLoss, "no instruction has the code 0xff"},
+      {"\x80\x06.", kUnimplemented, "protocol 6"},
+      {"\x82\x01.", kUnimplemented, "extension code"},
+      {"\x97.", kUnimplemented, "buffer"},
+  };
+  for (const Case& test : cases) {
+    SCOPED_TRACE(absl::CHexEscape(test.pickle));
+    ExpectError(ReadPickle(std::string(test.pickle)), test.code, test.message);
+  }
+}
+
+TEST(PickleMachineTest, RefusesCallsThatNoCheckpointMakes) {
+  for (const char* pickle : {
+           "cos\nsystem\n(S'id'\ntR.",
+           "cposix\nsystem\n(S'id'\ntR.",
+           "(S'id'\nios\nsystem\n.",
+           "(cos\nsystem\nS'id'\no.",
+           "cos\nsystem\n)\x81.",
+           "cos\nsystem\n)}\x92.",
+           "\x8c\x02os\x8c\x06system\x93)R.",
+           "c__builtin__\neval\n(S'1'\ntR.",
+           "cbuiltins\neval.__call__\n(S'1'\ntR.",
+           "cbuiltins\n__import__\n(S'os'\ntR.",
+           "csubprocess\nPopen\n(S'id'\ntR.",
+           "ccommands\ngetoutput\n(S'id'\ntR.",
+           "cpickle\nloads\n)R.",
+           "ctorch.hub\nload\n)R.",
+       }) {
+    SCOPED_TRACE(pickle);
+    ExpectError(ReadPickle(pickle), kDataLoss, " (not executed); refusing");
+  }
+  ExpectError(ReadPickle("cos\nsystem\n)R."), kDataLoss,
+              "byte 12: calls 'os.system' (not executed)");
+  // Naming is not calling, and a similar name is another function.
+  for (const char* pickle : {"cos\nsystem\n.", "cmy_os\nsystem\n)R.",
+                             "cos2\nsystem\n)R.", "cm\nos.system\n)R.",
+                             "cbuiltins\nevaluate\n)R.",
+                             "cbuiltins\ncomplex\n)R."}) {
+    SCOPED_TRACE(pickle);
+    EXPECT_TRUE(ReadPickle(pickle).ok());
+  }
+}
+
+TEST(PickleMachineTest, LimitsHold) {
+  PickleLimits limits;
+  limits.bytes = 100;
+  limits.opcodes = 20;
+  limits.values = 10;
+  limits.stack = 6;
+  limits.memo = 2;
+  limits.string_bytes = 5;
+  limits.integer_bytes = 4;
+  const auto read = [&](absl::string_view pickle) {
+    return ReadPickle(std::string(pickle), limits);
+  };
+  ExpectError(read(std::string(101, 'N')), kDataLoss, "limit of 100");
+  ExpectError(read("NNNNNNN."), kDataLoss, "the stack exceeds the limit of 6");
+  ExpectError(read("(((((((."), kDataLoss, "the stack exceeds the limit of 6");
+  ExpectError(read("N0N0N0N0N0N0N0N0N0N0N."), kDataLoss,
+              "the number of instructions exceeds the limit of 20");
+  ExpectError(read("]0]0]0]0]0]0]0]0]0]0]."), kDataLoss, "limit of 10");
+  ExpectError(read("Nq\x01q\x02q\x03."), kDataLoss,
+              "the memo exceeds the limit of 2");
+  EXPECT_TRUE(read("Nq\x01q\x02q\x01.").ok());
+  ExpectError(read("U\x06"
+                   "abcdef."),
+              kDataLoss, "the size of a string exceeds the limit of 5");
+  ExpectError(read("Vabcdef\n."), kDataLoss, "limit of 5");
+  ExpectError(read("\x8a\x05"
+                   "abcde."),
+              kDataLoss, "the size of a number exceeds the limit of 4");
+  ExpectError(read("I12345\n."), kDataLoss, "limit of 4");
+  // Values without content exist once and do not count twice.
+  EXPECT_TRUE(read("N0N0)0)0\x88"
+                   "0\x88"
+                   "0N.")
+                  .ok());
+}
+
+TEST(PickleMachineTest, ValuesMayContainThemselves) {
+  // l = []; l.append(l)
+  auto graph = ReadPickle("]q\x01h\x01"
+                          "a.");
+  ASSERT_TRUE(graph.ok());
+  ASSERT_EQ(graph->Items(graph->root()).size(), 1);
+  EXPECT_EQ(graph->Items(graph->root())[0], graph->root());
+}
+
+TEST(PickleMachineTest, SharedValuesTakeNoRoom) {
+  // Forty lists, each of which holds the one before twice: 2^40 leaves.
+  std::string pickle = "]";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&pickle, "2\x86");
+  auto graph = ReadPickle(pickle + ".");
+  ASSERT_TRUE(graph.ok());
+  EXPECT_LT(graph->size(), 100);
+}
+
+TEST(PickleMachineTest, DepthCostsNoStack) {
+  // Lists in lists: more than any call stack takes.
+  std::string pickle(900'000, ']');
+  pickle.append(899'999, 'a');
+  for (const std::string& end : {std::string("."), std::string("a.")}) {
+    auto graph = ReadPickle(pickle + end);
+    EXPECT_EQ(graph.ok(), end == ".");
+  }
+  // Tuples, which grow from the inside.
+  std::string tuples = "N";
+  for (int i = 0; i < 1'000'000; ++i) tuples.push_back('\x85');
+  EXPECT_TRUE(ReadPickle(tuples + ".").ok());
+}
+
+// A pickle with everything that a checkpoint has.
+std::string Checkpoint() {
+  return PickleBuilder()
+      .OrderedDict()
+      .Put(1)
+      .Mark()
+      .Str("w")
+      .Tensor("FloatStorage", "0", 6, 0, {2, 3}, {3, 1})
+      .Str("b")
+      .Tensor("HalfStorage", "1", 2, 0, {2}, {1}, "conj")
+      .Str("epoch")
+      .Int(-70000)
+      .SetItems()
+      .Dict()
+      .Str("_metadata")
+      .Get(1)
+      .Op(PickleOp::kSetItem)
+      .Op(PickleOp::kBuild)
+      .Build();
+}
+
+TEST(PickleMachineTest, TruncatedAnywhere) {
+  testing::ForEachTruncation(Checkpoint(), [](std::string bad, size_t) {
+    ExpectError(ReadPickle(std::move(bad)), kDataLoss, "truncated");
+  });
+}
+
+TEST(PickleMachineTest, OneByteChangedAnywhere) {
+  int refused = 0;
+  testing::ForEachChangedByte(Checkpoint(), [&](std::string bad, size_t) {
+    const auto graph = ReadPickle(std::move(bad));
+    if (graph.ok()) return;
+    ++refused;
+    EXPECT_EQ(graph.status().message().find('\n'), absl::string_view::npos);
+  });
+  EXPECT_GT(refused, 0);
+}
+
+}  // namespace
+}  // namespace monoquant

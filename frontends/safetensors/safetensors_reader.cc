@@ -1,0 +1,347 @@
+#include "frontends/safetensors/safetensors_reader.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "frontends/name_list.h"
+#include "frontends/quoted.h"
+#include "frontends/read_range.h"
+#include "frontends/safetensors/safetensors_header.h"
+#include "frontends/safetensors/shard_index.h"
+#include "ir/errors.h"
+#include "ir/json.h"
+#include "ir/quant_record.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+// A file of the checkpoint.
+struct Shard {
+  std::string file;  // bare name
+  std::shared_ptr<const ByteSource> source;
+};
+
+// Where a tensor lies.
+struct Place {
+  size_t shard;
+  uint64_t offset;
+};
+
+class SafetensorsReader : public CheckpointReader {
+ public:
+  SafetensorsReader(CheckpointIndex index, std::vector<Shard> shards,
+                    std::vector<Place> places)
+      : index_(std::move(index)),
+        shards_(std::move(shards)),
+        places_(std::move(places)) {}
+
+  const CheckpointIndex& index() const override { return index_; }
+
+  absl::Status Read(size_t tensor, uint64_t first, uint64_t count,
+                    absl::Span<uint8_t> dst) const override {
+    MQ_ASSIGN_OR_RETURN(
+        const uint64_t begin,
+        CheckReadRange(index_, tensor, first, count, dst.size()));
+    const Place& place = places_[tensor];
+    const ByteSource& source = *shards_[place.shard].source;
+    return WithTensor(source.name(), index_.tensors[tensor].name,
+                      source.ReadAt(place.offset + begin, dst));
+  }
+
+  std::optional<FileExtent> Locate(size_t tensor) const override {
+    if (tensor >= places_.size()) return std::nullopt;
+    const uint64_t size = index_.tensors[tensor].byte_size;
+    if (size == 0) return std::nullopt;
+    const Place& place = places_[tensor];
+    return FileExtent{shards_[place.shard].file, place.offset, size};
+  }
+
+ private:
+  const CheckpointIndex index_;
+  const std::vector<Shard> shards_;
+  const std::vector<Place> places_;  // parallel to index_.tensors
+};
+
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+// Puts a reader together, shard by shard.
+class Builder {
+ public:
+  Builder(const CheckpointFiles& files, absl::string_view container)
+      : files_(files) {
+    index_.container = std::string(container);
+    index_.path = files.path;
+  }
+
+  // Adds a shard's tensors, of those that `wanted` (if given) maps to it.
+  absl::Status AddShard(const std::string& file, const ShardIndex* wanted);
+  absl::StatusOr<std::unique_ptr<CheckpointReader>> Finish();
+  void AddNote(std::string note) { index_.notes.push_back(std::move(note)); }
+
+ private:
+  absl::Status AddMetadata(const ByteSource& source, Metadata metadata);
+  absl::Status ApplyRecord(const std::string& text);
+  absl::Status ApplyTies(const std::string& text);
+
+  const CheckpointFiles& files_;
+  CheckpointIndex index_;
+  std::vector<Shard> shards_;
+  std::vector<Place> places_;
+  // What is in index_.metadata already.
+  absl::flat_hash_map<std::string, std::string> metadata_;
+  NameList unmapped_;
+};
+
+absl::Status Builder::AddShard(const std::string& file,
+                               const ShardIndex* wanted) {
+  MQ_ASSIGN_OR_RETURN(std::shared_ptr<const ByteSource> source,
+                      files_.open(file));
+  MQ_ASSIGN_OR_RETURN(const bool is_safetensors, IsSafetensors(*source));
+  if (!is_safetensors && source->size() >= 8) {
+    return absl::UnimplementedError(absl::StrCat(
+        source->name(), ": this shard is no safetensors file; shards of other "
+                        "kinds are not read, convert them to safetensors"));
+  }
+  MQ_ASSIGN_OR_RETURN(SafetensorsHeader header,
+                      ReadSafetensorsHeader(*source));
+  const size_t shard = shards_.size();
+  for (SafetensorsEntry& entry : header.tensors) {
+    if (wanted != nullptr) {
+      const auto it = wanted->shard_of.find(entry.info.name);
+      if (it == wanted->shard_of.end() || it->second != shard) {
+        unmapped_.Add(entry.info.name, file);
+        continue;
+      }
+    }
+    index_.tensors.push_back(std::move(entry.info));
+    places_.push_back({shard, entry.offset});
+  }
+  for (const std::string& note : header.notes) {
+    AddNote(wanted == nullptr ? note : absl::StrCat(file, ": ", note));
+  }
+  MQ_RETURN_IF_ERROR(AddMetadata(*source, std::move(header.metadata)));
+  shards_.push_back({file, std::move(source)});
+  return absl::OkStatus();
+}
+
+absl::Status Builder::AddMetadata(const ByteSource& source,
+                                  Metadata metadata) {
+  for (auto& [key, value] : metadata) {
+    const auto [it, inserted] = metadata_.try_emplace(key, value);
+    if (!inserted) {
+      if (it->second == value) continue;
+      if (key == kQuantRecordKey || key == kSafetensorsTiesKey) {
+        return absl::DataLossError(
+            absl::StrCat(source.name(), ": metadata ", Quoted(key),
+                         " differs from that of another shard"));
+      }
+      AddNote(absl::StrCat("metadata ", Quoted(key),
+                           " differs between shards; the first is kept"));
+      continue;
+    }
+    index_.metadata.emplace_back(std::move(key), std::move(value));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Builder::ApplyRecord(const std::string& text) {
+  absl::StatusOr<QuantRecord> record = QuantRecordFromJson(text);
+  if (!record.ok()) {
+    return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
+                                            Quoted(kQuantRecordKey), ": ",
+                                            record.status().message()));
+  }
+  index_.quant = *std::move(record);
+  return absl::OkStatus();
+}
+
+// Adds the tied tensors behind the others and takes the entries for torch out
+// of the metadata.
+absl::Status Builder::ApplyTies(const std::string& text) {
+  const auto refuse = [this](absl::string_view what) {
+    return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
+                                            Quoted(kSafetensorsTiesKey), ": ",
+                                            what));
+  };
+  const absl::StatusOr<Json> json = ParseJson(text);
+  if (!json.ok()) return refuse(json.status().message());
+  if (!json->is_object()) return refuse("no object");
+  absl::flat_hash_map<std::string, size_t> by_name;
+  for (size_t i = 0; i < index_.tensors.size(); ++i) {
+    by_name.emplace(index_.tensors[i].name, i);
+  }
+  absl::flat_hash_map<std::string, std::string> pairs;
+  for (const auto& [name, value] : *json->AsObject()) {
+    const std::string* kept = value.AsString();
+    const auto it = kept == nullptr ? by_name.end() : by_name.find(*kept);
+    if (it == by_name.end()) {
+      return refuse(absl::StrCat(Quoted(name), " is tied to ",
+                                 JsonExcerpt(value),
+                                 ", which is no tensor of the file"));
+    }
+    if (by_name.contains(name)) {
+      return refuse(absl::StrCat(Quoted(name),
+                                 " is a tensor of the file itself"));
+    }
+    TensorInfo info = index_.tensors[it->second];
+    info.name = name;
+    info.tie = it->second;
+    index_.tensors.push_back(std::move(info));
+    places_.push_back(places_[it->second]);
+    pairs.emplace(name, *kept);
+  }
+  Metadata kept_metadata;
+  for (auto& entry : index_.metadata) {
+    const auto it = pairs.find(entry.first);
+    if (it != pairs.end() && it->second == entry.second) continue;
+    kept_metadata.push_back(std::move(entry));
+  }
+  index_.metadata = std::move(kept_metadata);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointReader>> Builder::Finish() {
+  if (!unmapped_.empty()) {
+    AddNote(absl::StrCat("tensors that the index does not map are left out: ",
+                         unmapped_.ToString()));
+  }
+  std::sort(index_.metadata.begin(), index_.metadata.end());
+  std::optional<std::string> record;
+  std::optional<std::string> ties;
+  Metadata rest;
+  for (auto& [key, value] : index_.metadata) {
+    if (key == kQuantRecordKey) {
+      record = std::move(value);
+    } else if (key == kSafetensorsTiesKey) {
+      ties = std::move(value);
+    } else {
+      rest.emplace_back(std::move(key), std::move(value));
+    }
+  }
+  index_.metadata = std::move(rest);
+  if (record.has_value()) MQ_RETURN_IF_ERROR(ApplyRecord(*record));
+  if (ties.has_value()) MQ_RETURN_IF_ERROR(ApplyTies(*ties));
+  MQ_RETURN_IF_ERROR(ValidateIndex(index_));
+  return std::make_unique<SafetensorsReader>(
+      std::move(index_), std::move(shards_), std::move(places_));
+}
+
+absl::Status RefuseRoot(const CheckpointFiles& files,
+                        const OpenOptions& options) {
+  if (options.root.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(files.path, ": safetensors has no nested dicts to choose ",
+                   Quoted(options.root), " from; leave out --root"));
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenShards(
+    const CheckpointFiles& files, const std::string& index_file) {
+  MQ_ASSIGN_OR_RETURN(const std::shared_ptr<ByteSource> source,
+                      files.open(index_file));
+  MQ_ASSIGN_OR_RETURN(const ShardIndex shard_index,
+                      ReadShardIndex(*source, files));
+  Builder builder(files, "safetensors-sharded");
+  for (const std::string& shard : shard_index.shards) {
+    MQ_RETURN_IF_ERROR(builder.AddShard(shard, &shard_index));
+  }
+  MQ_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointReader> reader,
+                      builder.Finish());
+  absl::flat_hash_set<absl::string_view> found;
+  for (const TensorInfo& info : reader->index().tensors) {
+    found.insert(info.name);
+  }
+  NameList missing;
+  for (const std::string& name : shard_index.tensors) {
+    if (found.contains(name)) continue;
+    missing.Add(name, shard_index.shards[shard_index.shard_of.at(name)]);
+  }
+  if (!missing.empty()) {
+    return absl::DataLossError(absl::StrCat(
+        source->name(), ": not in the shards that it maps them to: ",
+        missing.ToString(), "; download or copy all files again"));
+  }
+  return reader;
+}
+
+std::vector<std::string> NamesWith(const CheckpointFiles& files,
+                                   absl::string_view suffix) {
+  std::vector<std::string> names;
+  for (const std::string& name : files.names) {
+    if (absl::EndsWith(name, suffix)) names.push_back(name);
+  }
+  return names;
+}
+
+NameList ListOf(const std::vector<std::string>& names) {
+  NameList list;
+  for (const std::string& name : names) list.Add(name);
+  return list;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> IsSafetensorsFile(const CheckpointFiles& files) {
+  if (files.is_directory) return false;
+  MQ_ASSIGN_OR_RETURN(const auto source, files.open(files.main));
+  return IsSafetensors(*source);
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsFile(
+    const CheckpointFiles& files, const OpenOptions& options) {
+  MQ_RETURN_IF_ERROR(RefuseRoot(files, options));
+  Builder builder(files, "safetensors");
+  MQ_RETURN_IF_ERROR(builder.AddShard(files.main, nullptr));
+  return builder.Finish();
+}
+
+absl::StatusOr<bool> IsSafetensorsDirectory(const CheckpointFiles& files) {
+  if (files.is_directory) {
+    return !NamesWith(files, ".safetensors").empty() ||
+           !NamesWith(files, ".index.json").empty();
+  }
+  MQ_ASSIGN_OR_RETURN(const auto source, files.open(files.main));
+  return IsShardIndex(*source);
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsDirectory(
+    const CheckpointFiles& files, const OpenOptions& options) {
+  MQ_RETURN_IF_ERROR(RefuseRoot(files, options));
+  if (!files.is_directory) return OpenShards(files, files.main);
+
+  // A directory may hold the same weights a second time as pickles.
+  std::vector<std::string> indexes = NamesWith(files, ".safetensors.index.json");
+  if (indexes.size() == 1) return OpenShards(files, indexes[0]);
+  const std::vector<std::string> single = NamesWith(files, ".safetensors");
+  if (indexes.empty() && single.size() == 1) {
+    Builder builder(files, "safetensors");
+    MQ_RETURN_IF_ERROR(builder.AddShard(single[0], nullptr));
+    return builder.Finish();
+  }
+  if (indexes.empty() && single.empty()) {
+    indexes = NamesWith(files, ".index.json");
+    if (indexes.size() == 1) return OpenShards(files, indexes[0]);
+  }
+  if (!indexes.empty()) {
+    return absl::UnimplementedError(absl::StrCat(
+        files.path, ": this directory has several indexes: ",
+        ListOf(indexes).ToString(), "; name one of them"));
+  }
+  return absl::UnimplementedError(absl::StrCat(
+      files.path,
+      ": this directory has several safetensors files but no index (",
+      "*.safetensors.index.json): ", ListOf(single).ToString(),
+      "; name one of them, or download the index too"));
+}
+
+}  // namespace monoquant

@@ -1,0 +1,42 @@
+// The index of a checkpoint that is spread over several files.
+
+#ifndef MONOQUANT_FRONTENDS_SAFETENSORS_SHARD_INDEX_H_
+#define MONOQUANT_FRONTENDS_SAFETENSORS_SHARD_INDEX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "ir/byte_source.h"
+
+namespace monoquant {
+
+// {"metadata": {...}, "weight_map": {"tensor": "shard", ...}}
+struct ShardIndex {
+  // Bare file names, sorted.
+  std::vector<std::string> shards;
+  // The mapped tensors, in the order of the index.
+  std::vector<std::string> tensors;
+  // Tensor to the position of its shard in `shards`.
+  absl::flat_hash_map<std::string, size_t> shard_of;
+};
+
+// Limits of an index; each is named in its error.
+inline constexpr uint64_t kMaxShardIndexBytes = 100'000'000;
+inline constexpr size_t kMaxShards = 10'000;
+
+// True if the file is JSON and has a "weight_map" near its beginning.
+absl::StatusOr<bool> IsShardIndex(const ByteSource& source);
+
+// Reads an index. Shards must be named by bare names of `files`: nothing
+// outside the directory is opened. DataLoss if the index is malformed or names
+// anything else, NotFound if a shard is missing.
+absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
+                                          const CheckpointFiles& files);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_FRONTENDS_SAFETENSORS_SHARD_INDEX_H_

@@ -1,0 +1,214 @@
+#include "frontends/torch/placed_tensor.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "frontends/name_list.h"
+#include "frontends/quoted.h"
+#include "frontends/torch/element_ops.h"
+#include "ir/errors.h"
+#include "ir/shape.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+// Types of which torch stores several elements in a byte, along the last
+// dimension.
+struct PackedRow {
+  DType dtype;
+  int64_t per_byte;
+  // torch's shape counts bytes, ours elements; or the other way round.
+  bool torch_counts_bytes;
+};
+
+constexpr PackedRow kPacked[] = {
+    {DType::kF4, 2, true},
+    {DType::kQU4x2, 2, false},
+    {DType::kQU2x4, 4, false},
+};
+
+const PackedRow* FindPacked(DType dtype) {
+  for (const PackedRow& row : kPacked) {
+    if (row.dtype == dtype) return &row;
+  }
+  return nullptr;
+}
+
+// The strides of a contiguous tensor; saturated where a (then useless) product
+// overflows.
+std::vector<int64_t> ContiguousStride(const Shape& size) {
+  std::vector<int64_t> stride(size.size(), 1);
+  for (size_t i = size.size(); i-- > 1;) {
+    if (__builtin_mul_overflow(stride[i], std::max<int64_t>(size[i], 1),
+                               &stride[i - 1])) {
+      stride[i - 1] = std::numeric_limits<int64_t>::max();
+    }
+  }
+  return stride;
+}
+
+// Brings size and stride of a packed tensor to bytes, and `info->shape` to what
+// ir/dtype.h says of the type.
+absl::Status Unpack(const PackedRow& packed, TorchTensor* tensor,
+                    TensorInfo* info, PlacedTensor* placed) {
+  Shape& size = tensor->size;
+  if (packed.torch_counts_bytes) {
+    placed->elements_per_item = static_cast<uint64_t>(packed.per_byte);
+    info->shape = size;
+    if (info->shape.empty()) info->shape.push_back(1);
+    if (__builtin_mul_overflow(info->shape.back(), packed.per_byte,
+                               &info->shape.back())) {
+      return absl::DataLossError("its shape overflows");
+    }
+    return absl::OkStatus();
+  }
+  // The codes of a row fill whole bytes.
+  if (tensor->stride != ContiguousStride(size) || tensor->offset != 0) {
+    return absl::UnimplementedError(
+        "a view of packed codes is not read; save a contiguous copy of it");
+  }
+  if (!size.empty() && size.back() > 0) {
+    size.back() = (size.back() - 1) / packed.per_byte + 1;
+  }
+  tensor->stride = ContiguousStride(size);
+  info->shape = size;
+  return absl::OkStatus();
+}
+
+// One past the last byte of a view that has elements.
+uint64_t EndOf(const StridedView& view) {
+  uint64_t end = view.offset + view.item_size;
+  for (const StridedView::Dim& dim : view.dims) {
+    end += (dim.size - 1) * dim.stride;
+  }
+  return end;
+}
+
+// Equal for tensors with equal elements in one storage.
+std::string Identity(const PlacedTensor& placed, const TensorInfo& info) {
+  std::string key = absl::StrCat(
+      placed.member, ":", placed.view.offset, ":",
+      static_cast<int>(info.dtype), ":", placed.conj, placed.neg, ":",
+      absl::StrJoin(info.shape, ","));
+  for (const StridedView::Dim& dim : placed.view.dims) {
+    absl::StrAppend(&key, ":", dim.size, "x", dim.stride);
+  }
+  return key;
+}
+
+}  // namespace
+
+absl::StatusOr<PlacedTensor> PlaceTensor(const TorchArchive& archive,
+                                         const NamedTensor& named,
+                                         TensorInfo* info) {
+  const ZipArchive& zip = *archive.zip;
+  TorchTensor tensor = named.tensor;
+  const std::string member = absl::StrCat("data/", tensor.storage_key);
+  const std::string where =
+      absl::StrCat(zip.name(), ": tensor ", Quoted(named.name));
+  const auto damaged = [&](absl::string_view what) {
+    return absl::DataLossError(absl::StrCat(where, ": storage ",
+                                            Quoted(member), " ", what));
+  };
+  const std::optional<size_t> found = archive.Find(member);
+  if (!found.has_value()) {
+    return damaged(
+        "is not in the archive; the file is incomplete, download or copy it "
+        "again");
+  }
+  const ZipEntry& entry = zip.entry(*found);
+  if (entry.method != ZipMethod::kStored) {
+    return absl::UnimplementedError(absl::StrCat(
+        where, ": storage ", Quoted(member),
+        " is compressed, which torch never does; load the file in torch and "
+        "save it again"));
+  }
+  if (entry.size < tensor.storage_bytes) {
+    return damaged(absl::StrCat(
+        "has ", entry.size, " bytes but ", tensor.storage_bytes,
+        " are needed; the file is damaged, download or copy it again"));
+  }
+
+  PlacedTensor placed;
+  placed.member = *found;
+  info->name = named.name;
+  info->dtype = tensor.dtype;
+  info->module_kind = named.module_kind;
+  const PackedRow* packed = FindPacked(tensor.dtype);
+  if (packed != nullptr) {
+    const absl::Status unpacked = Unpack(*packed, &tensor, info, &placed);
+    if (!unpacked.ok()) return Annotate(where, unpacked);
+  } else {
+    info->shape = tensor.size;
+  }
+  const int bits = packed != nullptr ? 8 : GetDTypeInfo(tensor.dtype).bits;
+  const auto view = MakeStridedView(static_cast<uint64_t>(bits / 8),
+                                    tensor.offset, tensor.size, tensor.stride,
+                                    tensor.storage_bytes);
+  if (!view.ok()) return Annotate(where, view.status());
+  placed.view = *view;
+  info->byte_size = placed.view.elements * placed.view.item_size;
+
+  const bool is_complex =
+      GetDTypeInfo(tensor.dtype).kind == DTypeKind::kComplex;
+  if ((tensor.conj && !is_complex) ||
+      (tensor.neg && !CanNegate(tensor.dtype))) {
+    return absl::DataLossError(
+        absl::StrCat(where, ": a conjugate or negative view of ",
+                     DTypeName(tensor.dtype), " makes no sense"));
+  }
+  placed.conj = tensor.conj;
+  placed.neg = tensor.neg;
+  placed.big_endian = archive.big_endian && bits > 8;
+  return placed;
+}
+
+void FindTies(const std::vector<PlacedTensor>& placed,
+              std::vector<TensorInfo>* infos) {
+  absl::flat_hash_map<std::string, size_t> first;
+  first.reserve(placed.size());
+  for (size_t i = 0; i < placed.size(); ++i) {
+    TensorInfo& info = (*infos)[i];
+    // Tensors without elements share nothing.
+    if (info.byte_size == 0) continue;
+    const auto [it, inserted] =
+        first.try_emplace(Identity(placed[i], info), i);
+    if (!inserted) info.tie = it->second;
+  }
+}
+
+std::string DescribeOverlaps(const std::vector<PlacedTensor>& placed,
+                             const std::vector<TensorInfo>& infos) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < placed.size(); ++i) {
+    if (infos[i].tie == kNoTie && infos[i].byte_size > 0) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    if (placed[a].member != placed[b].member) {
+      return placed[a].member < placed[b].member;
+    }
+    return placed[a].view.offset < placed[b].view.offset;
+  });
+  NameList overlapping;
+  uint64_t end = 0;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const PlacedTensor& tensor = placed[order[i]];
+    if (i == 0 || placed[order[i - 1]].member != tensor.member) end = 0;
+    if (tensor.view.offset < end) overlapping.Add(infos[order[i]].name);
+    end = std::max(end, EndOf(tensor.view));
+  }
+  if (overlapping.empty()) return "";
+  return absl::StrCat(
+      "views of storages that other tensors use too, copied one by one: ",
+      overlapping.ToString());
+}
+
+}  // namespace monoquant

@@ -1,0 +1,287 @@
+#include "frontends/torch/state_dict.h"
+
+#include <cstddef>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "frontends/name_list.h"
+#include "frontends/quoted.h"
+#include "frontends/torch/python_values.h"
+#include "frontends/torch/root.h"
+#include "frontends/torch/structure.h"
+#include "ir/errors.h"
+#include "ir/status_macros.h"
+#include "ir/utf8.h"
+
+namespace monoquant {
+namespace {
+
+// Collects the tensors below a node, depth first, without recursion.
+class Walker {
+ public:
+  explicit Walker(const PickleGraph& graph)
+      : graph_(graph),
+        on_path_(graph.size(), false),
+        barren_(graph.size(), false) {}
+
+  // With `skip_training_state`, leaves out the entries of `root` that are
+  // IsTrainingState.
+  absl::Status Walk(NodeId root, bool skip_training_state);
+
+  std::vector<NamedTensor> TakeTensors() { return std::move(tensors_); }
+  bool skipped_training_state() const { return !training_state_.empty(); }
+  void AppendNotes(std::vector<std::string>* notes) const;
+
+ private:
+  // A value whose children are being visited.
+  struct Frame {
+    NodeId node;
+    std::vector<Child> children;
+    size_t next = 0;
+    std::string class_name;
+    Structure::Kind kind = Structure::Kind::kMapping;
+    // Size of the name up to here, and number of tensors found before.
+    size_t name_size = 0;
+    size_t tensors_before = 0;
+    NameList skipped;
+  };
+
+  absl::Status Visit(NodeId node);
+  absl::Status VisitTensor(NodeId node, TorchValue value);
+  absl::Status PushFrame(NodeId node, Structure structure);
+  void PopFrame();
+
+  const PickleGraph& graph_;
+  std::vector<NamedTensor> tensors_;
+  size_t name_bytes_ = 0;
+  std::vector<Frame> frames_;
+  // Name of the value that is being visited.
+  std::string name_;
+  // Values that are open on the way down: going into one again would not end.
+  std::vector<bool> on_path_;
+  // Containers in which no tensor was found; not entered twice. With this,
+  // every visit leads to a new value or a new tensor, however often a pickle
+  // refers to the same values.
+  std::vector<bool> barren_;
+
+  NameList skipped_;
+  NameList training_state_;
+  NameList unnamed_;
+  NameList cycles_;
+  NameList meta_;
+  NameList parts_;
+  NameList quantized_;
+  NameList classes_;
+  absl::flat_hash_set<std::string> seen_classes_;
+  bool has_modules_ = false;
+};
+
+absl::Status Walker::Walk(NodeId root, bool skip_training_state) {
+  // A checkpoint of one bare tensor.
+  if (IsTensorCall(graph_, root)) name_ = "tensor";
+  MQ_RETURN_IF_ERROR(Visit(root));
+  if (skip_training_state && !frames_.empty()) {
+    std::vector<Child> kept;
+    for (Child& child : frames_[0].children) {
+      const bool is_container =
+          !IsTensorCall(graph_, child.node) &&
+          Expand(graph_, child.node).kind != Structure::Kind::kLeaf;
+      if (is_container && IsTrainingState(child.name)) {
+        training_state_.Add(child.name, DescribeNode(graph_, child.node));
+      } else {
+        kept.push_back(std::move(child));
+      }
+    }
+    frames_[0].children = std::move(kept);
+  }
+  while (!frames_.empty()) {
+    Frame& frame = frames_.back();
+    name_.resize(frame.name_size);
+    if (frame.next == frame.children.size()) {
+      PopFrame();
+      continue;
+    }
+    const Child& child = frame.children[frame.next++];
+    if (!name_.empty()) name_.push_back('.');
+    name_.append(child.name);
+    MQ_RETURN_IF_ERROR(Visit(child.node));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Walker::Visit(NodeId node) {
+  node = Unwrap(graph_, node);
+  if (graph_.kind(node) == NodeKind::kNone) return absl::OkStatus();
+  absl::StatusOr<TorchValue> value = RebuildTensor(graph_, node);
+  if (!value.ok()) {
+    return Annotate(absl::StrCat("tensor ", Quoted(name_)), value.status());
+  }
+  if (value->kind != TorchValue::Kind::kNoTensor) {
+    return VisitTensor(node, *std::move(value));
+  }
+  if (on_path_[node]) {
+    cycles_.Add(name_);
+    return absl::OkStatus();
+  }
+  Structure structure;
+  if (!barren_[node]) structure = Expand(graph_, node);
+  if (structure.kind == Structure::Kind::kLeaf) {
+    NameList& skipped = frames_.empty() ? skipped_ : frames_.back().skipped;
+    skipped.Add(name_, DescribeNode(graph_, node));
+    return absl::OkStatus();
+  }
+  return PushFrame(node, std::move(structure));
+}
+
+absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
+  switch (value.kind) {
+    case TorchValue::Kind::kTensor:
+      if (tensors_.size() >= kMaxTensors) {
+        return absl::DataLossError(
+            absl::StrCat("more tensors than the limit of ", kMaxTensors));
+      }
+      name_bytes_ += name_.size();
+      if (name_bytes_ > kMaxNameBytes) {
+        return absl::DataLossError(
+            absl::StrCat("the names of the tensors exceed the limit of ",
+                         kMaxNameBytes, " bytes"));
+      }
+      if (!IsValidUtf8(name_)) {
+        return absl::DataLossError(
+            absl::StrCat("tensor ", Quoted(name_), ": its name is no UTF-8"));
+      }
+      if (value.tensor.quantized) quantized_.Add(name_);
+      tensors_.push_back({name_, std::move(value.tensor),
+                          frames_.empty() ? "" : frames_.back().class_name});
+      break;
+    case TorchValue::Kind::kMeta:
+      meta_.Add(name_);
+      break;
+    default:
+      parts_.Add(name_, value.what);
+      break;
+  }
+  if (value.parts.empty() || on_path_[node]) return absl::OkStatus();
+  Structure structure;
+  structure.kind = Structure::Kind::kMapping;
+  for (auto& [name, part] : value.parts) {
+    structure.children.push_back({std::move(name), part});
+  }
+  return PushFrame(node, std::move(structure));
+}
+
+absl::Status Walker::PushFrame(NodeId node, Structure structure) {
+  if (frames_.size() >= kMaxNesting) {
+    return absl::DataLossError(absl::StrCat(
+        Quoted(name_), " is nested deeper than the limit of ", kMaxNesting));
+  }
+  if (name_.size() > kMaxNameBytes) {
+    return absl::DataLossError(
+        absl::StrCat("the names of the tensors exceed the limit of ",
+                     kMaxNameBytes, " bytes"));
+  }
+  for (NodeId value : structure.unnamed) {
+    unnamed_.Add(name_, DescribeNode(graph_, value));
+  }
+  on_path_[node] = true;
+  Frame frame;
+  frame.node = node;
+  frame.children = std::move(structure.children);
+  frame.class_name = std::move(structure.class_name);
+  frame.kind = structure.kind;
+  frame.name_size = name_.size();
+  frame.tensors_before = tensors_.size();
+  frames_.push_back(std::move(frame));
+  return absl::OkStatus();
+}
+
+void Walker::PopFrame() {
+  const Frame frame = std::move(frames_.back());
+  frames_.pop_back();
+  on_path_[frame.node] = false;
+  if (tensors_.size() == frame.tensors_before) {
+    // Nothing in there: one entry to report, not all that is inside.
+    barren_[frame.node] = true;
+    if (frames_.empty()) {
+      skipped_.Add(frame.skipped);
+    } else if (!frame.children.empty() ||
+               frame.kind == Structure::Kind::kObject) {
+      frames_.back().skipped.Add(name_, DescribeNode(graph_, frame.node));
+    }
+    return;
+  }
+  skipped_.Add(frame.skipped);
+  has_modules_ |= frame.kind == Structure::Kind::kModule;
+  if (frame.kind == Structure::Kind::kModule ||
+      frame.kind == Structure::Kind::kObject) {
+    const PickleGlobal* global = ClassOf(graph_, frame.node);
+    if (global == nullptr) return;
+    const std::string name = absl::StrCat(global->module, ".", global->name);
+    if (seen_classes_.insert(name).second) classes_.Add(name);
+  }
+}
+
+void Walker::AppendNotes(std::vector<std::string>* notes) const {
+  const auto add = [notes](const NameList& names, absl::string_view before,
+                           absl::string_view after = {}) {
+    if (names.empty()) return;
+    notes->push_back(absl::StrCat(before, names.ToString(), after));
+  };
+  add(training_state_, "training state is left out: ",
+      "; choose it with --root, or everything with --root .");
+  add(skipped_, "no tensors, left out: ");
+  add(unnamed_, "entries whose key is no name are left out in: ");
+  add(cycles_, "contain themselves: ");
+  add(meta_, "tensors without data (of the meta device) are left out: ");
+  add(parts_, "tensors made of others are read as their parts: ");
+  add(quantized_,
+      "quantized by torch, read as bare codes without scale and zero point: ");
+  add(classes_, "classes that were neither needed nor executed: ");
+  if (has_modules_) {
+    notes->push_back(
+        "of modules, the parameters and buffers are read that state_dict() "
+        "gives, and no other attributes");
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
+                                        absl::string_view root_path) {
+  Root root;
+  if (root_path.empty()) {
+    root = GuessRoot(graph);
+  } else if (root_path == ".") {
+    root.node = graph.root();
+  } else {
+    MQ_ASSIGN_OR_RETURN(root, FindRoot(graph, root_path));
+  }
+  StateDict result;
+  result.root = root.path;
+  if (!root.left_out.empty()) {
+    result.notes.push_back(
+        absl::StrCat("the weights are those in ", Quoted(root.path),
+                     "; left out beside it: ", root.left_out.ToString(),
+                     "; choose another part with --root"));
+  }
+  const bool guess = root_path.empty() && root.path.empty();
+  Walker walker(graph);
+  MQ_RETURN_IF_ERROR(walker.Walk(root.node, /*skip_training_state=*/guess));
+  result.tensors = walker.TakeTensors();
+  if (!result.tensors.empty() || !walker.skipped_training_state()) {
+    walker.AppendNotes(&result.notes);
+    return result;
+  }
+  // Nothing but training state: then that is what the user means.
+  Walker everything(graph);
+  MQ_RETURN_IF_ERROR(
+      everything.Walk(root.node, /*skip_training_state=*/false));
+  result.tensors = everything.TakeTensors();
+  result.notes.push_back("there is nothing but training state in it");
+  everything.AppendNotes(&result.notes);
+  return result;
+}
+
+}  // namespace monoquant

@@ -1,0 +1,53 @@
+// Which tensors of a pickle are the weights, and what they are called.
+
+#ifndef MONOQUANT_FRONTENDS_TORCH_STATE_DICT_H_
+#define MONOQUANT_FRONTENDS_TORCH_STATE_DICT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "frontends/pickle/pickle_graph.h"
+#include "frontends/torch/rebuild.h"
+
+namespace monoquant {
+
+struct NamedTensor {
+  // As state_dict() would name it.
+  std::string name;
+  TorchTensor tensor;
+  // Class of the module that owns it, if the pickle holds modules.
+  std::string module_kind;
+};
+
+struct StateDict {
+  // Path of the dict that was taken as the state dict; empty for the top.
+  std::string root;
+  // In the pickle's order.
+  std::vector<NamedTensor> tensors;
+  // What was left out, and why.
+  std::vector<std::string> notes;
+};
+
+// Limits of the walk; each is named in its error.
+inline constexpr size_t kMaxNesting = 1000;
+inline constexpr size_t kMaxTensors = 1'000'000;
+inline constexpr size_t kMaxNameBytes = size_t{256} << 20;
+
+// Finds the tensors under `root` of the pickled value; with an empty `root`,
+// under the entry that holds the weights of a training checkpoint ("model",
+// "state_dict", ...) or, if there is none, everywhere but in the state of
+// optimizers and the like. "." means everywhere.
+//
+// Dicts, lists and the attributes of objects are joined by dots; modules (a
+// pickled model) give the names of their state_dict(). No class is needed.
+//
+// InvalidArgument if there is no such root; DataLoss for malformed tensors and
+// limits. Errors name the tensor, not the file.
+absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
+                                        absl::string_view root);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_FRONTENDS_TORCH_STATE_DICT_H_

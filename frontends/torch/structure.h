@@ -1,0 +1,57 @@
+// How values in a pickle nest: what is inside of a dict, a list, a module or an
+// object of an unknown class, under which names.
+
+#ifndef MONOQUANT_FRONTENDS_TORCH_STRUCTURE_H_
+#define MONOQUANT_FRONTENDS_TORCH_STRUCTURE_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "frontends/pickle/pickle_graph.h"
+
+namespace monoquant {
+
+struct Child {
+  std::string name;
+  NodeId node;
+};
+
+struct Structure {
+  enum class Kind {
+    kLeaf,      // nothing inside
+    kMapping,   // a dict
+    kSequence,  // a list, tuple or set
+    kModule,    // an nn.Module: parameters, buffers, modules
+    kObject,    // anything else that a class made, TorchScript's modules too
+  };
+  Kind kind = Kind::kLeaf;
+  std::vector<Child> children;
+  // Values of a dict whose keys are neither strings nor integers.
+  std::vector<NodeId> unnamed;
+  // kModule and kObject: "Linear".
+  std::string class_name;
+};
+
+// Looks one level deep.
+Structure Expand(const PickleGraph& graph, NodeId node);
+
+// Counts tensors below nodes, each tensor and each other node once over all
+// calls: sharing and cycles cost nothing.
+class TensorCounter {
+ public:
+  explicit TensorCounter(const PickleGraph& graph)
+      : graph_(graph), seen_(graph.size(), false) {}
+
+  // Tensors below `node`, itself included, that no call has counted before.
+  // Stops looking at `enough`.
+  size_t Count(NodeId node, size_t enough = static_cast<size_t>(-1));
+
+ private:
+  const PickleGraph& graph_;
+  std::vector<bool> seen_;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_FRONTENDS_TORCH_STRUCTURE_H_

@@ -1,0 +1,267 @@
+"""What each command does when all is well, as a user at a prompt sees it."""
+
+import os
+import re
+import struct
+import subprocess
+import unittest
+
+from tests.cli import make_checkpoints
+from tests.cli.cli_test_case import DOCS, PROGRAM, CliTestCase, environment
+
+COMMANDS = ("quantize", "plan", "inspect", "compare", "dequantize", "convert")
+
+
+class CommandsTest(CliTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.tensors = make_checkpoints.model()
+        make_checkpoints.write_torch(self.path("model.pt"), self.tensors)
+
+    def read(self, name):
+        return make_checkpoints.read_safetensors(self.path(name))
+
+    def test_help(self):
+        overview = self.succeed("--help")
+        self.assertEqual(overview, self.succeed("help"))
+        for command in COMMANDS:
+            self.assertIn("\n  " + command, overview)
+            text = self.succeed(command, "--help")
+            self.assertIn("Examples:\n  monoquant " + command, text)
+            self.assertEqual(text, self.succeed("help", command))
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), 100, line)
+
+    def test_the_document_has_every_flag_and_example(self):
+        document = (DOCS / "cli.md").read_text(encoding="utf-8")
+        for command in COMMANDS:
+            text = self.succeed(command, "--help")
+            examples = text.split("Examples:\n")[1].splitlines()
+            for example in examples:
+                self.assertIn("\n" + example.strip() + "\n", document)
+            flags = re.findall(r"(?m)^  (?:-\w,)?(--[a-z-]+)", text)
+            self.assertIn("--model" if command != "compare" else "--top", flags)
+            for flag in flags:
+                self.assertRegex(document, "`%s[` ]" % flag)
+
+    def test_version(self):
+        self.assertRegex(self.succeed("--version"),
+                         r"^monoquant [0-9]+\.[0-9]+\.[0-9]+\n$")
+
+    def test_summary(self):
+        text = self.succeed("quantize", "--model", "model.pt", "--output",
+                            "model_int8.pt", "--bits", "8")
+        self.assertRegex(text, r"(?m)^read +model\.pt  torch, 6 tensors, ")
+        self.assertRegex(text, r"(?m)^plan +2 quantized to int8 axis 0 "
+                               r"symmetric, 4 copied$")
+        self.assertRegex(text, r"(?m)^wrote +model_int8\.pt  torch, .* smaller")
+        self.assertRegex(text, r"(?m)^quality +SQNR [0-9.]+ dB mean, [0-9.]+ dB "
+                               r"worst \(fc[12]\.weight\)$")
+        self.assertRegex(text, r'(?m)^load .*torch\.load\("model_int8\.pt", '
+                               r'weights_only=True\)$')
+
+    def test_default_output(self):
+        self.succeed("quantize", "model.pt")
+        self.succeed("quantize", "model.pt", "--type", "bf16", "--to",
+                     "safetensors")
+        os.mkdir(self.path("elsewhere"))
+        self.succeed("dequantize", "../model_int8.pt",
+                     cwd=self.path("elsewhere"))
+        self.assertEqual(
+            sorted(os.listdir(self.folder)),
+            ["elsewhere", "model.pt", "model_bf16.safetensors", "model_int8.pt",
+             "model_int8_float.pt"])
+
+    def test_paths_are_taken_from_where_the_user_stands(self):
+        os.mkdir(self.path("user"))
+        os.rename(self.path("model.pt"), self.path("user", "model.pt"))
+        os.mkdir(self.path("runfiles"))
+        self.succeed(
+            "quantize", "--model", "model.pt", "--output", "model_int8.pt",
+            "--bits", "8", cwd=self.path("runfiles"),
+            env=environment(BUILD_WORKING_DIRECTORY=self.path("user")))
+        self.assertEqual(os.listdir(self.path("runfiles")), [])
+        self.assertEqual(sorted(os.listdir(self.path("user"))),
+                         ["model.pt", "model_int8.pt"])
+
+    def test_force(self):
+        with open(self.path("out.pt"), "wb") as file:
+            file.write(b"old")
+        self.succeed("quantize", "model.pt", "-o", "out.pt", "--force")
+        self.assertGreater(os.path.getsize(self.path("out.pt")), 3)
+
+    def test_quiet(self):
+        process = self.run_cli("quantize", "model.pt", "-q")
+        self.assertEqual(
+            (process.returncode, process.stdout, process.stderr), (0, "", ""))
+
+    def test_dry_run_writes_nothing(self):
+        text = self.succeed("quantize", "model.pt", "--dry-run")
+        self.assertEqual(os.listdir(self.folder), ["model.pt"])
+        self.assertEqual(text, self.succeed("plan", "model.pt"))
+        self.assertRegex(text, r"(?m)^fc1\.weight +F32 +\[32, 64\] +int8 axis 0 "
+                               r"symmetric +\S")
+        self.assertRegex(text, r"(?m)^embed\.weight .* copied +embedding")
+
+    def test_the_first_rule_that_matches_wins(self):
+        """Rules of the command line in their order, then those of the file."""
+        with open(self.path("recipe.json"), "w") as file:
+            file.write('{"defaults": "int4", "rules": ['
+                       '{"match": "fc2.*", "scheme": "fp16"},'
+                       '{"match": "fc1.weight", "scheme": "bf16"}]}')
+
+        def schemes(*flags):
+            text = self.succeed("plan", "model.pt", *flags)
+            return re.findall(r"(?m)^fc[12]\.weight .*\]  (\S+)", text)
+
+        file = ("--recipe", "recipe.json")
+        self.assertEqual(schemes(*file), ["bf16", "fp16"])
+        self.assertEqual(schemes(*file, "--skip", "fc1.*"), ["copied", "fp16"])
+        self.assertEqual(schemes(*file, "--rule", "fc1.*=uint8", "--skip",
+                                 "fc*"), ["uint8", "copied"])
+        self.assertEqual(schemes(*file, "--skip", "fc*", "--rule",
+                                 "fc1.*=uint8", "--allow-unmatched"),
+                         ["copied", "copied"])
+        self.assertEqual(schemes("--only", "fc2.weight"), ["copied", "int8"])
+
+    def test_inspect(self):
+        text = self.succeed("inspect", "model.pt")
+        self.assertTrue(text.startswith("model.pt  torch, 6 tensors, "))
+        self.assertRegex(text, r"(?m)^fc1\.weight +F32 +\[32, 64\] +8\.0 KiB$")
+        self.assertEqual(text, self.succeed("info", "model.pt"))
+        text = self.succeed("inspect", "model.pt", "--tensors", "fc*.bias")
+        self.assertNotIn("fc1.weight", text)
+        self.assertIn("fc1.bias", text)
+        self.fail_with(2, "inspect", "model.pt", "--tensors", "x*",
+                       mentions=["model.pt", "x*"])
+
+    def test_inspect_of_a_quantized_file(self):
+        self.succeed("quantize", "model.pt")
+        text = self.succeed("inspect", "model_int8.pt")
+        self.assertRegex(text, r"(?m)^fc1\.weight +I8 .* int8 axis 0 symmetric "
+                               r"of F32 \[32, 64\]$")
+        self.assertRegex(text, r"(?m)^fc1\.weight\.scale .* scale of fc1\.weight$")
+
+    def test_compare(self):
+        self.succeed("quantize", "model.pt", "--bits", "4")
+        text = self.succeed("compare", "model.pt", "model_int4.pt")
+        rows = re.findall(r"(?m)^(fc\S+|embed\S+|norm\S+) .*?  ([0-9.]+ dB|exact)",
+                          text)
+        self.assertEqual([name for name, _ in rows[2:]],
+                         ["embed.weight", "fc1.bias", "norm.weight"])
+        worst = [float(db.split()[0]) for _, db in rows[:2]]
+        self.assertEqual(worst, sorted(worst))
+        top = self.succeed("diff", "model.pt", "model_int4.pt", "--top", "1")
+        self.assertIn("and 4 with less error", top)
+
+    def test_compare_lists_what_cannot_be_compared(self):
+        other = [t._replace(shape=(1,) + t.shape) if t.name == "fc1.bias" else t
+                 for t in self.tensors if t.name != "norm.weight"]
+        other.append(make_checkpoints.normal("new.weight", (2, 2)))
+        other = [t._replace(data=struct.pack("<q", 8)) if t.name == "steps" else t
+                 for t in other]
+        make_checkpoints.write_safetensors(self.path("b.safetensors"), other)
+        text = self.succeed("compare", "model.pt", "b.safetensors")
+        for line in ("missing   norm.weight", "extra     new.weight",
+                     "different steps",
+                     "mismatch  fc1.bias: F32 [32] and F32 [1, 32]"):
+            self.assertIn(line + "\n", text)
+        self.fail_with(4, "compare", "model.pt", "b.safetensors", "--fail-under",
+                       "10", mentions=["b.safetensors", "norm.weight"],
+                       stdout=None)
+
+    def test_dequantize(self):
+        self.succeed("quantize", "model.pt")
+        self.succeed("dequantize", "model_int8.pt", "-o", "f.safetensors")
+        floats = self.read("f.safetensors")
+        self.assertEqual(
+            {(t.name, t.dtype, t.shape) for t in self.tensors},
+            {(t.name, t.dtype, t.shape) for t in floats.values()})
+        for tensor in self.tensors:
+            if tensor.name not in ("fc1.weight", "fc2.weight"):
+                self.assertEqual(floats[tensor.name].data, tensor.data)
+        self.succeed("compare", "f.safetensors", "model_int8.pt",
+                     "--fail-under", "1000")
+        self.succeed("dequantize", "model_int8.pt", "-o", "h.safetensors",
+                     "--dtype", "f16")
+        halves = self.read("h.safetensors")
+        self.assertEqual(halves["fc1.weight"].dtype, "F16")
+        self.assertEqual(halves["fc1.bias"].dtype, "F32")
+
+    def test_convert_keeps_every_bit(self):
+        """Around through every container: codes and record stay."""
+        self.succeed("quantize", "model.pt", "-o", "q.safetensors")
+        self.succeed("convert", "q.safetensors", "-o", "q.mqir")
+        self.succeed("convert", "q.mqir", "-o", "q.pt")
+        self.succeed("convert", "q.pt", "-o", "again.safetensors")
+        self.assertEqual(self.read("again.safetensors"),
+                         self.read("q.safetensors"))
+        self.succeed("dequantize", "again.safetensors", "-o", "a.safetensors")
+        self.succeed("dequantize", "q.safetensors", "-o", "b.safetensors")
+        self.assertEqual(self.read("a.safetensors"), self.read("b.safetensors"))
+
+    def test_link(self):
+        text = self.succeed("convert", "model.pt", "-o", "m.mqir", "--link")
+        self.assertIn("weights stay in model.pt", text)
+        self.succeed("compare", "model.pt", "m.mqir", "--fail-under", "1000")
+        self.fail_with(2, "convert", "model.pt", "-o", "m.pt", "--link",
+                       mentions=["m.pt", "--link"])
+        os.mkdir(self.path("far"))
+        self.fail_with(2, "convert", "model.pt", "-o", "far/m.mqir", "--link",
+                       mentions=["far/m.mqir", "beside"])
+        # The original is an input too, however little of it is named.
+        self.fail_with(5, "quantize", "m.mqir", "-o", "model.pt", "--force",
+                       mentions=["model.pt", "is the input"])
+
+    def test_quantizing_twice(self):
+        """Codes are decoded first, and the summary says so."""
+        self.succeed("quantize", "model.pt")
+        text = self.succeed("quantize", "model_int8.pt", "-o", "twice.pt",
+                            "--bits", "4")
+        self.assertRegex(text, r"(?m)^decode +2 tensors, quantized already")
+        self.assertRegex(text, r"(?m)^plan .* quantized to int4 group")
+        self.succeed("compare", "model.pt", "twice.pt", "--fail-under", "10")
+
+    def test_threads_and_pieces_do_not_change_the_output(self):
+        make_checkpoints.write_safetensors(
+            self.path("large.safetensors"),
+            [make_checkpoints.normal("w%d" % i, (64, 1200)) for i in range(3)])
+        outputs = set()
+        for threads, chunk in ((1, "64K"), (3, "64K"), (2, "8M")):
+            self.succeed("quantize", "large.safetensors", "-o", "o.pt", "-f",
+                         "-T", threads, "--chunk-size", chunk)
+            with open(self.path("o.pt"), "rb") as file:
+                outputs.add(file.read())
+        self.assertEqual(len(outputs), 1)
+
+    def test_nothing_to_quantize(self):
+        make_checkpoints.write_torch(self.path("small.pt"),
+                                     [make_checkpoints.normal("b", (3,))])
+        self.assertIn("no tensor was quantized",
+                      self.succeed("quantize", "small.pt"))
+
+    def test_a_reader_that_has_seen_enough(self):
+        """As `monoquant inspect ... | head`: ends quietly."""
+        make_checkpoints.write_torch(
+            self.path("many.pt"),
+            [make_checkpoints.normal("tensor.%d" % i, (2,)) for i in range(9999)])
+        process = subprocess.Popen(
+            [PROGRAM, "inspect", "many.pt"], cwd=self.folder, env=environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        self.assertEqual(process.stderr.read(), b"")
+        process.stderr.close()
+        self.assertEqual(process.wait(), -13)  # SIGPIPE
+
+    def test_a_full_standard_output(self):
+        with open("/dev/full", "wb") as full:
+            process = subprocess.run(
+                [PROGRAM, "inspect", "model.pt"], cwd=self.folder,
+                env=environment(), stdout=full, stderr=subprocess.PIPE,
+                encoding="utf-8")
+        self.check_message(process, 5, ["standard output"])
+
+
+if __name__ == "__main__":
+    unittest.main()

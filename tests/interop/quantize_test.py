@@ -1,0 +1,175 @@
+"""Quantized files are what the stock libraries think they are.
+
+For every generated checkpoint, INT8, INT4 and FP16, and every output format:
+torch.load(weights_only=True) and safetensors read the output; tensors in are
+tensors out, in their order, ties kept, unquantized ones byte for byte; the
+codes, decoded in Python as the documents say, are close to the input and equal
+what `monoquant dequantize` writes bit for bit; and .mqir turns into the others
+without loss.
+"""
+
+import os
+import tempfile
+import unittest
+
+from tests.support import optional
+
+optional.require_pypi()
+
+import torch
+
+import numpy as np
+
+from tests.interop import (decode, published, tensor_bytes,
+                           torch_checkpoints)
+from tests.support import monoquant
+
+EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
+
+# Formats that cannot hold some of a checkpoint's types, and say so.
+CANNOT_HOLD = {
+    ("complex_without_safetensors", "safetensors"),
+    ("bit_containers", "safetensors"),
+    ("legacy_quantized", "safetensors"),
+    ("legacy_quantized", "torch"),
+    # Packed weights of torch's quantized modules.
+    ("torchscript_mobilenet_quantized.pt", "safetensors"),
+    ("torchscript_mobilenet_quantized.pt", "torch"),
+}
+
+# Half a unit in the last place, relative.
+ROUNDING = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8,
+            torch.float32: 2.0**-23, torch.float64: 2.0**-23}
+
+
+def key(tensor):
+    """Equal for tensors of equal dtype, shape and bytes."""
+    return (tensor.dtype, tuple(tensor.shape),
+            tensor_bytes.raw(tensor).tobytes())
+
+
+def ties(state):
+    """Which names share one tensor: {name: first name with the same data}."""
+    first = {}
+    return {
+        name: first.setdefault(
+            (t.data_ptr(), t.shape, t.stride(), t.dtype, t.is_conj(),
+             t.is_neg()), name)
+        for name, t in state.items() if t.numel() and not t.is_quantized}
+
+
+class QuantizeTest(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def check_names(self, output, state, checkpoint, to):
+        """Tensors in = tensors out, and nothing else."""
+        added = decode.parameter_names(output.record)
+        names = [name for name in output.state if name not in added]
+        self.assertEqual(len(names) + len(added), len(output.state))
+        if checkpoint.partial:
+            self.assertLessEqual(set(state), set(names))
+        elif to == "safetensors":  # its order is that of the widths
+            self.assertEqual(set(names), set(state))
+        else:
+            self.assertEqual(names, list(state))
+        self.assertFalse(added & set(state))
+
+    def check_values(self, output, state):
+        quantized = {row["name"]: row for row in output.record["tensors"]}
+        for name, tensor in state.items():
+            if name not in quantized:
+                self.assertEqual(key(output.state[name]), key(tensor), name)
+                continue
+            row = quantized[name]
+            decoded = decode.decode(output, row).double()
+            exact = tensor.double()
+            if "scale" in row:
+                scale = decode.spread(output.state[row["scale"]],
+                                      row["scheme"], row["shape"])
+                # Half a step, and what the float types round off.
+                bound = (torch.from_numpy(scale.astype(np.float64)) * 0.5001
+                         + exact.abs() * ROUNDING[tensor.dtype])
+            else:
+                # Half a unit of fp16's 11 bits, or of its subnormals.
+                bound = (exact.abs() * 2.0**-11).clamp(min=2.0**-25)
+            error = (decoded - exact).abs()
+            self.assertTrue(bool((error <= bound).all()),
+                            "%s: error %g" % (name, error.max()))
+
+    def check_dequantized(self, quantized, output):
+        """`dequantize` gives what Python gives, as plain checkpoints."""
+        expected = decode.decode_all(output)
+        for extension in (".pt", ".safetensors"):
+            path = self.path("float" + extension)
+            try:
+                monoquant.run("dequantize", quantized, "-o", path, "--force")
+            except monoquant.Failed as failure:
+                self.assertEqual((failure.exit_code, extension),
+                                 (3, ".safetensors"))
+                continue
+            plain = decode.load(path)
+            self.assertIsNone(plain.record)
+            self.assertEqual(set(plain.state), set(expected))
+            if ".safetensors" not in (extension, os.path.splitext(quantized)[1]):
+                self.assertEqual(list(plain.state), list(expected))
+            for name, tensor in plain.state.items():
+                self.assertEqual(key(tensor), key(expected[name]), name)
+
+    def check(self, checkpoint, bits, to):
+        state = checkpoint.load()
+        quantized = self.path("quantized" + EXTENSIONS[to])
+        try:
+            monoquant.quantize(checkpoint.path, quantized, "--bits", bits)
+        except monoquant.Failed as failure:
+            self.assertEqual(failure.exit_code, 3, failure.message)
+            self.assertIn((checkpoint.name, to), CANNOT_HOLD)
+            return
+        self.assertNotIn((checkpoint.name, to), CANNOT_HOLD)
+        readable = quantized
+        if to == "mqir":
+            if (checkpoint.name, "torch") in CANNOT_HOLD:
+                return
+            readable = self.path("converted.pt")
+            monoquant.run("convert", quantized, "-o", readable, "--force")
+        output = decode.load(readable)
+        self.check_names(output, state, checkpoint, to)
+        if to != "safetensors":
+            tied = ties(output.state)
+            self.assertEqual({name: tied[name] for name in ties(state)},
+                             ties(state))
+        self.check_values(output, state)
+        self.check_dequantized(quantized, output)
+
+    def check_all(self, to):
+        made = torch_checkpoints.make_all(self.folder)
+        for checkpoint in made + published.find(small=True):
+            for bits in (8, 4, 16):
+                with self.subTest(checkpoint.name, bits=bits):
+                    self.check(checkpoint, bits, to)
+
+    def test_to_torch(self):
+        self.check_all("torch")
+
+    def test_to_safetensors(self):
+        self.check_all("safetensors")
+
+    def test_to_mqir(self):
+        self.check_all("mqir")
+
+    def test_minilm(self):
+        """A whole BERT, where the file is at hand."""
+        for checkpoint in published.find(small=False):
+            for bits, to in ((8, "torch"), (4, "safetensors")):
+                with self.subTest(checkpoint.name, bits=bits):
+                    self.check(checkpoint, bits, to)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,75 @@
+"""Runs monoquant over float tensors and unpacks what it wrote."""
+
+import os
+import tempfile
+from typing import NamedTuple
+
+import safetensors.torch
+import torch
+
+from tests.support import monoquant
+
+
+class Codes(NamedTuple):
+    codes: torch.Tensor  # of the tensor's own shape, one code an element
+    scale: torch.Tensor
+    zero_point: torch.Tensor
+
+
+def unpack4(packed, shape, signed):
+    """The codes of a 4-bit tensor: two a byte, the low half first, by rows."""
+    rows = packed.reshape(shape[0], -1)
+    codes = torch.stack([rows & 15, rows >> 4], dim=-1).reshape(shape[0], -1)
+    codes = codes[:, : torch.Size(shape[1:]).numel()].reshape(shape)
+    codes = codes.to(torch.int8)
+    return torch.where(codes > 7, codes - 16, codes) if signed else codes
+
+
+def quantize(tensors, scheme):
+    """Quantizes {name: tensor}, all of them by `scheme`; {name: Codes}."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "in.safetensors")
+        output = os.path.join(folder, "out.safetensors")
+        safetensors.torch.save_file(tensors, model)
+        monoquant.quantize(model, output, "--rule", "*=" + scheme)
+        written = safetensors.torch.load_file(output)
+    result = {}
+    for name, tensor in tensors.items():
+        codes = written[name]
+        if scheme.startswith(("int4", "uint4")):
+            codes = unpack4(codes, tensor.shape, scheme.startswith("int4"))
+        result[name] = Codes(
+            codes, written[name + ".scale"], written[name + ".zero_point"]
+        )
+    return result
+
+
+def bits(tensor):
+    """A float32 tensor's bit patterns: tells -0 from 0, and NaN equals NaN."""
+    return tensor.contiguous().view(torch.int32)
+
+
+def differences(x, got, expected):
+    """Compares two Codes of `x`; returns lines that say what differs."""
+    lines = []
+    for field in Codes._fields:
+        a, b = getattr(got, field), getattr(expected, field)
+        # A zero point of a symmetric scheme is stored once for all.
+        if field == "zero_point" and a.dim() == 0:
+            a = a.expand(b.shape)
+        if a.shape != b.shape:
+            lines.append("%s: shape %s, expected %s" % (field, a.shape, b.shape))
+            continue
+        if field == "scale":
+            wrong = (bits(a) != bits(b)).nonzero()
+        else:
+            wrong = (a.to(torch.int64) != b.to(torch.int64)).nonzero()
+        if len(wrong):
+            at = tuple(wrong[0].tolist())
+            of = " of %r" % x[at].item() if field == "codes" else ""
+            lines.append(
+                "%s: %d of %d differ, first at %s%s: got %r, expected %r"
+                % (field, len(wrong), b.numel(), list(at), of, a[at].item(),
+                   b[at].item())
+            )
+    return lines

@@ -1,0 +1,50 @@
+"""Runs cases natively and as WebAssembly; gives the sha256 of each output."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+
+from tests.support import monoquant
+
+_ROOT = pathlib.Path(__file__).parents[2]
+GOLDENS = pathlib.Path(__file__).with_name("goldens.json")
+
+EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
+
+
+def native(cases, inputs, folder, threads, chunk_bytes):
+    """{case name: sha256} by the command line."""
+    recipe = os.path.join(folder, "recipe.json")
+    found = {}
+    for case in cases:
+        output = os.path.join(folder, "output" + EXTENSIONS[case.to])
+        with open(recipe, "w") as file:
+            json.dump(case.recipe, file)
+        monoquant.run(
+            "quantize", "-m", inputs[case.dtype], "-o", output, "--force",
+            "--quiet", "--recipe", recipe, "--threads", threads,
+            "--chunk-size", chunk_bytes)
+        with open(output, "rb") as file:
+            found[case.name] = hashlib.sha256(file.read()).hexdigest()
+    return found
+
+
+def wasm(cases, inputs, folder, chunk_bytes):
+    """{case name: sha256} by the module under Node, all in one process."""
+    request = os.path.join(folder, "request.json")
+    with open(request, "w") as file:
+        json.dump({
+            "module": str(_ROOT / "wasm" / "monoquant.wasm"),
+            "chunkBytes": chunk_bytes,
+            "cases": [{"name": case.name, "recipe": case.recipe,
+                       "input": inputs[case.dtype], "format": case.to}
+                      for case in cases],
+        }, file)
+    runner = _ROOT / "tests" / "parity" / "run_wasm.mjs"
+    # Bazel gives links to files; the runner's imports are beside the link.
+    process = subprocess.run(
+        ["node", "--preserve-symlinks", "--preserve-symlinks-main", runner,
+         request], check=True, stdout=subprocess.PIPE)
+    return json.loads(process.stdout)

@@ -1,0 +1,60 @@
+#include "wasm/json_members.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace monoquant {
+
+JsonMembers::JsonMembers(const Json& json, absl::string_view what)
+    : json_(json), what_(what) {
+  if (!json.is_object()) {
+    status_ = absl::InvalidArgumentError(
+        absl::StrCat(what, " has to be a JSON object"));
+  }
+}
+
+void JsonMembers::Fail(absl::string_view key, absl::string_view expected) {
+  if (!status_.ok()) return;
+  status_ = absl::InvalidArgumentError(
+      absl::StrCat("\"", key, "\" of ", what_, " has to be ", expected));
+}
+
+const Json* JsonMembers::Find(absl::string_view key) {
+  known_.push_back(key);
+  return json_.Find(key);
+}
+
+std::string JsonMembers::String(absl::string_view key,
+                                absl::string_view otherwise) {
+  const Json* member = Find(key);
+  if (member == nullptr) return std::string(otherwise);
+  if (const std::string* text = member->AsString()) return *text;
+  Fail(key, "a text");
+  return std::string(otherwise);
+}
+
+uint64_t JsonMembers::Uint(absl::string_view key, uint64_t max) {
+  const Json* member = Find(key);
+  const int64_t* value = member == nullptr ? nullptr : member->AsInt();
+  if (value != nullptr && *value >= 0 && static_cast<uint64_t>(*value) <= max) {
+    return static_cast<uint64_t>(*value);
+  }
+  Fail(key, absl::StrCat("a number from 0 to ", max));
+  return 0;
+}
+
+absl::Status JsonMembers::Finish() {
+  if (!status_.ok()) return status_;
+  for (const auto& [key, value] : *json_.AsObject()) {
+    if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", key, "\" of ", what_, " is unknown; expected one of ",
+          absl::StrJoin(known_, ", ")));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace monoquant

@@ -1,0 +1,155 @@
+// Types of monoquant.mjs.
+
+/** Bytes of a known size, read where the caller keeps them. Synchronous. */
+export interface Source {
+  /** Bare file name. */
+  readonly name: string;
+  readonly size: number;
+  /**
+   * Fills `target` with the bytes from `offset` on and returns how many there
+   * were: fewer than asked for only where the file has become shorter. Throws
+   * on any other failure. `target` is memory of the module: not to be kept.
+   */
+  readAt(offset: number, target: Uint8Array): number;
+}
+
+/** Where an output goes. Synchronous. */
+export interface Sink {
+  /** Writes bytes that are valid only during the call, in no given order. */
+  writeAt(offset: number, bytes: Uint8Array): void;
+  /** Puts the complete output in its place. */
+  commit(): void;
+  /** Removes whatever was written. Called once, instead of commit. */
+  abort(): void;
+}
+
+/** One file, or all files of a directory. */
+export interface CheckpointFiles {
+  files: Source[];
+  /** Name of the file that is meant; left out for a directory. */
+  main?: string;
+  /** What messages call the checkpoint; the name of the file by default. */
+  path?: string;
+  /** Which dict of a training checkpoint holds the weights: "model". */
+  root?: string;
+}
+
+export interface PlanRequest {
+  /** "quantize" by default. */
+  mode?: 'quantize' | 'convert' | 'dequantize';
+  /** docs/recipe.md; only to quantize. */
+  recipe?: object;
+  /** Only to dequantize; the type before quantization by default. */
+  dtype?: 'F32' | 'F16' | 'BF16' | 'F64';
+  /** A name from Monoquant.about.formats. */
+  format: string;
+}
+
+export interface Progress {
+  bytesDone: number;
+  bytesTotal: number;
+}
+
+export interface RunOptions {
+  /** Input bytes of one step, 65,536 to 2^30; 8 MiB by default. */
+  chunkBytes?: number;
+}
+
+export interface TensorInfo {
+  name: string;
+  dtype: string;
+  shape: number[];
+  bytes: number;
+  /** The tensor whose elements this one shares. */
+  tie?: string;
+}
+
+/** docs/schemas/inspect.json */
+export interface CheckpointInfo {
+  schema: 'monoquant/inspect/1';
+  path: string;
+  container: string;
+  metadata: Record<string, string>;
+  tensors: TensorInfo[];
+  root: string;
+  quantization: object | null;
+  notes: string[];
+}
+
+export interface PlanInfo {
+  /** False until settle() has ended. */
+  settled: boolean;
+  output: {
+    format: string;
+    bytes: number;
+    /** A line of Python that loads it, with PATH for the quoted path. */
+    python: string;
+  };
+  /** docs/schemas/plan.json */
+  plan: any;
+}
+
+export interface TensorResult {
+  name: string;
+  scheme: object;
+  /** null where it is infinite. */
+  sqnr_db: number | null;
+  mse: number;
+  cosine: number;
+  max_abs_error: number;
+  nonfinite: number;
+}
+
+export interface Results {
+  tensors: TensorResult[];
+}
+
+export interface About {
+  version: string;
+  containers: string[];
+  formats: {
+    name: string;
+    extensions: string[];
+    python: string;
+    description: string;
+  }[];
+}
+
+export class MonoquantError extends Error {
+  /** "MalformedInputError", ...: docs/errors.md. */
+  readonly code: string;
+  /** What the command line would exit with. */
+  readonly exitCode: number;
+  /** What a source or sink threw, if that was the reason. */
+  readonly cause?: unknown;
+}
+
+export class Plan {
+  private constructor();
+  readonly info: PlanInfo;
+  settle(): Generator<void, void, void>;
+  run(sink: Sink, options?: RunOptions): Generator<Progress, Results, void>;
+  close(): void;
+}
+
+export class Checkpoint {
+  private constructor();
+  readonly info: CheckpointInfo;
+  plan(request: PlanRequest): Plan;
+  close(): void;
+}
+
+export class Monoquant {
+  private constructor();
+  readonly about: About;
+  readonly memoryBytes: number;
+  open(files: CheckpointFiles): Checkpoint;
+  inspect(files: CheckpointFiles): CheckpointInfo;
+  quantize(
+      files: CheckpointFiles, request: PlanRequest,
+      createSink: (bytes: number) => Sink, options?: RunOptions):
+      Generator<Progress, {plan: PlanInfo, results: Results}, void>;
+}
+
+export function loadMonoquant(wasm: BufferSource|
+                              WebAssembly.Module): Promise<Monoquant>;

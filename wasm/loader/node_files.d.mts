@@ -1,0 +1,12 @@
+// Types of node_files.mjs.
+
+import type {CheckpointFiles, Sink} from './monoquant.mjs';
+
+export function openFiles(where: string): CheckpointFiles&{close(): void};
+
+export class FileSink implements Sink {
+  constructor(where: string, bytes: number, options?: {overwrite?: boolean});
+  writeAt(offset: number, bytes: Uint8Array): void;
+  commit(): void;
+  abort(): void;
+}

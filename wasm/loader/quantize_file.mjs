@@ -1,0 +1,34 @@
+// Quantizes, converts or dequantizes a file under Node: the shortest complete
+// use of the loader, and what tests run the module with.
+//
+// usage: node quantize_file.mjs MODULE INPUT OUTPUT REQUEST [CHUNK_BYTES]
+//
+// REQUEST is the JSON of mq_plan (wasm/monoquant_c.h): '{"format": "torch"}'.
+// Prints the results as JSON; an error is one line, and the exit status is that
+// of the command line.
+
+import {readFileSync} from 'node:fs';
+
+import {loadMonoquant, MonoquantError} from './monoquant.mjs';
+import {FileSink, openFiles} from './node_files.mjs';
+
+const [modulePath, input, output, request, chunkBytes] = process.argv.slice(2);
+if (request === undefined) {
+  console.error(
+      'usage: quantize_file.mjs MODULE INPUT OUTPUT REQUEST [CHUNK_BYTES]');
+  process.exit(2);
+}
+
+try {
+  const monoquant = await loadMonoquant(readFileSync(modulePath));
+  const steps = monoquant.quantize(
+      openFiles(input), JSON.parse(request),
+      (bytes) => new FileSink(output, bytes),
+      {chunkBytes: Number(chunkBytes ?? 0)});
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  console.log(JSON.stringify(step.value.results));
+} catch (error) {
+  console.error(`error: ${error.message}`);
+  process.exitCode = error instanceof MonoquantError ? error.exitCode : 5;
+}

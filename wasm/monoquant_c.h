@@ -1,0 +1,137 @@
+// monoquant behind a C ABI: what the WebAssembly module exports, and the three
+// functions that it asks of its host. wasm/loader/monoquant.mjs is such a host;
+// docs/wasm.md is the tour.
+//
+// Data crosses as JSON text and bytes, objects as handles (numbers above 0),
+// and file offsets as doubles, which are exact up to 2^53: no 64-bit integers,
+// which JavaScript would have to box.
+//
+// Results. A function that makes a handle returns 0 on failure, the others
+// state their failure value. After a failure mq_text has
+//   {"code": "MalformedInputError", "exit_code": 6, "message": "..."}
+// with the codes of docs/errors.md.
+//
+// Memory. The module reads an index whole and payload in pieces of at most
+// chunk_bytes; it never holds a file, or a tensor that is larger than a piece.
+//
+// Threads. One at a time. Several instances of the module are independent.
+
+#ifndef MONOQUANT_WASM_MONOQUANT_C_H_
+#define MONOQUANT_WASM_MONOQUANT_C_H_
+
+#include <stdint.h>
+
+#ifdef __wasm__
+#define MQ_HOST(name) \
+  __attribute__((import_module("monoquant"), import_name(name)))
+#else
+#define MQ_HOST(name)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---------------------------------------------------------------------------
+// What the host provides.
+
+enum MqHostResult {
+  MQ_HOST_OK = 0,
+  MQ_HOST_FAILED = 1,     // the device or the permission failed
+  MQ_HOST_TRUNCATED = 2,  // read: the file has become shorter
+  MQ_HOST_NO_SPACE = 3,   // write: disk or quota is full
+};
+
+// Fills `dst` with the `size` bytes at `offset` of source number `source`, as
+// the host numbered it for mq_open. All of them lie inside the file, by the
+// size that the host stated.
+MQ_HOST("read")
+int32_t mq_host_read(uint32_t source, double offset, uint8_t* dst,
+                     uint32_t size);
+
+// Writes bytes at `offset` of sink number `sink`, the number given to mq_start.
+// Ranges come in no particular order, do not overlap, and lie inside the
+// planned size; what is never written must read as zero.
+MQ_HOST("write")
+int32_t mq_host_write(uint32_t sink, double offset, const uint8_t* src,
+                      uint32_t size);
+
+// All bytes of `sink` are written; puts them under their final name. Called
+// once, by the last mq_step of a job that succeeds. Without it a sink is to be
+// discarded.
+MQ_HOST("commit")
+int32_t mq_host_commit(uint32_t sink);
+
+// ---------------------------------------------------------------------------
+// What the module provides.
+
+// Memory for arguments; 0 where there is none.
+uint8_t* mq_alloc(uint32_t size);
+void mq_free(uint8_t* memory);
+
+// The text of the last function that left one: UTF-8, valid until the next
+// call of any function but mq_text_size.
+const char* mq_text(void);
+uint32_t mq_text_size(void);
+
+// Leaves a text: {"version", "containers": [...], "formats": [{"name",
+// "extensions": [...], "python", "description"}]}. Cannot fail.
+void mq_about(void);
+
+// Opens a checkpoint: reads its index. `request` is JSON:
+//   {"path": "model.safetensors",    what messages call it
+//    "main": "model.safetensors",    the file that is meant; absent for a
+//                                    directory
+//    "files": [{"name": "model.safetensors", "size": 1234, "source": 0}, ...],
+//    "root": "model"}                which dict of a training checkpoint;
+//                                    absent: found by itself
+// Names are bare, without a directory, and differ. "source" is the number that
+// mq_host_read is given for the file. The sources are in use until the
+// checkpoint and all its plans and jobs are closed.
+uint32_t mq_open(const char* request, uint32_t size);
+
+// Plans an output of an open checkpoint; reads no payload. `request` is JSON:
+//   {"mode": "quantize",      or "convert", "dequantize"
+//    "recipe": {...},         docs/recipe.md; only for quantize, may be absent
+//    "dtype": "F16",          only for dequantize, may be absent
+//    "format": "torch"}       a name from mq_about
+// The checkpoint may be closed after it; so may the plan after mq_start.
+uint32_t mq_plan(uint32_t checkpoint, const char* request, uint32_t size);
+
+// Does what is left of planning, a tensor at a time: 1 if there is more to do,
+// 0 if the plan is settled, -1 on failure. There is something to do only for a
+// recipe with "nonfinite": "keep", which must look at every value to know what
+// stays as it is.
+int32_t mq_settle(uint32_t plan);
+
+// Begins to run a settled plan into sink number `sink` of the host, which must
+// have room for the plan's "output": {"bytes"}. Input is read in pieces of
+// chunk_bytes, 65536 to 1073741824, or 0 for the default of 8 MiB.
+uint32_t mq_start(uint32_t plan, uint32_t sink, uint32_t chunk_bytes);
+
+// Does the next piece: 1 if there is more to do, 0 if the output is complete
+// and committed, -1 on failure. To cancel, close the job instead.
+int32_t mq_step(uint32_t job);
+
+// Input bytes that a job has done and has to do. 0 for what is no job.
+double mq_bytes_done(uint32_t job);
+double mq_bytes_total(uint32_t job);
+
+// Leaves a text about a handle; -1 on failure, otherwise 0.
+//   checkpoint  docs/schemas/inspect.json
+//   plan        {"settled", "output": {"format", "bytes", "python"},
+//                "plan": {...}}      the latter as docs/schemas/plan.json
+//   job         when complete: {"tensors": [{"name", "scheme", "sqnr_db",
+//                "mse", "cosine", "max_abs_error", "nonfinite"}]}; sqnr_db is
+//                null where it is infinite
+int32_t mq_describe(uint32_t handle);
+
+// Forgets a handle of any kind; 0 and forgotten handles are ignored. A job that
+// is not complete is cancelled.
+void mq_close(uint32_t handle);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif
+
+#endif  // MONOQUANT_WASM_MONOQUANT_C_H_

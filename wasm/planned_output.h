@@ -1,0 +1,67 @@
+// An output that is planned but not yet made: what an mq_plan handle stands
+// for.
+
+#ifndef MONOQUANT_WASM_PLANNED_OUTPUT_H_
+#define MONOQUANT_WASM_PLANNED_OUTPUT_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/plan.h"
+#include "core/recipe.h"
+#include "exporters/exporter.h"
+#include "ir/checkpoint.h"
+#include "ir/json.h"
+
+namespace monoquant {
+
+class PlannedOutput {
+ public:
+  // From an mq_plan request. Keeps `reader` alive.
+  static absl::StatusOr<std::unique_ptr<PlannedOutput>> Create(
+      std::shared_ptr<const CheckpointReader> reader, const Json& request);
+
+  // Looks through the next tensor that may hold a value that changes the plan;
+  // true if there is another. See mq_settle.
+  absl::StatusOr<bool> Settle();
+  bool settled() const { return next_to_search_ >= plan_.tensors.size(); }
+
+  // The text of mq_describe.
+  Json Describe() const;
+
+  // The reader to run the plan with: for dequantizing it is not the one that
+  // was given.
+  const std::shared_ptr<const CheckpointReader>& reader() const {
+    return reader_;
+  }
+  const Plan& plan() const { return plan_; }
+  const Exporter& exporter() const { return *row_->exporter; }
+  const FileLayout& layout() const { return layout_; }
+
+ private:
+  PlannedOutput() = default;
+
+  absl::Status MakePlans(const Json& request);
+  // Replans a quantization with `keep_`, and lays the file out.
+  absl::Status Replan();
+  absl::Status LayOut();
+
+  std::shared_ptr<const CheckpointReader> reader_;
+  const ExporterRow* row_ = nullptr;
+  Recipe recipe_;
+  Plan plan_;
+  FileLayout layout_;
+  // Tensors that Settle found, and where it goes on: the end if it has nothing
+  // to do.
+  std::vector<std::pair<size_t, std::string>> keep_;
+  size_t next_to_search_ = 0;
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_WASM_PLANNED_OUTPUT_H_
