@@ -27,8 +27,9 @@ struct FileLayout {
   // One for each tensor of the manifest: where its payload begins. Tied tensors
   // have the offset of the tensor that they share.
   std::vector<uint64_t> offsets;
-  // True for tensors whose payload stays in another file: it is given to the
-  // writer for its checksum, but not written. Empty where there are none.
+  // True for tensors whose payload stays in another file, where their offset
+  // then counts: it is given to the writer for its checksum, but not written.
+  // Empty where there are none.
   std::vector<bool> elsewhere;
 };
 

@@ -1,7 +1,9 @@
-// Guards: every format is found by name and by extension, each has a golden
-// test and a place in docs/formats.md.
+// Guards: every format is found by name and by extension, and has its place in
+// docs/formats.md.
 
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "exporters/exporter.h"
@@ -30,6 +32,22 @@ TEST(RegistryTest, EveryRowIsFoundByNameAndExtension) {
           FindExporterForPath("a.b/c." + std::string(extension));
       ASSERT_TRUE(by_path.ok()) << by_path.status();
       EXPECT_EQ((*by_path)->exporter, row.exporter);
+    }
+  }
+}
+
+TEST(RegistryTest, EveryRowIsDocumented) {
+  std::ifstream file("docs/formats.md");
+  std::stringstream document;
+  document << file.rdbuf();
+  ASSERT_THAT(document.str(), HasSubstr("# Output formats"));
+  for (const ExporterRow& row : AllExporters()) {
+    const std::string name(row.exporter->name());
+    EXPECT_THAT(document.str(), HasSubstr("| `" + name + "` |"));
+    EXPECT_THAT(document.str(), HasSubstr("\n## " + name + "\n"));
+    for (absl::string_view extension : row.extensions) {
+      EXPECT_THAT(document.str(),
+                  HasSubstr("`." + std::string(extension) + "`"));
     }
   }
 }

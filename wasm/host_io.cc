@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 #include "wasm/block_cache.h"
 #include "wasm/json_members.h"
@@ -62,11 +63,7 @@ class HostSource : public ByteSource {
           absl::StrCat(name_, ": ", dst.size(), " bytes at ", offset,
                        " were asked of a file of ", size_));
     }
-    const absl::Status status = cache_->Read(source_, size_, offset, dst);
-    return status.ok()
-               ? status
-               : absl::Status(status.code(),
-                              absl::StrCat(name_, ": ", status.message()));
+    return Annotate(name_, cache_->Read(source_, size_, offset, dst));
   }
 
  private:
@@ -145,21 +142,34 @@ absl::StatusOr<CheckpointFiles> HostFiles(const Json& request) {
   return files;
 }
 
+namespace {
+
+// What a result of the host's sink means; `doing` is what failed.
+absl::Status SinkStatus(int32_t result, absl::string_view doing) {
+  switch (result) {
+    case MQ_HOST_OK:
+      return absl::OkStatus();
+    case MQ_HOST_NO_SPACE:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(doing,
+                       " failed for lack of space; make room or choose another "
+                       "place"));
+    default:
+      return absl::UnavailableError(absl::StrCat(doing, " failed"));
+  }
+}
+
+}  // namespace
+
 absl::Status HostSink::WriteAt(uint64_t offset, absl::Span<const uint8_t> src) {
   while (!src.empty()) {
     const absl::Span<const uint8_t> part = src.subspan(0, kMaxTransfer);
-    switch (mq_host_write(sink_, static_cast<double>(offset), part.data(),
-                          static_cast<uint32_t>(part.size()))) {
-      case MQ_HOST_OK:
-        break;
-      case MQ_HOST_NO_SPACE:
-        return absl::ResourceExhaustedError(
-            absl::StrCat(name_, ": no space for ", part.size(), " bytes at ",
-                         offset, "; make room or choose another place"));
-      default:
-        return absl::UnavailableError(absl::StrCat(
-            name_, ": writing ", part.size(), " bytes at ", offset, " failed"));
-    }
+    const int32_t result =
+        mq_host_write(sink_, static_cast<double>(offset), part.data(),
+                      static_cast<uint32_t>(part.size()));
+    MQ_RETURN_IF_ERROR(SinkStatus(
+        result,
+        absl::StrCat(name_, ": writing ", part.size(), " bytes at ", offset)));
     src.remove_prefix(part.size());
     offset += part.size();
   }
@@ -167,9 +177,8 @@ absl::Status HostSink::WriteAt(uint64_t offset, absl::Span<const uint8_t> src) {
 }
 
 absl::Status HostSink::Commit() {
-  if (mq_host_commit(sink_) == MQ_HOST_OK) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat(name_, ": the complete output could not be put in place"));
+  return SinkStatus(mq_host_commit(sink_),
+                    absl::StrCat(name_, ": putting the output in its place"));
 }
 
 }  // namespace monoquant

@@ -107,6 +107,7 @@ absl::StatusOr<Object> Open(absl::string_view request) {
   MQ_ASSIGN_OR_RETURN(const Json json, ParseRequest(request));
   MQ_ASSIGN_OR_RETURN(const CheckpointFiles files, HostFiles(json));
   OpenOptions options;
+  // A text, where it is there: HostFiles has looked.
   if (const Json* root = json.Find("root")) options.root = *root->AsString();
   MQ_ASSIGN_OR_RETURN(Checkpoint reader, OpenCheckpoint(files, options));
   return reader;

@@ -39,7 +39,7 @@ enum MqHostResult {
   MQ_HOST_OK = 0,
   MQ_HOST_FAILED = 1,     // the device or the permission failed
   MQ_HOST_TRUNCATED = 2,  // read: the file has become shorter
-  MQ_HOST_NO_SPACE = 3,   // write: disk or quota is full
+  MQ_HOST_NO_SPACE = 3,   // write, commit: disk or quota is full
 };
 
 // Fills `dst` with the `size` bytes at `offset` of source number `source`, as

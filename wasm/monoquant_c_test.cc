@@ -277,8 +277,9 @@ TEST_F(MonoquantCTest, RequestsAreRead) {
       {R"({"format":"torch","dtype":"F16"})", "dtype 'F16' means nothing"},
       {R"({"format":"torch","mode":"dequantize","dtype":"float"})", "'float'"},
       {R"({"format":"torch","bits":8})", "\"bits\""},
-      {R"({"format":"torch","recipe":{"rules":[{"match":"zz","scheme":"int8"}]}})",
-       ""},
+      {R"({"format":"torch","recipe":)"
+       R"({"rules":[{"match":"zz","scheme":"int8"}]}})",
+       "zz"},
   };
   for (const auto& [request, message] : plans) {
     EXPECT_EQ(Plan(checkpoint, request), 0u) << request;
@@ -306,6 +307,7 @@ TEST_F(MonoquantCTest, FailuresOfTheHostHaveTheirCodes) {
       {&FakeHost::write_result, MQ_HOST_FAILED, "UnavailableError"},
       {&FakeHost::write_result, MQ_HOST_NO_SPACE, "ResourceExhaustedError"},
       {&FakeHost::commit_result, MQ_HOST_FAILED, "UnavailableError"},
+      {&FakeHost::commit_result, MQ_HOST_NO_SPACE, "ResourceExhaustedError"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.code);

@@ -7,9 +7,12 @@ import {execFileSync, spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import test from 'node:test';
+import test, {after} from 'node:test';
 
-import {floatTensor, MemorySink, MemorySource, safetensorsFile, safetensorsHead, torchFile, ZeroSource} from '../testing/checkpoints.mjs';
+import {
+  floatTensor, MemorySink, MemorySource, safetensorsFile, safetensorsHead,
+  torchFile, ZeroSource,
+} from '../testing/checkpoints.mjs';
 import {loadMonoquant, MonoquantError} from './monoquant.mjs';
 import {FileSink, openFiles} from './node_files.mjs';
 
@@ -167,7 +170,7 @@ test('progress ends at the total', async () => {
   checkpoint.close();
 });
 
-test('a plan can be run twice, and after its checkpoint is closed', async () => {
+test('a plan runs twice, and after its checkpoint is closed', async () => {
   const monoquant = await loadMonoquant(module);
   const checkpoint =
       monoquant.open(oneFile('m.safetensors', safetensorsFile(TENSORS)));
@@ -377,7 +380,8 @@ test('an existing output stays', async () => {
 
 test('tensors with NaN can be kept as they are', async () => {
   const monoquant = await loadMonoquant(module);
-  const tensors = [floatTensor('a', [64, 64], 1), floatTensor('b', [64, 64], 2)];
+  const tensors =
+      [floatTensor('a', [64, 64], 1), floatTensor('b', [64, 64], 2)];
   new DataView(tensors[1].bytes.buffer).setFloat32(40, NaN, true);
   const input = oneFile('m.safetensors', safetensorsFile(tensors));
   fails(
@@ -490,4 +494,4 @@ test('instances are independent', async () => {
   assert.equal(sha256(sinks[0].bytes), sha256(sinks[1].bytes));
 });
 
-test.after(() => fs.rmSync(temporary, {recursive: true}));
+after(() => fs.rmSync(temporary, {recursive: true}));
