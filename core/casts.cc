@@ -63,9 +63,7 @@ inline uint16_t ToBFloat16(float value) {
   return static_cast<uint16_t>(is_nan ? nan : rounded);
 }
 
-inline float FromBFloat16(uint32_t bits) {
-  return BitCast<float>(bits << 16);
-}
+inline float FromBFloat16(uint32_t bits) { return BitCast<float>(bits << 16); }
 
 // Applies `convert` to `count` elements of type From at `src`.
 template <typename From, typename To, typename Convert>
@@ -98,9 +96,8 @@ void ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst) {
                                   [](uint16_t x) { return FromBFloat16(x); });
       return;
     case DType::kF64:
-      ConvertAll<double, float>(src, dst.size(), out, [](double x) {
-        return static_cast<float>(x);
-      });
+      ConvertAll<double, float>(src, dst.size(), out,
+                                [](double x) { return static_cast<float>(x); });
       return;
     default:  // F32, by the contract
       if (!dst.empty()) std::memcpy(out, src, dst.size() * sizeof(float));
@@ -120,9 +117,8 @@ void FromFloat(DType dtype, absl::Span<const float> src, uint8_t* dst) {
                                   [](float x) { return ToBFloat16(x); });
       return;
     case DType::kF64:
-      ConvertAll<float, double>(in, src.size(), dst, [](float x) {
-        return static_cast<double>(x);
-      });
+      ConvertAll<float, double>(in, src.size(), dst,
+                                [](float x) { return static_cast<double>(x); });
       return;
     default:  // F32, by the contract
       if (!src.empty()) std::memcpy(dst, in, src.size() * sizeof(float));

@@ -53,8 +53,8 @@ TEST(CastsTest, EveryHalfIsDecodedExactly) {
     const double expected = Decode(bits, 5, 10);
     if (std::isnan(expected)) {
       EXPECT_TRUE(std::isnan(value)) << bits;
-      EXPECT_EQ(BitsOf(value), (bits >> 15 << 31) | 0x7f800000u |
-                                   (bits & 0x3ffu) << 13);
+      EXPECT_EQ(BitsOf(value),
+                (bits >> 15 << 31) | 0x7f800000u | (bits & 0x3ffu) << 13);
     } else {
       EXPECT_EQ(static_cast<double>(value), expected) << bits;
       EXPECT_EQ(std::signbit(value), std::signbit(expected)) << bits;
@@ -84,8 +84,7 @@ TEST(CastsTest, EveryValueSurvivesWideningAndNarrowing) {
 // middle, and the middle itself go to the even one.
 TEST(CastsTest, RoundsToNearestEvenBetweenAllNeighbours) {
   for (uint32_t low = 0; low < 0x7bff; ++low) {
-    const double middle =
-        (Decode(low, 5, 10) + Decode(low + 1, 5, 10)) / 2;
+    const double middle = (Decode(low, 5, 10) + Decode(low + 1, 5, 10)) / 2;
     const float at = static_cast<float>(middle);  // exact
     const uint32_t even = low % 2 == 0 ? low : low + 1;
     EXPECT_EQ(FloatToHalf(at), even);
@@ -125,8 +124,8 @@ TEST(CastsTest, NanStaysNan) {
 }
 
 TEST(CastsTest, DoublesAreRoundedOnce) {
-  const double doubles[] = {0.1, -1e300, 1e300, 1e-300, 1 + 0x1p-24,
-                            1 + 0x1p-24 + 0x1p-50};
+  const double doubles[] = {0.1,    -1e300,      1e300,
+                            1e-300, 1 + 0x1p-24, 1 + 0x1p-24 + 0x1p-50};
   float floats[6];
   ToFloat(DType::kF64, reinterpret_cast<const uint8_t*>(doubles),
           absl::MakeSpan(floats));
@@ -138,8 +137,7 @@ TEST(CastsTest, DoublesAreRoundedOnce) {
 // functions for one.
 TEST(CastsTest, BulkEqualsSingle) {
   Random random(3);
-  for (DType dtype :
-       {DType::kF16, DType::kBF16, DType::kF32, DType::kF64}) {
+  for (DType dtype : {DType::kF16, DType::kBF16, DType::kF32, DType::kF64}) {
     const size_t size = static_cast<size_t>(FloatBytes(dtype));
     for (size_t count = 0; count < 70; ++count) {
       std::vector<float> values(count);

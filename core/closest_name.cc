@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "absl/strings/str_split.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 
 namespace monoquant {
 namespace {
@@ -53,8 +53,8 @@ size_t GlobDistance(absl::string_view glob, absl::string_view name) {
         edits[n] = std::min(above, edits[n - 1]);
       } else {
         const bool same = g == '?' || g == name[n - 1];
-        edits[n] = std::min({diagonal + (same ? 0 : 1), above + 1,
-                             edits[n - 1] + 1});
+        edits[n] =
+            std::min({diagonal + (same ? 0 : 1), above + 1, edits[n - 1] + 1});
       }
       diagonal = above;
     }
@@ -64,9 +64,8 @@ size_t GlobDistance(absl::string_view glob, absl::string_view name) {
 
 absl::string_view ClosestName(absl::string_view glob,
                               absl::Span<const absl::string_view> names) {
-  const size_t literals = static_cast<size_t>(
-      std::count_if(glob.begin(), glob.end(),
-                    [](char c) { return c != '*' && c != '?'; }));
+  const size_t literals = static_cast<size_t>(std::count_if(
+      glob.begin(), glob.end(), [](char c) { return c != '*' && c != '?'; }));
   const absl::string_view literal = LongestLiteral(glob);
   // Half of what was typed may be wrong at most.
   size_t least = literals / 2 + 1;
@@ -82,10 +81,10 @@ absl::string_view ClosestName(absl::string_view glob,
       least = edits;
       nearest = name;
     }
-    const size_t shared =
-        absl::StrContains(name, literal)
-            ? literal.size()
-            : std::max(CommonPrefix(literal, name), CommonSuffix(literal, name));
+    const size_t shared = absl::StrContains(name, literal)
+                              ? literal.size()
+                              : std::max(CommonPrefix(literal, name),
+                                         CommonSuffix(literal, name));
     if (shared > most_shared) {
       most_shared = shared;
       sharing = name;

@@ -4,7 +4,8 @@
 // (ParamLayout::row) starts at a byte, and what is left over of its last byte
 // is 0.
 //
-//   int4, rows of 3     byte 0: 1 0    byte 1: . 2    byte 2: 1 0    byte 3: . 2
+//   int4, rows of 3     byte 0: 1 0    byte 1: . 2    byte 2: 1 0    byte 3: .
+//   2
 //                       (upper, lower nibble; '.' is 0)
 
 #ifndef MONOQUANT_CORE_CODE_ROWS_H_

@@ -48,11 +48,11 @@ TEST(CodeRowsTest, ExhaustiveSmall) {
           const uint64_t cut = row / 2 / 2 * 2;
           for (const auto& [begin, count] :
                {std::pair(r * row, cut), std::pair(r * row + cut, row - cut)}) {
-            rows.Encode(begin,
-                        absl::MakeConstSpan(levels).subspan(
-                            static_cast<size_t>(begin),
-                            static_cast<size_t>(count)),
-                        parts.data() + rows.ByteOf(begin));
+            rows.Encode(
+                begin,
+                absl::MakeConstSpan(levels).subspan(static_cast<size_t>(begin),
+                                                    static_cast<size_t>(count)),
+                parts.data() + rows.ByteOf(begin));
           }
         }
         ASSERT_EQ(parts, whole) << ShapeToString(shape);

@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "ir/dtype.h"
@@ -51,14 +50,16 @@ constexpr absl::string_view kNormWords[] = {"bn", "gn", "ln"};
 // The last word of a parameter that no layer multiplies by: masks, tables of
 // positions and frequencies, statistics, parameters of another quantization.
 constexpr absl::string_view kBufferWords[] = {
-    "absmax",     "anchors", "biases", "buffer", "cos",    "fb",     "filterbank",
-    "freq",       "freqs",   "ids",    "mask",   "masks",  "mean",   "points",
-    "point",      "qzeros",  "scale",  "scales", "sin",    "tril",   "triu",
-    "var",        "window",  "zeros",
+    "absmax",     "anchors", "biases", "buffer", "cos",    "fb",
+    "filterbank", "freq",    "freqs",  "mask",   "masks",  "mean",
+    "point",      "points",  "qzeros", "scale",  "scales", "sin",
+    "tril",       "triu",    "var",    "window", "zeros",
 };
 // The same for whole names.
 constexpr absl::string_view kBufferNames[] = {
-    "a_log", "freqs_cis", "relative_position_index", "weight_scale_inv",
+    "a_log",
+    "freqs_cis",
+    "weight_scale_inv",
 };
 
 bool Contains(Words words, absl::string_view word) {
@@ -128,7 +129,8 @@ bool IsEmbeddingSegment(absl::string_view segment) {
   if (words.empty()) return false;
   const absl::string_view last = words.back();
   return Contains(kEmbeddingWords, last) || absl::EndsWith(last, "embed") ||
-         absl::EndsWith(last, "embedding") || absl::EndsWith(last, "embeddings");
+         absl::EndsWith(last, "embedding") ||
+         absl::EndsWith(last, "embeddings");
 }
 
 bool IsEmbeddingName(const NameParts& parts, size_t dims) {

@@ -170,10 +170,9 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
   const TensorCoder coder(source.decoding->scheme, source.decoding->layout,
                           nullptr);
   for (uint64_t done = 0; done < count; done += kBlockElements) {
-    MQ_RETURN_IF_ERROR(DecodeBlock(
-        source, coder, info.dtype, first + done,
-        std::min(kBlockElements, count - done),
-        dst.data() + done * FloatBytes(info.dtype)));
+    MQ_RETURN_IF_ERROR(DecodeBlock(source, coder, info.dtype, first + done,
+                                   std::min(kBlockElements, count - done),
+                                   dst.data() + done * FloatBytes(info.dtype)));
   }
   return absl::OkStatus();
 }

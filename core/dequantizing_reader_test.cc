@@ -27,8 +27,8 @@ size_t Count(const Shape& shape) {
   return static_cast<size_t>(NumElements(shape).value());
 }
 
-std::shared_ptr<MemoryReader> QuantizeAll(const MemoryReader& reader,
-                                          const std::vector<std::string>& rules) {
+std::shared_ptr<MemoryReader> QuantizeAll(
+    const MemoryReader& reader, const std::vector<std::string>& rules) {
   Recipe recipe;
   for (const std::string& rule : rules) {
     recipe.rules.push_back(*ParseRule(rule));
@@ -46,8 +46,7 @@ std::shared_ptr<MemoryReader> QuantizeAll(const MemoryReader& reader,
 std::vector<uint8_t> ReadRange(const CheckpointReader& reader, size_t tensor,
                                uint64_t first, uint64_t count) {
   const DType dtype = reader.index().tensors[tensor].dtype;
-  std::vector<uint8_t> bytes(
-      static_cast<size_t>(count * FloatBytes(dtype)));
+  std::vector<uint8_t> bytes(static_cast<size_t>(count * FloatBytes(dtype)));
   const absl::Status status =
       reader.Read(tensor, first, count, absl::MakeSpan(bytes));
   EXPECT_TRUE(status.ok()) << status;
@@ -99,10 +98,10 @@ TEST(DequantizingReaderTest, EveryRange) {
       ASSERT_EQ(std::memcmp(whole.data(), expected.data(), whole.size()), 0);
       for (uint64_t first = 0; first <= expected.size(); ++first) {
         for (uint64_t count = 0; first + count <= expected.size(); ++count) {
-          const std::vector<uint8_t> part =
-              ReadRange(*reader, t, first, count);
-          ASSERT_TRUE(std::equal(part.begin(), part.end(),
-                                 whole.begin() + static_cast<int64_t>(4 * first)));
+          const std::vector<uint8_t> part = ReadRange(*reader, t, first, count);
+          ASSERT_TRUE(
+              std::equal(part.begin(), part.end(),
+                         whole.begin() + static_cast<int64_t>(4 * first)));
         }
       }
     }
@@ -123,8 +122,9 @@ TEST(DequantizingReaderTest, LongTensors) {
       for (uint64_t count : {1, 2047, 65537, 70002}) {
         if (first + count > 210003) continue;
         const std::vector<uint8_t> part = ReadRange(*reader, 0, first, count);
-        ASSERT_TRUE(std::equal(part.begin(), part.end(),
-                               whole.begin() + static_cast<int64_t>(4 * first)));
+        ASSERT_TRUE(
+            std::equal(part.begin(), part.end(),
+                       whole.begin() + static_cast<int64_t>(4 * first)));
       }
     }
   }
@@ -133,14 +133,15 @@ TEST(DequantizingReaderTest, LongTensors) {
 TEST(DequantizingReaderTest, Types) {
   MemoryReader original;
   for (DType dtype : {DType::kF16, DType::kBF16, DType::kF32, DType::kF64}) {
-    original.Add(DTypeName(dtype), {8, 64},
-                 testing::Make(Values::kRandom, 512), dtype);
+    original.Add(DTypeName(dtype), {8, 64}, testing::Make(Values::kRandom, 512),
+                 dtype);
   }
   original.Add("bias", {8}, testing::Make(Values::kRandom, 8), DType::kF16);
   const auto base = QuantizeAll(original, {});
   const auto same = *MakeDequantizingReader(base);
   for (size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(same->index().tensors[i].dtype, original.index().tensors[i].dtype);
+    EXPECT_EQ(same->index().tensors[i].dtype,
+              original.index().tensors[i].dtype);
   }
   for (DType dtype : {DType::kF16, DType::kBF16, DType::kF32, DType::kF64}) {
     DequantizeOptions options;

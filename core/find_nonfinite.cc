@@ -28,8 +28,7 @@ std::optional<uint64_t> FirstIn(DType dtype, absl::Span<const uint8_t> bytes) {
   const uint64_t count = bytes.size() / element_bytes;
   float values[kTileElements];
   for (uint64_t i = 0; i < count; i += kTileElements) {
-    const size_t size =
-        static_cast<size_t>(std::min(kTileElements, count - i));
+    const size_t size = static_cast<size_t>(std::min(kTileElements, count - i));
     const absl::Span<float> tile = absl::MakeSpan(values, size);
     ToFloat(dtype, bytes.data() + i * element_bytes, tile);
     if (CountNonfinite(tile) != 0) return i + FirstNonfinite(tile);

@@ -66,7 +66,8 @@ absl::Status CheckPlan(const CheckpointIndex& index, const Plan& plan) {
       fits = plan.manifest.tensors[tensor.output].byte_size == bytes;
       continue;
     }
-    const uint64_t bits = static_cast<uint64_t>(GetDTypeInfo(tensor.dtype).bits);
+    const uint64_t bits =
+        static_cast<uint64_t>(GetDTypeInfo(tensor.dtype).bits);
     fits = bytes != 0 && tensor.layout.num_elements == bytes * 8 / bits &&
            IsQuantizable(tensor.dtype);
     if (IsInteger(tensor.scheme.format)) {
@@ -111,7 +112,8 @@ class Job::Rep {
     }
     num_phases_ = two_phases ? 2 : 1;
     for (const std::unique_ptr<JobTensor>& tensor : tensors_) {
-      const uint64_t bytes = reader.index().tensors[tensor->plan().input].byte_size;
+      const uint64_t bytes =
+          reader.index().tensors[tensor->plan().input].byte_size;
       if (tensor->pieces().two_trips) {
         phases_[0].Add(tensor.get());
         bytes_total_ += bytes;
@@ -123,8 +125,8 @@ class Job::Rep {
 
   absl::StatusOr<bool> Step(int phase, JobBuffers& buffers) {
     if (phase < 0 || phase >= num_phases_) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("a job of ", num_phases_, " phases has no phase ", phase));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a job of ", num_phases_, " phases has no phase ", phase));
     }
     if (failed_.load(std::memory_order_acquire)) return FirstError();
     if (phase == 1 && !phases_[0].complete()) {

@@ -66,45 +66,45 @@ class JobTensor {
   const TensorPlan& plan() const { return tensor_; }
   const TensorPieces& pieces() const { return pieces_; }
 
-  // Input bytes of a piece.
-  uint64_t BytesOf(uint64_t piece) const;
+  // Input bytes of piece `index`.
+  uint64_t BytesOf(uint64_t index) const;
 
   // For tensors of two trips: gathers the statistics of a piece. The call that
   // completes them emits scales and zero points.
-  absl::Status Observe(uint64_t piece, const Emit& emit, JobBuffers& buffers);
+  absl::Status Observe(uint64_t index, const Emit& emit, JobBuffers& buffers);
 
   // Emits the bytes that a piece becomes.
-  absl::Status Write(uint64_t piece, const Emit& emit, JobBuffers& buffers);
+  absl::Status Write(uint64_t index, const Emit& emit, JobBuffers& buffers);
 
   // After the last piece: the sum over all, in order.
   PieceResult Result() const;
 
  private:
-  absl::Status Copy(const ElementRange& range, const Emit& emit,
-                    JobBuffers& buffers);
-  absl::Status Cast(uint64_t piece, const Emit& emit, JobBuffers& buffers);
-  absl::Status Quantize(uint64_t piece, const Emit& emit,
-                        JobBuffers& buffers);
+  // A piece that has been read.
+  struct Piece {
+    uint64_t index = 0;
+    ElementRange range;
+    absl::Span<const uint8_t> input;
+  };
 
-  absl::StatusOr<absl::Span<const uint8_t>> ReadInput(const ElementRange& range,
-                                                      JobBuffers& buffers);
-  absl::StatusOr<uint64_t> LoadTile(absl::Span<const uint8_t> input,
-                                    const ElementRange& range,
+  uint64_t InputBytes(uint64_t elements) const;
+  absl::StatusOr<Piece> Read(uint64_t index, JobBuffers& buffers) const;
+  absl::StatusOr<uint64_t> LoadTile(const Piece& piece,
                                     const ElementRange& tile, bool allow,
                                     absl::Span<float> values) const;
-  absl::Status ObserveInput(absl::Span<const uint8_t> input,
-                            const ElementRange& range, const SlotRange& slots,
-                            JobBuffers& buffers, Observer& observer) const;
-  absl::Status EncodeInput(absl::Span<const uint8_t> input,
-                           const ElementRange& range, const SlotRange& slots,
-                           absl::Span<const QParams> params,
-                           absl::Span<uint8_t> codes, JobBuffers& buffers,
-                           PieceResult* result) const;
-  absl::Status EmitParams(const SlotRange& slots,
-                          absl::Span<const QParams> params, const Emit& emit,
-                          JobBuffers& buffers) const;
-  absl::Status BadValue(const uint8_t* bytes, uint64_t element,
+  absl::Status BadValue(const Piece& piece, uint64_t offset,
                         absl::string_view problem) const;
+
+  absl::Status Cast(const Piece& piece, const Emit& emit, JobBuffers& buffers);
+  absl::Status Quantize(const Piece& piece, const Emit& emit,
+                        JobBuffers& buffers);
+  absl::Status ObservePiece(const Piece& piece, const SlotRange& slots,
+                            Observer& observer, JobBuffers& buffers) const;
+  absl::Status EncodePiece(const Piece& piece, const SlotRange& slots,
+                           absl::Span<const QParams> params,
+                           absl::Span<uint8_t> codes, JobBuffers& buffers);
+  absl::Status EmitParams(uint64_t first, absl::Span<const QParams> params,
+                          const Emit& emit, JobBuffers& buffers) const;
 
   const CheckpointReader& reader_;
   const Plan& whole_plan_;

@@ -26,14 +26,15 @@ absl::Status RunWithThreads(Job& job, int threads) {
     std::vector<absl::Status> statuses(static_cast<size_t>(threads));
     std::vector<std::thread> running;
     for (int t = 0; t < threads; ++t) {
-      running.emplace_back([&job, phase, &status = statuses[static_cast<size_t>(t)]] {
-        Job::Worker worker;
-        while (true) {
-          const absl::StatusOr<bool> more = job.Step(phase, worker);
-          if (!more.ok()) status = more.status();
-          if (!more.ok() || !*more) return;
-        }
-      });
+      running.emplace_back(
+          [&job, phase, &status = statuses[static_cast<size_t>(t)]] {
+            Job::Worker worker;
+            while (true) {
+              const absl::StatusOr<bool> more = job.Step(phase, worker);
+              if (!more.ok()) status = more.status();
+              if (!more.ok() || !*more) return;
+            }
+          });
     }
     for (std::thread& thread : running) thread.join();
     for (const absl::Status& status : statuses) {
@@ -47,13 +48,14 @@ MemoryReader Model(DType dtype) {
   MemoryReader reader;
   for (int i = 0; i < 12; ++i) {
     const std::string name = "layer" + std::to_string(i);
-    reader.Add(name + ".short", {3, 171},
-               testing::Make(Values::kRandom, 513, 1 + static_cast<uint64_t>(i)),
-               dtype);
-    reader.Add(name + ".weight", {96, 640},
-               testing::Make(Values::kRandom, 61440,
-                             2 + static_cast<uint64_t>(i)),
-               dtype);
+    reader.Add(
+        name + ".short", {3, 171},
+        testing::Make(Values::kRandom, 513, 1 + static_cast<uint64_t>(i)),
+        dtype);
+    reader.Add(
+        name + ".weight", {96, 640},
+        testing::Make(Values::kRandom, 61440, 2 + static_cast<uint64_t>(i)),
+        dtype);
   }
   reader.Add("long", {2, 100000}, testing::Make(Values::kOutlier, 200000),
              dtype);

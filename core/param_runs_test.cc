@@ -44,21 +44,21 @@ void CheckAllRanges(const QuantScheme& scheme, const Shape& shape) {
       const SlotRange slots = SlotsOf(layout, first, count);
       ASSERT_LE(slots.first + slots.count, layout.num_params);
       uint64_t position = 0;
-      ForEachParamRun(
-          layout, first, count,
-          [&](uint64_t slot, size_t run, size_t offset, size_t n) {
-            ASSERT_EQ(offset, position);
-            ASSERT_GT(run, 0u);
-            ASSERT_GT(n, 0u);
-            for (size_t i = 0; i < n; ++i) {
-              const uint64_t of_element = slot + i / run;
-              ASSERT_EQ(of_element,
-                        SlotOfElement(scheme, shape, first + offset + i));
-              ASSERT_GE(of_element, slots.first);
-              ASSERT_LT(of_element, slots.first + slots.count);
-            }
-            position += n;
-          });
+      ForEachParamRun(layout, first, count,
+                      [&](uint64_t slot, size_t run, size_t offset, size_t n) {
+                        ASSERT_EQ(offset, position);
+                        ASSERT_GT(run, 0u);
+                        ASSERT_GT(n, 0u);
+                        for (size_t i = 0; i < n; ++i) {
+                          const uint64_t of_element = slot + i / run;
+                          ASSERT_EQ(
+                              of_element,
+                              SlotOfElement(scheme, shape, first + offset + i));
+                          ASSERT_GE(of_element, slots.first);
+                          ASSERT_LT(of_element, slots.first + slots.count);
+                        }
+                        position += n;
+                      });
       ASSERT_EQ(position, count);
     }
   }

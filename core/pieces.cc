@@ -134,10 +134,9 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
   pieces.input_bytes = largest * FloatBytes(dtype);
   // Short odd rows leave half a byte each: one byte an element at most.
   const CodeRows rows(codec, layout.row);
-  pieces.code_bytes =
-      layout.row <= largest
-          ? rows.BytesOf(0, largest / layout.row * layout.row)
-          : rows.BytesOf(0, largest);
+  pieces.code_bytes = layout.row <= largest
+                          ? rows.BytesOf(0, largest / layout.row * layout.row)
+                          : rows.BytesOf(0, largest);
   pieces.shared_bytes += pieces.cuts.size() * kResultBytes;
   return pieces;
 }

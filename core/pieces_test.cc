@@ -32,20 +32,31 @@ QuantScheme Scheme(NumberFormat format, Granularity granularity, int axis,
 // and groups that just fit a chunk or just do not, odd ones among them.
 TEST(PiecesTest, CutsAreSound) {
   const int64_t max = kChunk / 4;  // F32
-  const Shape shapes[] = {
-      {1},           {max},          {max + 1},     {3 * max + 1},
-      {5, 7},        {1000, 27},     {3, max - 1},  {3, max},
-      {3, max + 1},  {2, 5 * max},   {max + 5, 1},  {4, 3, 2 * max + 3},
-      {33, 1, 700},  {1, 90, 700},   {90, 700, 1},  {300, 3, 3, 3},
-      {7, 2 * 3 * 5 * 7 * 11 * 13}};
+  const Shape shapes[] = {{1},
+                          {max},
+                          {max + 1},
+                          {3 * max + 1},
+                          {5, 7},
+                          {1000, 27},
+                          {3, max - 1},
+                          {3, max},
+                          {3, max + 1},
+                          {2, 5 * max},
+                          {max + 5, 1},
+                          {4, 3, 2 * max + 3},
+                          {33, 1, 700},
+                          {1, 90, 700},
+                          {90, 700, 1},
+                          {300, 3, 3, 3},
+                          {7, 2 * 3 * 5 * 7 * 11 * 13}};
   for (const Shape& shape : shapes) {
     for (NumberFormat format : {NumberFormat::kInt8, NumberFormat::kInt4}) {
       for (DType dtype : {DType::kF16, DType::kF32, DType::kF64}) {
         std::vector<QuantScheme> schemes = {
             Scheme(format, Granularity::kTensor, 0, 0)};
         for (size_t axis = 0; axis < shape.size(); ++axis) {
-          schemes.push_back(Scheme(format, Granularity::kAxis,
-                                   static_cast<int>(axis), 0));
+          schemes.push_back(
+              Scheme(format, Granularity::kAxis, static_cast<int>(axis), 0));
         }
         for (int64_t group : {int64_t{1}, int64_t{3}, int64_t{32}, int64_t{35},
                               int64_t{10010}, max, max + 1, 2 * max + 3}) {
@@ -73,8 +84,7 @@ TEST(PiecesTest, CutsAreSound) {
             next_byte += rows.BytesOf(range.begin, range.size());
             ASSERT_LE(rows.BytesOf(range.begin, range.size()),
                       pieces.code_bytes);
-            const SlotRange slots =
-                SlotsOf(*layout, range.begin, range.size());
+            const SlotRange slots = SlotsOf(*layout, range.begin, range.size());
             if (!pieces.two_trips) {
               // All values of its scales, and no scale twice.
               ASSERT_EQ(slots.first, slots_done);
@@ -103,9 +113,9 @@ TEST(PiecesTest, CutsAreSound) {
           if (!pieces.two_trips) {
             ASSERT_EQ(slots_done, layout->num_params);
             // The promise of JobOptions.
-            ASSERT_LE(pieces.input_bytes + pieces.code_bytes +
-                          pieces.param_bytes,
-                      4 * kChunk + 5 * kParamSlab);
+            ASSERT_LE(
+                pieces.input_bytes + pieces.code_bytes + pieces.param_bytes,
+                4 * kChunk + 5 * kParamSlab);
           }
         }
       }
@@ -137,9 +147,9 @@ TEST(PiecesTest, Trips) {
     const QuantScheme scheme =
         Scheme(NumberFormat::kInt4, c.granularity, c.axis, c.group);
     const ParamLayout layout = ComputeParamLayout(scheme, c.shape).value();
-    EXPECT_EQ(CutQuantize(DType::kF32, scheme, layout, kSlotBytes, kChunk)
-                  .two_trips,
-              c.two_trips)
+    EXPECT_EQ(
+        CutQuantize(DType::kF32, scheme, layout, kSlotBytes, kChunk).two_trips,
+        c.two_trips)
         << SchemeToString(scheme) << " " << ShapeToString(c.shape);
   }
 }

@@ -120,10 +120,11 @@ absl::Status Planner::MatchRules() {
     }
     if (matched || recipe_.allow_unmatched) continue;
     if (other == kNoTensor) return UnmatchedRule(r);
-    return absl::InvalidArgumentError(absl::StrCat(
-        Where(other), " has type ", DTypeName(info(other).dtype), ", but rule '",
-        rule.match, "' asks for ", NumberFormatName(rule.spec->format),
-        "; only F16, BF16, F32 and F64 tensors can be quantized"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(Where(other), " has type ", DTypeName(info(other).dtype),
+                     ", but rule '", rule.match, "' asks for ",
+                     NumberFormatName(rule.spec->format),
+                     "; only F16, BF16, F32 and F64 tensors can be quantized"));
   }
   return absl::OkStatus();
 }

@@ -34,7 +34,7 @@ inline constexpr size_t kNoTensor = static_cast<size_t>(-1);
 
 // What happens to one tensor of the input.
 struct TensorPlan {
-  size_t input = 0;  // index into CheckpointIndex::tensors
+  size_t input = 0;           // index into CheckpointIndex::tensors
   DType dtype = DType::kF32;  // of the input
   Action action = Action::kCopy;
   // Why, in words for the user: "float weight", "embedding (name)", "1-D",

@@ -65,6 +65,7 @@ Json TensorToJson(const CheckpointIndex& index, const Plan& plan,
 
 Json PlanToJson(const CheckpointIndex& index, const Plan& plan) {
   Json json;
+  json.Set("schema", "monoquant/plan/1");
   json.Set("container", index.container);
   json.Set("input_bytes", plan.input_bytes);
   json.Set("output_bytes", plan.output_bytes);

@@ -101,8 +101,8 @@ TEST(MakePlanTest, FourBitsFallBack) {
 }
 
 TEST(MakePlanTest, RulesComeFirst) {
-  EXPECT_THAT(LinesOf(Rules({"conv*=skip", "*.bias=int8", "*weight=int4",
-                             "out.*=fp16"})),
+  EXPECT_THAT(LinesOf(Rules(
+                  {"conv*=skip", "*.bias=int8", "*weight=int4", "out.*=fp16"})),
               ::testing::ElementsAre(
                   "embed.weight: int4 group 64 symmetric (rule *weight)",
                   "conv.weight: copy (rule conv*)",
@@ -132,9 +132,9 @@ TEST(MakePlanTest, TiesAreOneTensor) {
                   {"embed.weight: int8 axis 0 symmetric (rule head.weight)",
                    "head.weight: tie (tied to embed.weight)"}));
   // The first rule wins, not the first name.
-  EXPECT_THAT(LinesOf(Rules({"head.weight=skip", "embed.weight=int8"})),
-              ::testing::IsSupersetOf(
-                  {"embed.weight: copy (rule head.weight)"}));
+  EXPECT_THAT(
+      LinesOf(Rules({"head.weight=skip", "embed.weight=int8"})),
+      ::testing::IsSupersetOf({"embed.weight: copy (rule head.weight)"}));
   // An embedding under its second name.
   MemoryReader reader;
   Add(reader, "lm_head.weight", {100, 64});
@@ -166,20 +166,19 @@ TEST(MakePlanTest, SmallGainsAreLeftAlone) {
 
 TEST(MakePlanTest, NothingToDo) {
   EXPECT_THAT(LinesOf(Rules({"none=int8", "fc.weight=fp16"})),
-              ::testing::IsSupersetOf({"none: copy (empty)",
-                                       "fc.weight: copy (already F16)"}));
+              ::testing::IsSupersetOf(
+                  {"none: copy (empty)", "fc.weight: copy (already F16)"}));
 }
 
 TEST(MakePlanTest, Keep) {
   const MemoryReader reader = Model();
   PlanOptions options;
   options.keep = {{1, "NaN at index [3, 0, 1, 2]"}, {6, "NaN at index [0, 0]"}};
-  const Plan plan =
-      *MakePlan(reader.index(), Rules({"embed*=int8"}), options);
-  EXPECT_THAT(Lines(reader, plan),
-              ::testing::IsSupersetOf(
-                  {"conv.weight: copy (NaN at index [3, 0, 1, 2])",
-                   "embed.weight: copy (NaN at index [0, 0])"}));
+  const Plan plan = *MakePlan(reader.index(), Rules({"embed*=int8"}), options);
+  EXPECT_THAT(
+      Lines(reader, plan),
+      ::testing::IsSupersetOf({"conv.weight: copy (NaN at index [3, 0, 1, 2])",
+                               "embed.weight: copy (NaN at index [0, 0])"}));
   options.keep = {{9, "x"}};
   ExpectError(MakePlan(reader.index(), Recipe(), options), kInvalid,
               "there is no tensor 9 to keep");
@@ -256,16 +255,14 @@ TEST(MakePlanTest, Manifest) {
                       (o.tie == kNoTie ? "" : " = " + std::to_string(o.tie)));
     EXPECT_EQ(o.byte_size, ByteSize(o.dtype, o.shape).value());
   }
-  EXPECT_THAT(outputs, ::testing::ElementsAre(
-                           "a I8 [4, 300]", "a.scale F32 [4]",
-                           "a.zero_point I8 [4]", "b U8 [2, 151]",
-                           "b.scale F32 [2]", "b.zero_point U8 []",
-                           "c BF16 [600, 2]", "t U8 [2, 151] = 3",
-                           "t.scale F32 [2] = 4", "t.zero_point U8 [] = 5",
-                           "d F32 [3]"));
+  EXPECT_THAT(outputs,
+              ::testing::ElementsAre(
+                  "a I8 [4, 300]", "a.scale F32 [4]", "a.zero_point I8 [4]",
+                  "b U8 [2, 151]", "b.scale F32 [2]", "b.zero_point U8 []",
+                  "c BF16 [600, 2]", "t U8 [2, 151] = 3", "t.scale F32 [2] = 4",
+                  "t.zero_point U8 [] = 5", "d F32 [3]"));
   EXPECT_EQ(plan.input_bytes, 2400u + 2408 + 4800 + 12);
-  EXPECT_EQ(plan.output_bytes,
-            1200u + 16 + 4 + 302 + 8 + 1 + 2400 + 12);
+  EXPECT_EQ(plan.output_bytes, 1200u + 16 + 4 + 302 + 8 + 1 + 2400 + 12);
   EXPECT_EQ(plan.tensors[3].scale, 8u);
 
   const QuantRecord& record = plan.manifest.record;
@@ -333,8 +330,8 @@ TEST(PlanToJsonTest, Example) {
   const Plan plan = *MakePlan(reader.index(), Recipe());
   EXPECT_EQ(
       PlanToJson(reader.index(), plan).ToString(),
-      R"({"container":"memory","input_bytes":2056,"output_bytes":529,)"
-      R"("nonfinite":"error","tensors":[)"
+      R"({"schema":"monoquant/plan/1","container":"memory","input_bytes":2056,)"
+      R"("output_bytes":529,"nonfinite":"error","tensors":[)"
       R"({"name":"fc.weight","dtype":"F32","shape":[2,256],"bytes":2048,)"
       R"("action":"quantize","reason":"float weight","scheme":)"
       R"({"format":"int8","granularity":"axis","axis":0,"symmetric":true,)"

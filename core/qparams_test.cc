@@ -80,8 +80,8 @@ TEST(QParamsTest, KnownValues) {
       {-kMax, kMax, u8, false, kTorch, kMax / 127.5f, 128},
   };
   for (const auto& c : cases) {
-    const QParams found =
-        QParamsFromRange(c.min, c.max, Grid(c.format, c.symmetric, c.convention));
+    const QParams found = QParamsFromRange(
+        c.min, c.max, Grid(c.format, c.symmetric, c.convention));
     EXPECT_EQ(found.scale, c.scale)
         << c.min << " .. " << c.max << " " << NumberFormatName(c.format);
     EXPECT_EQ(found.zero_point, c.zero_point)

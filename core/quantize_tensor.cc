@@ -20,9 +20,7 @@ namespace monoquant {
 namespace {
 
 // All parameter sets of a tensor.
-SlotRange AllSlots(const ParamLayout& layout) {
-  return {0, layout.num_params};
-}
+SlotRange AllSlots(const ParamLayout& layout) { return {0, layout.num_params}; }
 
 // Stored bytes of a tensor's codes.
 absl::StatusOr<size_t> CodeBytes(const QuantScheme& scheme,
@@ -99,8 +97,8 @@ absl::StatusOr<std::vector<float>> DequantizeTensor(
     codec.decode(quantized.codes.data(), absl::MakeSpan(values));
     return values;
   }
-  MQ_RETURN_IF_ERROR(CheckSize("scales", quantized.scales.size(),
-                               layout.num_params, shape));
+  MQ_RETURN_IF_ERROR(
+      CheckSize("scales", quantized.scales.size(), layout.num_params, shape));
   MQ_RETURN_IF_ERROR(CheckSize("zero points", quantized.zero_points.size(),
                                layout.num_params, shape));
   std::vector<QParams> params(quantized.scales.size());

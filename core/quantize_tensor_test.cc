@@ -49,9 +49,8 @@ std::vector<QuantScheme> SchemesFor(const Shape& shape) {
   return schemes;
 }
 
-const Shape kShapes[] = {{1},       {7},       {96},        {3, 5},
-                         {16, 32},  {2, 3, 8}, {2, 3, 4, 5}, {5, 1},
-                         {1, 1, 96}};
+const Shape kShapes[] = {{1},       {7},          {96},   {3, 5},    {16, 32},
+                         {2, 3, 8}, {2, 3, 4, 5}, {5, 1}, {1, 1, 96}};
 
 // The promise of min/max and round to nearest: no value moves by more than half
 // a step, and quantizing what came out changes no code.
@@ -70,8 +69,8 @@ TEST(QuantizeTensorTest, ErrorIsAtMostHalfAStep) {
         const auto decoded = DequantizeTensor(*quantized, shape, scheme);
         ASSERT_TRUE(decoded.ok()) << decoded.status();
         for (size_t i = 0; i < count; ++i) {
-          const size_t slot = static_cast<size_t>(i / layout.segment %
-                                                  layout.num_params);
+          const size_t slot =
+              static_cast<size_t>(i / layout.segment % layout.num_params);
           // A rounded zero point moves the whole range by up to half a step.
           const double step = static_cast<double>(quantized->scales[slot]);
           const double most = scheme.symmetric ? 0.5 : 1.0;
@@ -140,7 +139,8 @@ TEST(QuantizeTensorTest, IsIdempotent) {
 TEST(QuantizeTensorTest, Example) {
   QuantScheme scheme;
   scheme.format = NumberFormat::kInt4;
-  const auto result = QuantizeTensor({-7.5f, 6.5f, 1, 0, 15, -3}, {2, 3}, scheme);
+  const auto result =
+      QuantizeTensor({-7.5f, 6.5f, 1, 0, 15, -3}, {2, 3}, scheme);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->scales, (std::vector<float>{1, 2}));
   EXPECT_EQ(result->zero_points, (std::vector<int32_t>{0, 0}));
@@ -161,7 +161,8 @@ TEST(QuantizeTensorTest, FloatFormats) {
 }
 
 TEST(QuantizeTensorTest, Empty) {
-  for (const Shape& shape : {Shape{0}, Shape{0, 5}, Shape{5, 0}, Shape{3, 0, 2}}) {
+  for (const Shape& shape :
+       {Shape{0}, Shape{0, 5}, Shape{5, 0}, Shape{3, 0, 2}}) {
     for (const QuantScheme& scheme : SchemesFor(shape)) {
       const auto result = QuantizeTensor({}, shape, scheme);
       ASSERT_TRUE(result.ok()) << result.status();

@@ -100,8 +100,7 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
 }
 
 absl::Status ValidateRecipe(const Recipe& recipe) {
-  MQ_RETURN_IF_ERROR(
-      Annotate("defaults", ValidateSchemeSpec(recipe.defaults)));
+  MQ_RETURN_IF_ERROR(Annotate("defaults", ValidateSchemeSpec(recipe.defaults)));
   for (const Rule& rule : recipe.rules) {
     if (rule.match.empty()) {
       return absl::InvalidArgumentError(
@@ -123,8 +122,8 @@ absl::string_view NonfiniteName(Nonfinite nonfinite) {
 }
 
 std::optional<Nonfinite> NonfiniteFromName(absl::string_view name) {
-  const auto* found = std::find(std::begin(kNonfiniteNames),
-                                std::end(kNonfiniteNames), name);
+  const auto* found =
+      std::find(std::begin(kNonfiniteNames), std::end(kNonfiniteNames), name);
   if (found == std::end(kNonfiniteNames)) return std::nullopt;
   return static_cast<Nonfinite>(found - std::begin(kNonfiniteNames));
 }

@@ -22,9 +22,8 @@ namespace {
 
 absl::Status Wrong(absl::string_view key, absl::string_view expected,
                    const Json& found) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", key, "\" must be ", expected, ", found ",
-                   found.ToString()));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "\"", key, "\" must be ", expected, ", found ", found.ToString()));
 }
 
 // Checks that `json` is an object with no members but `keys`.
@@ -118,8 +117,7 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("format") == nullptr) {
     return absl::InvalidArgumentError("\"format\" is missing");
   }
-  MQ_RETURN_IF_ERROR(ReadName(json, "format",
-                              DefaultRegistry().FormatNames(),
+  MQ_RETURN_IF_ERROR(ReadName(json, "format", DefaultRegistry().FormatNames(),
                               NumberFormatFromName, &spec.format));
   if (!IsInteger(spec.format) && json.AsObject()->size() > 1) {
     return absl::InvalidArgumentError(

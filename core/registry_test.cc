@@ -55,9 +55,9 @@ TEST(RegistryTest, EveryRowIsDocumented) {
   ASSERT_FALSE(text.str().empty());
   const Registry registry = DefaultRegistry();
   for (const Codec* codec : registry.codecs) {
-    EXPECT_THAT(text.str(), HasSubstr("| `" + std::string(NumberFormatName(
-                                                  codec->format)) +
-                                      "` |"));
+    EXPECT_THAT(text.str(),
+                HasSubstr("| `" + std::string(NumberFormatName(codec->format)) +
+                          "` |"));
   }
   for (const ObserverRow* row : registry.observers) {
     EXPECT_THAT(text.str(), HasSubstr("| `" + std::string(row->name) + "` |"));

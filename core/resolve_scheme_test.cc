@@ -36,16 +36,24 @@ TEST(ResolveSchemeTest, Table) {
       {"int4", {4, 256}, "int4 group 128 symmetric", ""},
       {"int4", {4, 2, 96}, "int4 group 64 symmetric", ""},
       {"int4", {4, 96}, "int4 group 32 symmetric", ""},
-      {"int4", {4, 100}, "int4 axis 0 symmetric",
+      {"int4",
+       {4, 100},
+       "int4 axis 0 symmetric",
        "no group of 128, 64 or 32 divides its row of 100"},
-      {"int4", {16, 3, 3, 3}, "int4 axis 0 symmetric",
+      {"int4",
+       {16, 3, 3, 3},
+       "int4 axis 0 symmetric",
        "no group of 128, 64 or 32 divides its row of 27"},
       {"int4", {256}, "int4 group 128 symmetric", ""},
-      {"int4", {27}, "int4 tensor symmetric",
+      {"int4",
+       {27},
+       "int4 tensor symmetric",
        "no group of 128, 64 or 32 divides its row of 27"},
       {"int4,group=25", {4, 100}, "int4 group 25 symmetric", ""},
-      {"int4,axis=1,convention=compressed-tensors", {4, 100},
-       "int4 axis 1 symmetric compressed-tensors", ""},
+      {"int4,axis=1,convention=compressed-tensors",
+       {4, 100},
+       "int4 axis 1 symmetric compressed-tensors",
+       ""},
       {"fp16", {4, 100}, "fp16", ""},
       {"bf16", {}, "bf16", ""},
   };
@@ -65,7 +73,8 @@ TEST(ResolveSchemeTest, Refuses) {
               "100 would; ");
   ExpectError(Resolve("int4,group=64", {4, 32}), code, "elements, 32 would; ");
   ExpectError(Resolve("int4,group=64", {4, 101}), code, "elements, 101 would;");
-  ExpectError(Resolve("int4,group=5", {4, 96}), code, "elements, 4 and 6 would");
+  ExpectError(Resolve("int4,group=5", {4, 96}), code,
+              "elements, 4 and 6 would");
   ExpectError(Resolve("int8,axis=2", {4, 100}), code,
               "axis 2 is out of range for shape [4, 100]; use granularity "
               "tensor, or an axis below 2");

@@ -120,9 +120,9 @@ absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
     const Option option = SplitOption(parts[i]);
     MQ_RETURN_IF_ERROR(Apply(option, &spec));
     if (!IsInteger(*format)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "'", parts[i], "' means nothing for ", parts[0],
-          ", which is a plain cast; leave it out"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", parts[i], "' means nothing for ", parts[0],
+                       ", which is a plain cast; leave it out"));
     }
     const absl::string_view topic = Topic(option.key);
     if (std::find(topics.begin(), topics.end(), topic) != topics.end()) {

@@ -39,35 +39,52 @@ constexpr absl::string_view Bytes(const char (&literal)[kSize]) {
 }
 
 constexpr MagicRow kMagic[] = {
-    {0, "GGUF",
+    // Files are asked for this only where safetensors is needed.
+    {0,
+     "PK\x03\x04",
+     {"a zip archive as torch.save writes it, not a safetensors shard",
+      "name it by itself, or convert all shards to safetensors"}},
+    {0,
+     "GGUF",
      {"a GGUF file (llama.cpp)",
       "it is quantized already; name the PyTorch checkpoint it was made from"}},
-    {0, "\x89HDF\r\n\x1A\n",
+    {0,
+     "\x89HDF\r\n\x1A\n",
      {"an HDF5 file (Keras)", "only PyTorch checkpoints are read"}},
     {0, "\x1F\x8B", {"gzip-compressed", "unpack it with gunzip first"}},
-    {0, Bytes("\xFD" "7zXZ\0"), {"xz-compressed", "unpack it with unxz first"}},
+    {0,
+     Bytes("\xFD"
+           "7zXZ\0"),
+     {"xz-compressed", "unpack it with unxz first"}},
     {0, "BZh", {"bzip2-compressed", "unpack it with bunzip2 first"}},
-    {0, "\x28\xB5\x2F\xFD",
-     {"zstd-compressed", "unpack it with unzstd first"}},
+    {0, "\x28\xB5\x2F\xFD", {"zstd-compressed", "unpack it with unzstd first"}},
     {0, "7z\xBC\xAF\x27\x1C", {"a 7-zip archive", "extract it first"}},
     {0, "Rar!", {"a RAR archive", "extract it first"}},
-    {0, "\x7F" "ELF",
+    {0,
+     "\x7F"
+     "ELF",
      {"a program or library (ELF)", "name the checkpoint itself"}},
     {0, "MZ", {"a Windows program", "name the checkpoint itself"}},
-    {0, "\x93NUMPY",
+    {0,
+     "\x93NUMPY",
      {"a NumPy array (.npy)", "save it as a tensor in torch or safetensors"}},
-    {0, "version https://git-lfs.github.com",
+    {0,
+     "version https://git-lfs.github.com",
      {"a Git LFS pointer, not the file it points to",
       "run 'git lfs pull' where it came from"}},
-    {4, "PTMF",
+    {4,
+     "PTMF",
      {"a mobile flatbuffer module (.ptl)",
       "save the state_dict() of the model that it was made from"}},
-    {4, "TFL3",
+    {4,
+     "TFL3",
      {"a TensorFlow Lite model", "only PyTorch checkpoints are read"}},
-    {4, "ET12",
+    {4,
+     "ET12",
      {"an ExecuTorch program",
       "save the state_dict() of the model that it was made from"}},
-    {257, "ustar",
+    {257,
+     "ustar",
      {"a tar archive",
       "extract it and name the checkpoint inside; if torch 0.1 wrote it, load "
       "it once in torch and save it again"}},
@@ -126,8 +143,8 @@ Description DescribeHead(absl::string_view head) {
   }
   if (BeginsWithTag(head)) return {"a web page (HTML) or XML", kAgain};
   const absl::string_view text = absl::StripLeadingAsciiWhitespace(head);
-  if (IsText(head) && (absl::StartsWith(text, "{") ||
-                       absl::StartsWith(text, "["))) {
+  if (IsText(head) &&
+      (absl::StartsWith(text, "{") || absl::StartsWith(text, "["))) {
     if (absl::StrContains(head, "\"error\"") ||
         absl::StrContains(head, "\"message\"")) {
       return {"an error message (JSON) of a server", kAgain};
@@ -168,23 +185,25 @@ absl::Status DescribeDirectory(const CheckpointFiles& files) {
 
 }  // namespace
 
+absl::Status DescribeForeignFile(const ByteSource& source) {
+  if (source.size() == 0) {
+    return absl::UnimplementedError(absl::StrCat(
+        source.name(), ": this file is empty; download or copy it again"));
+  }
+  std::string head(
+      static_cast<size_t>(std::min<uint64_t>(kHeadBytes, source.size())), '\0');
+  MQ_RETURN_IF_ERROR(source.ReadAt(
+      0, absl::MakeSpan(reinterpret_cast<uint8_t*>(head.data()), head.size())));
+  const Description description = DescribeHead(head);
+  return absl::UnimplementedError(absl::StrCat(source.name(), ": this file is ",
+                                               description.what, "; ",
+                                               description.next_step));
+}
+
 absl::Status DescribeForeign(const CheckpointFiles& files) {
   if (files.is_directory) return DescribeDirectory(files);
   MQ_ASSIGN_OR_RETURN(const auto source, files.open(files.main));
-  if (source->size() == 0) {
-    return absl::UnimplementedError(absl::StrCat(
-        files.path, ": this file is empty; download or copy it again"));
-  }
-  std::string head(
-      static_cast<size_t>(std::min<uint64_t>(kHeadBytes, source->size())),
-      '\0');
-  MQ_RETURN_IF_ERROR(source->ReadAt(
-      0, absl::MakeSpan(reinterpret_cast<uint8_t*>(head.data()),
-                        head.size())));
-  const Description description = DescribeHead(head);
-  return absl::UnimplementedError(
-      absl::StrCat(files.path, ": this file is ", description.what, "; ",
-                   description.next_step));
+  return DescribeForeignFile(*source);
 }
 
 }  // namespace monoquant

@@ -8,8 +8,11 @@
 
 namespace monoquant {
 
-// The error for a file or directory that no frontend recognises: Unimplemented
-// with what it looks like and the next step, or the error of reading it.
+// The error for a file that is not what it is taken for: Unimplemented with
+// what it looks like and the next step, or the error of reading it.
+absl::Status DescribeForeignFile(const ByteSource& source);
+
+// The same for a file or directory that no frontend recognises.
 absl::Status DescribeForeign(const CheckpointFiles& files);
 
 }  // namespace monoquant

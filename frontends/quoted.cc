@@ -20,12 +20,12 @@ std::string Quoted(absl::string_view text) {
     const size_t start = pos;
     const uint32_t code_point = DecodeUtf8(text, &pos);
     // C0 and C1 controls, and the characters that turn the writing direction.
-    const bool printable =
-        code_point != kInvalidCodePoint && code_point >= 0x20 &&
-        !(code_point >= 0x7F && code_point < 0xA0) &&
-        !(code_point >= 0x200E && code_point <= 0x200F) &&
-        !(code_point >= 0x2028 && code_point <= 0x202E) &&
-        !(code_point >= 0x2066 && code_point <= 0x2069);
+    const bool printable = code_point != kInvalidCodePoint &&
+                           code_point >= 0x20 &&
+                           !(code_point >= 0x7F && code_point < 0xA0) &&
+                           !(code_point >= 0x200E && code_point <= 0x200F) &&
+                           !(code_point >= 0x2028 && code_point <= 0x202E) &&
+                           !(code_point >= 0x2066 && code_point <= 0x2069);
     for (size_t i = start; i < pos; ++i) {
       if (printable) {
         result.push_back(text[i]);

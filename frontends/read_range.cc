@@ -24,8 +24,7 @@ absl::StatusOr<uint64_t> CheckReadRange(const CheckpointIndex& index,
   if (range->size != dst_size) {
     return absl::InvalidArgumentError(
         absl::StrCat(index.path, ": tensor ", Quoted(info.name), ": ", count,
-                     " elements have ", range->size, " bytes, not ",
-                     dst_size));
+                     " elements have ", range->size, " bytes, not ", dst_size));
   }
   return range->offset;
 }

@@ -1,10 +1,10 @@
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "frontends/foreign.h"
 #include "frontends/frontend.h"
 #include "frontends/quoted.h"
 #include "frontends/safetensors/safetensors_reader.h"
 #include "frontends/torch/torch_reader.h"
-#include "absl/strings/str_cat.h"
 #include "ir/mqir_reader.h"
 #include "ir/status_macros.h"
 
@@ -14,9 +14,9 @@ namespace {
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenMqirFile(
     const CheckpointFiles& files, const OpenOptions& options) {
   if (!options.root.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(files.path, ": a .mqir file has no nested dicts to choose ",
-                     Quoted(options.root), " from; leave out --root"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        files.path, ": a .mqir file has no nested dicts to choose ",
+        Quoted(options.root), " from; leave out --root"));
   }
   return OpenMqir(files);
 }

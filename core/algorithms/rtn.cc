@@ -73,9 +73,8 @@ void QuantizeRun(const IntegerGrid& grid, const QParams& params,
     RoundAll(grid, values, count, levels,
              [=](float x) { return x / scale + zero; });
   } else if (grid.fused_add && params.zero_point != 0) {
-    RoundAll(grid, values, count, levels, [=](float x) {
-      return FusedMultiplyAdd(x, inverse, zero);
-    });
+    RoundAll(grid, values, count, levels,
+             [=](float x) { return FusedMultiplyAdd(x, inverse, zero); });
   } else {
     RoundAll(grid, values, count, levels,
              [=](float x) { return x * inverse + zero; });
@@ -95,7 +94,7 @@ void Quantize(const IntegerGrid& grid, absl::Span<const QParams> params,
 
 }  // namespace
 
-const AlgorithmRow kRoundToNearest = {
-    "rtn", "round to nearest, ties to even", Quantize};
+const AlgorithmRow kRoundToNearest = {"rtn", "round to nearest, ties to even",
+                                      Quantize};
 
 }  // namespace monoquant

@@ -51,8 +51,7 @@ TEST(RtnTest, TiesGoToEven) {
   for (int i = 0; i < 6; ++i) {
     EXPECT_EQ(Quantize(grid, {1, 0}, values[i]), expected[i]);
     // With an odd zero point the even level is another one.
-    EXPECT_EQ(Quantize(grid, {1, 1}, values[i]),
-              std::nearbyint(values[i] + 1));
+    EXPECT_EQ(Quantize(grid, {1, 1}, values[i]), std::nearbyint(values[i] + 1));
   }
 }
 
@@ -89,11 +88,10 @@ TEST(RtnTest, EqualsTheFormulas) {
     const int bits = random.Below(2) == 0 ? 4 : 8;
     const int32_t levels = 1 << bits;
     const int32_t qmin = random.Below(2) == 0 ? 0 : -levels / 2;
-    const int32_t zero =
-        random.Below(4) == 0
-            ? 0
-            : qmin + static_cast<int32_t>(
-                         random.Below(static_cast<uint64_t>(levels)));
+    const int32_t zero = random.Below(4) == 0
+                             ? 0
+                             : qmin + static_cast<int32_t>(random.Below(
+                                          static_cast<uint64_t>(levels)));
     const QParams p = {std::exp2(random.Uniform(-20, 4)), zero};
     std::vector<float> values(kCount);
     for (float& value : values) {
@@ -130,18 +128,16 @@ TEST(RtnTest, EqualsTheFormulas) {
 // zero points and many scales.
 TEST(RtnTest, DecodedLevelsComeBack) {
   Random random(13);
-  for (const auto& [qmin, qmax] :
-       {std::pair(-128, 127), std::pair(0, 255), std::pair(-8, 7),
-        std::pair(0, 15)}) {
+  for (const auto& [qmin, qmax] : {std::pair(-128, 127), std::pair(0, 255),
+                                   std::pair(-8, 7), std::pair(0, 15)}) {
     std::vector<float> levels;
     for (int32_t q = qmin; q <= qmax; ++q) {
       levels.push_back(static_cast<float>(q));
     }
     for (int32_t zero = qmin; zero <= qmax; ++zero) {
       for (int i = 0; i < 20; ++i) {
-        const QParams p = {random.Uniform(1, 2) *
-                               std::exp2(random.Uniform(-22, 100)),
-                           zero};
+        const QParams p = {
+            random.Uniform(1, 2) * std::exp2(random.Uniform(-22, 100)), zero};
         std::vector<float> values(levels.size());
         Dequantize({&p, 1}, levels.size(), levels, absl::MakeSpan(values));
         for (const auto& [convention, fused] :
@@ -178,7 +174,8 @@ TEST(RtnTest, EverythingIsClamped) {
 }
 
 TEST(RtnTest, RunsHaveTheirParameters) {
-  const std::vector<float> values = testing::Make(testing::Values::kRandom, 999);
+  const std::vector<float> values =
+      testing::Make(testing::Values::kRandom, 999);
   const IntegerGrid grid = {-8, 7, true, kTorch, false};
   for (size_t run : {1, 3, 32, 1000}) {
     const size_t runs = (values.size() - 1) / run + 1;

@@ -18,12 +18,7 @@ void Decode(const uint8_t* bytes, absl::Span<float> levels) {
 
 }  // namespace
 
-const Codec kBf16Codec = {NumberFormat::kBf16,
-                          "bfloat16, a plain cast",
-                          16,
-                          0,
-                          0,
-                          Encode,
-                          Decode};
+const Codec kBf16Codec = {
+    NumberFormat::kBf16, "bfloat16, a plain cast", 16, 0, 0, Encode, Decode};
 
 }  // namespace monoquant

@@ -30,7 +30,8 @@ struct Codec {
   int32_t qmax;
 
   // Stores `levels` in ceil(levels.size() * bits / 8) bytes; bits that are left
-  // over are 0. Levels of integer formats must be whole and within qmin .. qmax.
+  // over are 0. Levels of integer formats must be whole and within qmin ..
+  // qmax.
   void (*encode)(absl::Span<const float> levels, uint8_t* bytes);
 
   // The inverse: reads `levels.size()` levels.

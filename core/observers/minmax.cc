@@ -54,7 +54,8 @@ class MinMaxObserver : public Observer {
   }
 
   void Merge(size_t first, const Observer& other) override {
-    for (const Range& range : static_cast<const MinMaxObserver&>(other).ranges_) {
+    for (const Range& range :
+         static_cast<const MinMaxObserver&>(other).ranges_) {
       Extend(ranges_[first++], range.min, range.max);
     }
   }

@@ -12,15 +12,15 @@ CollectedOutput::CollectedOutput(Manifest manifest)
   for (const OutputTensor& tensor : manifest_.tensors) {
     const uint64_t size = tensor.tie == kNoTie ? tensor.byte_size : 0;
     bytes_.emplace_back(static_cast<size_t>(size));
-    seen_.emplace_back(static_cast<size_t>(size), false);
+    seen_.emplace_back(static_cast<size_t>(size), uint8_t{0});
   }
 }
 
 Emit CollectedOutput::emit() {
-  return [this](size_t output, uint64_t offset,
-                absl::Span<const uint8_t> bytes) {
-    return Take(output, offset, bytes);
-  };
+  return
+      [this](size_t output, uint64_t offset, absl::Span<const uint8_t> bytes) {
+        return Take(output, offset, bytes);
+      };
 }
 
 absl::Status CollectedOutput::Take(size_t output, uint64_t offset,
@@ -28,26 +28,26 @@ absl::Status CollectedOutput::Take(size_t output, uint64_t offset,
   const std::lock_guard<std::mutex> lock(mutex_);
   if (output >= bytes_.size() || offset > bytes_[output].size() ||
       bytes.size() > bytes_[output].size() - offset) {
-    return absl::InternalError(absl::StrCat("bytes ", offset, " + ",
-                                            bytes.size(), " of output ",
-                                            output));
+    return absl::InternalError(absl::StrCat(
+        "bytes ", offset, " + ", bytes.size(), " of output ", output));
   }
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const size_t at = static_cast<size_t>(offset) + i;
-    if (seen_[output][at]) {
-      return absl::InternalError(
-          absl::StrCat("byte ", at, " of ", manifest_.tensors[output].name,
-                       " a second time"));
-    }
-    seen_[output][at] = true;
-    bytes_[output][at] = bytes[i];
+  const auto begin = seen_[output].begin() + static_cast<int64_t>(offset);
+  const auto end = begin + static_cast<int64_t>(bytes.size());
+  const auto again = std::find(begin, end, 1);
+  if (again != end) {
+    return absl::InternalError(
+        absl::StrCat("byte ", again - seen_[output].begin(), " of ",
+                     manifest_.tensors[output].name, " a second time"));
   }
+  std::fill(begin, end, 1);
+  std::copy(bytes.begin(), bytes.end(),
+            bytes_[output].begin() + static_cast<int64_t>(offset));
   return absl::OkStatus();
 }
 
 absl::Status CollectedOutput::Complete() const {
   for (size_t i = 0; i < seen_.size(); ++i) {
-    const auto missing = std::find(seen_[i].begin(), seen_[i].end(), false);
+    const auto missing = std::find(seen_[i].begin(), seen_[i].end(), 0);
     if (missing != seen_[i].end()) {
       return absl::InternalError(
           absl::StrCat("byte ", missing - seen_[i].begin(), " of ",

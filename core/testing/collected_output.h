@@ -44,7 +44,7 @@ class CollectedOutput {
   Manifest manifest_;
   std::mutex mutex_;
   std::vector<std::vector<uint8_t>> bytes_;
-  std::vector<std::vector<bool>> seen_;
+  std::vector<std::vector<uint8_t>> seen_;  // 1 for bytes that came
 };
 
 }  // namespace monoquant::testing

@@ -52,7 +52,8 @@ absl::Status MemoryReader::Read(size_t tensor, uint64_t first, uint64_t count,
     return absl::InvalidArgumentError(
         absl::StrCat("destination of ", dst.size(), " bytes for ", range.size));
   }
-  const auto begin = bytes_[tensor].begin() + static_cast<int64_t>(range.offset);
+  const auto begin =
+      bytes_[tensor].begin() + static_cast<int64_t>(range.offset);
   std::copy(begin, begin + static_cast<int64_t>(range.size), dst.begin());
   reads_->bytes += range.size;
   uint64_t largest = reads_->largest;

@@ -6,8 +6,8 @@
 namespace monoquant::testing {
 
 absl::string_view Name(Values values) {
-  constexpr absl::string_view kNames[] = {"zero",    "flat",    "plateau",
-                                          "ramp",    "outlier", "random",
+  constexpr absl::string_view kNames[] = {"zero",    "flat",     "plateau",
+                                          "ramp",    "outlier",  "random",
                                           "halfway", "subnormal"};
   return kNames[static_cast<int>(values)];
 }
@@ -40,8 +40,8 @@ std::vector<float> Make(Values values, size_t count, uint64_t seed) {
   std::vector<float> result(count);
   for (size_t i = 0; i < count; ++i) {
     // Sum of uniform numbers: close enough to a bell.
-    const float bell = random.Uniform(-1, 1) + random.Uniform(-1, 1) +
-                       random.Uniform(-1, 1);
+    const float bell =
+        random.Uniform(-1, 1) + random.Uniform(-1, 1) + random.Uniform(-1, 1);
     switch (values) {
       case Values::kZero:
         result[i] = 0;
@@ -53,8 +53,8 @@ std::vector<float> Make(Values values, size_t count, uint64_t seed) {
         result[i] = static_cast<float>(i / 24 % 5) * 0.25f - 0.3f;
         break;
       case Values::kRamp:
-        result[i] = -1.0f + 3.0f * static_cast<float>(i) /
-                                static_cast<float>(count);
+        result[i] =
+            -1.0f + 3.0f * static_cast<float>(i) / static_cast<float>(count);
         break;
       case Values::kOutlier:
         result[i] = i == count / 3 ? 40.0f : 0.02f * bell;
@@ -63,11 +63,9 @@ std::vector<float> Make(Values values, size_t count, uint64_t seed) {
         result[i] = 0.1f * bell;
         break;
       case Values::kHalfway: {
-        const float middle =
-            static_cast<float>(random.Below(256)) - 127.5f;
+        const float middle = static_cast<float>(random.Below(256)) - 127.5f;
         result[i] = std::nextafter(
-            middle * 0.031f,
-            random.Below(3) == 0 ? middle : -1000.0f * middle);
+            middle * 0.031f, random.Below(3) == 0 ? middle : -1000.0f * middle);
         break;
       }
       case Values::kSubnormal:

@@ -13,13 +13,13 @@ namespace monoquant::testing {
 
 enum class Values {
   kZero,
-  kFlat,        // one value
-  kPlateau,     // a few values, each many times in a row
-  kRamp,        // evenly from one end to the other, not symmetric
-  kOutlier,     // small values and a single large one
-  kRandom,      // bell-shaped around 0
-  kHalfway,     // in the middle between two levels, or next to it
-  kSubnormal,   // smaller than any normal float
+  kFlat,       // one value
+  kPlateau,    // a few values, each many times in a row
+  kRamp,       // evenly from one end to the other, not symmetric
+  kOutlier,    // small values and a single large one
+  kRandom,     // bell-shaped around 0
+  kHalfway,    // in the middle between two levels, or next to it
+  kSubnormal,  // smaller than any normal float
 };
 inline constexpr Values kAllValues[] = {
     Values::kZero,    Values::kFlat,   Values::kPlateau, Values::kRamp,

@@ -111,8 +111,8 @@ absl::Status PickleGraphBuilder::Append(NodeId target,
   } else if (kind == NodeKind::kObject || kind == NodeKind::kGlobal) {
     list = &Attach(target).items;
   } else {
-    return absl::DataLossError(
-        absl::StrCat("items are appended to a ", NodeKindName(kind)));
+    return absl::DataLossError(absl::StrCat(
+        "items are appended to a value of type ", NodeKindName(kind)));
   }
   list->insert(list->end(), items.begin(), items.end());
   return absl::OkStatus();
@@ -132,7 +132,7 @@ absl::Status PickleGraphBuilder::SetItems(NodeId target,
     list = &Attach(target).entries;
   } else {
     return absl::DataLossError(
-        absl::StrCat("keys are set in a ", NodeKindName(kind)));
+        absl::StrCat("keys are set in a value of type ", NodeKindName(kind)));
   }
   list->insert(list->end(), entries.begin(), entries.end());
   return absl::OkStatus();
@@ -141,8 +141,8 @@ absl::Status PickleGraphBuilder::SetItems(NodeId target,
 absl::Status PickleGraphBuilder::Build(NodeId target, NodeId state) {
   const NodeKind kind = graph_.kind(target);
   if (kind != NodeKind::kObject && kind != NodeKind::kGlobal) {
-    return absl::DataLossError(
-        absl::StrCat("a state is given to a ", NodeKindName(kind)));
+    return absl::DataLossError(absl::StrCat(
+        "a state is given to a value of type ", NodeKindName(kind)));
   }
   Attach(target).states.push_back(state);
   return absl::OkStatus();

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 
-
 namespace monoquant {
 
 // Named as Python's pickletools names them.

@@ -31,17 +31,17 @@ inline constexpr NodeId kNoNode = static_cast<NodeId>(-1);
 enum class NodeKind : uint8_t {
   kNone,
   kBool,
-  kInt,      // fits an int64_t
-  kBigInt,   // does not; its value is not kept
+  kInt,     // fits an int64_t
+  kBigInt,  // does not; its value is not kept
   kFloat,
-  kString,   // Python 2's byte strings are strings too; may be no UTF-8
-  kBytes,    // bytes and bytearray
+  kString,  // Python 2's byte strings are strings too; may be no UTF-8
+  kBytes,   // bytes and bytearray
   kTuple,
   kList,
   kDict,
-  kSet,      // set and frozenset
-  kGlobal,   // a class or function, by name
-  kObject,   // what a call would have made
+  kSet,           // set and frozenset
+  kGlobal,        // a class or function, by name
+  kObject,        // what a call would have made
   kPersistentId,  // a reference out of the pickle: torch's storages
 };
 
@@ -128,10 +128,10 @@ class PickleGraph {
       bool boolean;
       int64_t integer;
       double real;
-      TextRange text;    // kString, kBytes
-      NodeRange items;   // kTuple: a range of tuple_items_
-      uint32_t global;   // kGlobal: index in globals_
-      Call call;         // kObject
+      TextRange text;   // kString, kBytes
+      NodeRange items;  // kTuple: a range of tuple_items_
+      uint32_t global;  // kGlobal: index in globals_
+      Call call;        // kObject
       NodeId persistent;
     };
   };

@@ -38,10 +38,10 @@ class PickleMachine {
     uint64_t count = 0;
     while (root_ == kNoNode) {
       const size_t start = pos_;
-      const absl::Status status = ++count > limits_.opcodes
-                                      ? Beyond("the number of instructions",
-                                               limits_.opcodes)
-                                      : Step();
+      const absl::Status status =
+          ++count > limits_.opcodes
+              ? Beyond("the number of instructions", limits_.opcodes)
+              : Step();
       if (!status.ok()) return Annotate(absl::StrCat("byte ", start), status);
     }
     return std::move(nodes_).Finish(root_, pos_);
@@ -142,9 +142,9 @@ template <typename Size>
 absl::StatusOr<NodeId> PickleMachine::TakeSized(NodeKind kind) {
   MQ_ASSIGN_OR_RETURN(const Size size, TakeInt<Size>());
   // Bytes hold whole arrays; they are bounded by the size of the pickle.
-  MQ_ASSIGN_OR_RETURN(
-      const absl::string_view slice,
-      kind == NodeKind::kString ? TakeString(size) : Take(size));
+  MQ_ASSIGN_OR_RETURN(const absl::string_view slice, kind == NodeKind::kString
+                                                         ? TakeString(size)
+                                                         : Take(size));
   return nodes_.Slice(kind, slice);
 }
 
@@ -432,8 +432,8 @@ absl::Status PickleMachine::StepContainer(PickleOp op) {
     case PickleOp::kTuple1:
     case PickleOp::kTuple2:
     case PickleOp::kTuple3: {
-      const size_t count = static_cast<size_t>(op) -
-                           static_cast<size_t>(PickleOp::kTuple1) + 1;
+      const size_t count =
+          static_cast<size_t>(op) - static_cast<size_t>(PickleOp::kTuple1) + 1;
       MQ_RETURN_IF_ERROR(Need(count));
       const absl::StatusOr<NodeId> tuple = nodes_.Tuple(Top(count));
       stack_.resize(stack_.size() - count);

@@ -259,14 +259,14 @@ TEST(PickleMachineTest, RefusesMalformedPickles) {
        kDataLoss, "too few values"},
       {"](K\x01(K\x01"
        "e.",
-       kDataLoss, "appended to a int"},
+       kDataLoss, "appended to a value of type int"},
       {"((e.", kDataLoss, "too few values"},
       {"}K\x01"
        "a.",
-       kDataLoss, "byte 3: items are appended to a dict"},
-      {"]K\x01K\x02s.", kDataLoss, "keys are set in a list"},
+       kDataLoss, "byte 3: items are appended to a value of type dict"},
+      {"]K\x01K\x02s.", kDataLoss, "keys are set in a value of type list"},
       {"}(K\x01u.", kDataLoss, "a key has no value"},
-      {"K\x01}b.", kDataLoss, "a state is given to a int"},
+      {"K\x01}b.", kDataLoss, "a state is given to a value of type int"},
       {"h\x01.", kDataLoss, "memo 1 is read but was never set"},
       {"gx\n.", kDataLoss, "memo index"},
       {"Ix\n.", kDataLoss, "broken number"},
@@ -309,10 +309,10 @@ TEST(PickleMachineTest, RefusesCallsThatNoCheckpointMakes) {
   ExpectError(ReadPickle("cos\nsystem\n)R."), kDataLoss,
               "byte 12: calls 'os.system' (not executed)");
   // Naming is not calling, and a similar name is another function.
-  for (const char* pickle : {"cos\nsystem\n.", "cmy_os\nsystem\n)R.",
-                             "cos2\nsystem\n)R.", "cm\nos.system\n)R.",
-                             "cbuiltins\nevaluate\n)R.",
-                             "cbuiltins\ncomplex\n)R."}) {
+  for (const char* pickle :
+       {"cos\nsystem\n.", "cmy_os\nsystem\n)R.", "cos2\nsystem\n)R.",
+        "cm\nos.system\n)R.", "cbuiltins\nevaluate\n)R.",
+        "cbuiltins\ncomplex\n)R."}) {
     SCOPED_TRACE(pickle);
     EXPECT_TRUE(ReadPickle(pickle).ok());
   }
@@ -321,7 +321,7 @@ TEST(PickleMachineTest, RefusesCallsThatNoCheckpointMakes) {
 TEST(PickleMachineTest, LimitsHold) {
   PickleLimits limits;
   limits.bytes = 100;
-  limits.opcodes = 20;
+  limits.opcodes = 30;
   limits.values = 10;
   limits.stack = 6;
   limits.memo = 2;
@@ -333,8 +333,8 @@ TEST(PickleMachineTest, LimitsHold) {
   ExpectError(read(std::string(101, 'N')), kDataLoss, "limit of 100");
   ExpectError(read("NNNNNNN."), kDataLoss, "the stack exceeds the limit of 6");
   ExpectError(read("(((((((."), kDataLoss, "the stack exceeds the limit of 6");
-  ExpectError(read("N0N0N0N0N0N0N0N0N0N0N."), kDataLoss,
-              "the number of instructions exceeds the limit of 20");
+  ExpectError(read("N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0N0."), kDataLoss,
+              "byte 30: the number of instructions exceeds the limit of 30");
   ExpectError(read("]0]0]0]0]0]0]0]0]0]0]."), kDataLoss, "limit of 10");
   ExpectError(read("Nq\x01q\x02q\x03."), kDataLoss,
               "the memo exceeds the limit of 2");
@@ -356,8 +356,9 @@ TEST(PickleMachineTest, LimitsHold) {
 
 TEST(PickleMachineTest, ValuesMayContainThemselves) {
   // l = []; l.append(l)
-  auto graph = ReadPickle("]q\x01h\x01"
-                          "a.");
+  auto graph = ReadPickle(
+      "]q\x01h\x01"
+      "a.");
   ASSERT_TRUE(graph.ok());
   ASSERT_EQ(graph->Items(graph->root()).size(), 1);
   EXPECT_EQ(graph->Items(graph->root())[0], graph->root());

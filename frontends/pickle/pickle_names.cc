@@ -15,14 +15,10 @@ struct Renamed {
 };
 
 constexpr Renamed kRenamedModules[] = {
-    {"UserDict", "collections"},
-    {"UserList", "collections"},
-    {"__builtin__", "builtins"},
-    {"_winreg", "winreg"},
-    {"cPickle", "pickle"},
-    {"commands", "subprocess"},
-    {"copy_reg", "copyreg"},
-    {"torch.tensor", "torch._tensor"},
+    {"UserDict", "collections"}, {"UserList", "collections"},
+    {"__builtin__", "builtins"}, {"_winreg", "winreg"},
+    {"cPickle", "pickle"},       {"commands", "subprocess"},
+    {"copy_reg", "copyreg"},     {"torch.tensor", "torch._tensor"},
 };
 
 // A row without a name stands for every function of the module.

@@ -21,16 +21,15 @@ constexpr absl::string_view kMetadata = "__metadata__";
 constexpr uint64_t kSizeBytes = 8;
 
 absl::Status Malformed(const ByteSource& source, absl::string_view what) {
-  return absl::DataLossError(absl::StrCat(
-      source.name(), ": malformed safetensors header: ", what,
-      "; download or copy it again"));
+  return absl::DataLossError(
+      absl::StrCat(source.name(), ": malformed safetensors header: ", what,
+                   "; download or copy it again"));
 }
 
 absl::Status Truncated(const ByteSource& source, absl::string_view what) {
-  return absl::DataLossError(absl::StrCat(source.name(), " is truncated: ",
-                                          what, ", but the file has ",
-                                          source.size(),
-                                          " bytes; download or copy it again"));
+  return absl::DataLossError(absl::StrCat(
+      source.name(), " is truncated: ", what, ", but the file has ",
+      source.size(), " bytes; download or copy it again"));
 }
 
 absl::StatusOr<uint64_t> ReadHeaderSize(const ByteSource& source) {
@@ -45,8 +44,8 @@ absl::StatusOr<uint64_t> ReadHeaderSize(const ByteSource& source) {
 absl::StatusOr<Json> ReadHeaderJson(const ByteSource& source, uint64_t size) {
   std::string text(static_cast<size_t>(size), '\0');
   MQ_RETURN_IF_ERROR(source.ReadAt(
-      kSizeBytes, absl::MakeSpan(reinterpret_cast<uint8_t*>(text.data()),
-                                 text.size())));
+      kSizeBytes,
+      absl::MakeSpan(reinterpret_cast<uint8_t*>(text.data()), text.size())));
   const size_t end = text.find_last_not_of(' ');
   if (text[0] != '{' || text[end] != '}') {
     return Malformed(source, "it does not begin with { and end with }");
@@ -121,8 +120,8 @@ absl::Status ReadMetadata(const ByteSource& source, const Json& json,
   }
   for (const auto& [key, value] : *fields) {
     if (value.AsString() == nullptr) {
-      return Malformed(source, absl::StrCat("metadata ", Quoted(key),
-                                            " is no string"));
+      return Malformed(source,
+                       absl::StrCat("metadata ", Quoted(key), " is no string"));
     }
     header->metadata.emplace_back(key, *value.AsString());
   }
@@ -172,16 +171,14 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
   }
   MQ_ASSIGN_OR_RETURN(const uint64_t size, ReadHeaderSize(source));
   if (size > kMaxSafetensorsHeader) {
-    return Malformed(source,
-                     absl::StrCat("it has ", size,
-                                  " bytes, more than the limit of ",
-                                  kMaxSafetensorsHeader));
+    return Malformed(
+        source, absl::StrCat("it has ", size, " bytes, more than the limit of ",
+                             kMaxSafetensorsHeader));
   }
   if (size < 2) return Malformed(source, "it is empty");
   if (size > source.size() - kSizeBytes) {
-    return Truncated(source,
-                     absl::StrCat("its header ends at byte ",
-                                  kSizeBytes + size));
+    return Truncated(
+        source, absl::StrCat("its header ends at byte ", kSizeBytes + size));
   }
   MQ_ASSIGN_OR_RETURN(const Json json, ReadHeaderJson(source, size));
 
@@ -200,8 +197,8 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
         ReadEntry(value, &entry.info, range, &has_unknown_fields);
     if (!read.ok()) {
       return absl::Status(read.code(),
-                          absl::StrCat(source.name(), ": tensor ",
-                                       Quoted(name), ": ", read.message()));
+                          absl::StrCat(source.name(), ": tensor ", Quoted(name),
+                                       ": ", read.message()));
     }
     if (has_unknown_fields) unknown_fields.Add(name);
     entry.offset = range[0];

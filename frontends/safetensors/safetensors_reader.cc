@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "frontends/foreign.h"
 #include "frontends/name_list.h"
 #include "frontends/quoted.h"
 #include "frontends/read_range.h"
@@ -107,14 +108,13 @@ absl::Status Builder::AddShard(const std::string& file,
                                const ShardIndex* wanted) {
   MQ_ASSIGN_OR_RETURN(std::shared_ptr<const ByteSource> source,
                       files_.open(file));
-  MQ_ASSIGN_OR_RETURN(const bool is_safetensors, IsSafetensors(*source));
-  if (!is_safetensors && source->size() >= 8) {
-    return absl::UnimplementedError(absl::StrCat(
-        source->name(), ": this shard is no safetensors file; shards of other "
-                        "kinds are not read, convert them to safetensors"));
+  // Nobody has looked into the files of a directory yet. A clone without Git
+  // LFS has pointers in their place.
+  if (wanted != nullptr || files_.is_directory) {
+    MQ_ASSIGN_OR_RETURN(const bool is_safetensors, IsSafetensors(*source));
+    if (!is_safetensors) return DescribeForeignFile(*source);
   }
-  MQ_ASSIGN_OR_RETURN(SafetensorsHeader header,
-                      ReadSafetensorsHeader(*source));
+  MQ_ASSIGN_OR_RETURN(SafetensorsHeader header, ReadSafetensorsHeader(*source));
   const size_t shard = shards_.size();
   for (SafetensorsEntry& entry : header.tensors) {
     if (wanted != nullptr) {
@@ -135,8 +135,7 @@ absl::Status Builder::AddShard(const std::string& file,
   return absl::OkStatus();
 }
 
-absl::Status Builder::AddMetadata(const ByteSource& source,
-                                  Metadata metadata) {
+absl::Status Builder::AddMetadata(const ByteSource& source, Metadata metadata) {
   for (auto& [key, value] : metadata) {
     const auto [it, inserted] = metadata_.try_emplace(key, value);
     if (!inserted) {
@@ -170,9 +169,8 @@ absl::Status Builder::ApplyRecord(const std::string& text) {
 // of the metadata.
 absl::Status Builder::ApplyTies(const std::string& text) {
   const auto refuse = [this](absl::string_view what) {
-    return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
-                                            Quoted(kSafetensorsTiesKey), ": ",
-                                            what));
+    return absl::DataLossError(absl::StrCat(
+        files_.path, ": metadata ", Quoted(kSafetensorsTiesKey), ": ", what));
   };
   const absl::StatusOr<Json> json = ParseJson(text);
   if (!json.ok()) return refuse(json.status().message());
@@ -191,8 +189,8 @@ absl::Status Builder::ApplyTies(const std::string& text) {
                                  ", which is no tensor of the file"));
     }
     if (by_name.contains(name)) {
-      return refuse(absl::StrCat(Quoted(name),
-                                 " is a tensor of the file itself"));
+      return refuse(
+          absl::StrCat(Quoted(name), " is a tensor of the file itself"));
     }
     TensorInfo info = index_.tensors[it->second];
     info.name = name;
@@ -320,7 +318,8 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsDirectory(
   if (!files.is_directory) return OpenShards(files, files.main);
 
   // A directory may hold the same weights a second time as pickles.
-  std::vector<std::string> indexes = NamesWith(files, ".safetensors.index.json");
+  std::vector<std::string> indexes =
+      NamesWith(files, ".safetensors.index.json");
   if (indexes.size() == 1) return OpenShards(files, indexes[0]);
   const std::vector<std::string> single = NamesWith(files, ".safetensors");
   if (indexes.empty() && single.size() == 1) {
@@ -333,9 +332,9 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsDirectory(
     if (indexes.size() == 1) return OpenShards(files, indexes[0]);
   }
   if (!indexes.empty()) {
-    return absl::UnimplementedError(absl::StrCat(
-        files.path, ": this directory has several indexes: ",
-        ListOf(indexes).ToString(), "; name one of them"));
+    return absl::UnimplementedError(
+        absl::StrCat(files.path, ": this directory has several indexes: ",
+                     ListOf(indexes).ToString(), "; name one of them"));
   }
   return absl::UnimplementedError(absl::StrCat(
       files.path,

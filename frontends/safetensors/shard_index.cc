@@ -35,8 +35,7 @@ bool IsBareName(absl::string_view name) {
 absl::StatusOr<bool> IsShardIndex(const ByteSource& source) {
   std::string head(static_cast<size_t>(std::min(kProbe, source.size())), '\0');
   MQ_RETURN_IF_ERROR(source.ReadAt(
-      0, absl::MakeSpan(reinterpret_cast<uint8_t*>(head.data()),
-                        head.size())));
+      0, absl::MakeSpan(reinterpret_cast<uint8_t*>(head.data()), head.size())));
   return absl::StartsWith(absl::StripLeadingAsciiWhitespace(head), "{") &&
          absl::StrContains(head, "\"weight_map\"");
 }
@@ -62,10 +61,10 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
   for (const auto& [tensor, value] : *entries) {
     const std::string* shard = value.AsString();
     if (shard == nullptr || !IsBareName(*shard)) {
-      return Malformed(source, absl::StrCat("tensor ", Quoted(tensor),
-                                            " is mapped to ",
-                                            JsonExcerpt(value),
-                                            ", which is no bare file name"));
+      return Malformed(
+          source,
+          absl::StrCat("tensor ", Quoted(tensor), " is mapped to ",
+                       JsonExcerpt(value), ", which is no bare file name"));
     }
     index.shards.push_back(*shard);
   }
@@ -73,9 +72,9 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
   index.shards.erase(std::unique(index.shards.begin(), index.shards.end()),
                      index.shards.end());
   if (index.shards.size() > kMaxShards) {
-    return Malformed(source, absl::StrCat("it has ", index.shards.size(),
-                                          " shards, more than the limit of ",
-                                          kMaxShards));
+    return Malformed(
+        source, absl::StrCat("it has ", index.shards.size(),
+                             " shards, more than the limit of ", kMaxShards));
   }
   for (const std::string& shard : index.shards) {
     if (!std::binary_search(files.names.begin(), files.names.end(), shard)) {
@@ -88,8 +87,8 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
     const auto shard = std::lower_bound(index.shards.begin(),
                                         index.shards.end(), *value.AsString());
     index.tensors.push_back(tensor);
-    index.shard_of.emplace(
-        tensor, static_cast<size_t>(shard - index.shards.begin()));
+    index.shard_of.emplace(tensor,
+                           static_cast<size_t>(shard - index.shards.begin()));
   }
   return index;
 }

@@ -97,8 +97,6 @@ PickleBuilder& PickleBuilder::Tensor(absl::string_view storage_class,
   return Tuple().Reduce();
 }
 
-std::string PickleBuilder::Build() const {
-  return absl::StrCat(bytes_, ".");
-}
+std::string PickleBuilder::Build() const { return absl::StrCat(bytes_, "."); }
 
 }  // namespace monoquant::testing

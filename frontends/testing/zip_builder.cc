@@ -48,9 +48,9 @@ Facts FactsOf(const ZipMember& member) {
   facts.flags = member.flags.value_or(
       member.data_descriptor ? zip::kHasDataDescriptor : 0);
   facts.method = member.method.value_or(member.deflate ? 8 : 0);
-  facts.crc32 = member.crc32.value_or(Crc32(absl::MakeConstSpan(
-      reinterpret_cast<const uint8_t*>(member.bytes.data()),
-      member.bytes.size())));
+  facts.crc32 = member.crc32.value_or(Crc32(
+      absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(member.bytes.data()),
+                          member.bytes.size())));
   return facts;
 }
 

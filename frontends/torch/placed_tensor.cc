@@ -95,9 +95,8 @@ uint64_t EndOf(const StridedView& view) {
 // Equal for tensors with equal elements in one storage.
 std::string Identity(const PlacedTensor& placed, const TensorInfo& info) {
   std::string key = absl::StrCat(
-      placed.member, ":", placed.view.offset, ":",
-      static_cast<int>(info.dtype), ":", placed.conj, placed.neg, ":",
-      absl::StrJoin(info.shape, ","));
+      placed.member, ":", placed.view.offset, ":", static_cast<int>(info.dtype),
+      ":", placed.conj, placed.neg, ":", absl::StrJoin(info.shape, ","));
   for (const StridedView::Dim& dim : placed.view.dims) {
     absl::StrAppend(&key, ":", dim.size, "x", dim.stride);
   }
@@ -115,8 +114,8 @@ absl::StatusOr<PlacedTensor> PlaceTensor(const TorchArchive& archive,
   const std::string where =
       absl::StrCat(zip.name(), ": tensor ", Quoted(named.name));
   const auto damaged = [&](absl::string_view what) {
-    return absl::DataLossError(absl::StrCat(where, ": storage ",
-                                            Quoted(member), " ", what));
+    return absl::DataLossError(
+        absl::StrCat(where, ": storage ", Quoted(member), " ", what));
   };
   const std::optional<size_t> found = archive.Find(member);
   if (!found.has_value()) {
@@ -150,9 +149,9 @@ absl::StatusOr<PlacedTensor> PlaceTensor(const TorchArchive& archive,
     info->shape = tensor.size;
   }
   const int bits = packed != nullptr ? 8 : GetDTypeInfo(tensor.dtype).bits;
-  const auto view = MakeStridedView(static_cast<uint64_t>(bits / 8),
-                                    tensor.offset, tensor.size, tensor.stride,
-                                    tensor.storage_bytes);
+  const auto view =
+      MakeStridedView(static_cast<uint64_t>(bits / 8), tensor.offset,
+                      tensor.size, tensor.stride, tensor.storage_bytes);
   if (!view.ok()) return Annotate(where, view.status());
   placed.view = *view;
   info->byte_size = placed.view.elements * placed.view.item_size;
@@ -179,8 +178,7 @@ void FindTies(const std::vector<PlacedTensor>& placed,
     TensorInfo& info = (*infos)[i];
     // Tensors without elements share nothing.
     if (info.byte_size == 0) continue;
-    const auto [it, inserted] =
-        first.try_emplace(Identity(placed[i], info), i);
+    const auto [it, inserted] = first.try_emplace(Identity(placed[i], info), i);
     if (!inserted) info.tie = it->second;
   }
 }

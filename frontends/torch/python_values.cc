@@ -138,8 +138,8 @@ const PickleGlobal* ClassOf(const PickleGraph& graph, NodeId node) {
   const PickleGlobal* callee = graph.CalleeGlobal(node);
   if (callee == nullptr) return nullptr;
   // How protocols 0 and 1 make an object: by a helper that gets the class.
-  if (callee->module == "copyreg" && (callee->name == "_reconstructor" ||
-                                      callee->name == "__newobj__")) {
+  if (callee->module == "copyreg" &&
+      (callee->name == "_reconstructor" || callee->name == "__newobj__")) {
     const auto args = graph.Items(graph.Args(node));
     return args.empty() ? nullptr : graph.AsGlobal(args[0]);
   }

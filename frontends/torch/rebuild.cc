@@ -88,8 +88,7 @@ std::optional<uint64_t> AsSize(const PickleGraph& graph, NodeId node) {
 }
 
 // Strings of Python 2 may come as bytes.
-std::optional<absl::string_view> AsText(const PickleGraph& graph,
-                                        NodeId node) {
+std::optional<absl::string_view> AsText(const PickleGraph& graph, NodeId node) {
   if (const auto text = graph.AsString(node)) return text;
   return graph.AsBytes(node);
 }
@@ -141,9 +140,9 @@ absl::Status ReadDType(const PickleGraph& graph, NodeId node, DType* dtype) {
   }
   const auto found = DTypeFromTorchName(global->name);
   if (!found.has_value()) {
-    return absl::UnimplementedError(absl::StrCat(
-        "dtype ", Quoted(absl::StrCat("torch.", global->name)),
-        " is not known"));
+    return absl::UnimplementedError(
+        absl::StrCat("dtype ", Quoted(absl::StrCat("torch.", global->name)),
+                     " is not known"));
   }
   *dtype = *found;
   return absl::OkStatus();
@@ -211,9 +210,8 @@ void AppendState(const PickleGraph& graph, NodeId state, Parts* parts) {
 // (layout, (components..., size, ...)).
 absl::Status AppendSparse(const PickleGraph& graph, Args args, Parts* parts) {
   const PickleGlobal* get_layout = graph.CalleeGlobal(args[0]);
-  const Args layout_args = get_layout == nullptr
-                               ? Args()
-                               : graph.Items(graph.Args(args[0]));
+  const Args layout_args =
+      get_layout == nullptr ? Args() : graph.Items(graph.Args(args[0]));
   const Args components = graph.Items(args[1]);
   for (const SparseRow& row : kSparse) {
     if (layout_args.empty() || graph.AsString(layout_args[0]) != row.layout) {
@@ -247,9 +245,8 @@ absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph,
   // without end.
   for (int depth = 0; depth < 100; ++depth) {
     if (args.size() < row->min_args || args.size() > row->max_args) {
-      return absl::DataLossError(absl::StrCat("a call of ", row->name,
-                                              " with ", args.size(),
-                                              " arguments"));
+      return absl::DataLossError(absl::StrCat("a call of ", row->name, " with ",
+                                              args.size(), " arguments"));
     }
     switch (row->function) {
       case Function::kTensor:

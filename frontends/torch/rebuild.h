@@ -56,8 +56,7 @@ bool IsTensorCall(const PickleGraph& graph, NodeId node);
 // What such a call would make; kNoTensor for every other node. DataLoss if the
 // call is malformed, Unimplemented for an unknown dtype; neither names the
 // file or the tensor.
-absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph,
-                                         NodeId node);
+absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph, NodeId node);
 
 }  // namespace monoquant
 

@@ -19,8 +19,9 @@ namespace {
 
 // In the order in which they are tried.
 constexpr absl::string_view kRootNames[] = {
-    "state_dict", "model",  "model_state_dict", "model_state", "module", "net",
-    "params",     "params_ema", "weights",      "generator",   "ema",
+    "state_dict", "model",  "model_state_dict", "model_state", "module",
+    "net",        "params", "params_ema",       "weights",     "generator",
+    "ema",
 };
 
 // Nobody nests training checkpoints deeper; a cycle would have no end.
@@ -80,16 +81,13 @@ Root GuessRoot(const PickleGraph& graph) {
     // Modules name their own parts; "model" in there is a submodule.
     if (structure.kind != Structure::Kind::kMapping) break;
     // Below the top, a dict with tensors of its own is a state dict.
-    const bool has_tensors =
-        std::any_of(structure.children.begin(), structure.children.end(),
-                    [&](const Child& child) {
-                      return IsTensorCall(graph, child.node);
-                    });
+    const bool has_tensors = std::any_of(
+        structure.children.begin(), structure.children.end(),
+        [&](const Child& child) { return IsTensorCall(graph, child.node); });
     if (depth > 0 && has_tensors) break;
     const Child* chosen = FindCustomary(graph, structure);
     if (chosen == nullptr) break;
-    AddLeftOut(graph, structure, *chosen, root.path, &counter,
-               &root.left_out);
+    AddLeftOut(graph, structure, *chosen, root.path, &counter, &root.left_out);
     root.node = chosen->node;
     absl::StrAppend(&root.path, root.path.empty() ? "" : ".", chosen->name);
   }
@@ -119,15 +117,13 @@ absl::StatusOr<Root> FindRoot(const PickleGraph& graph,
     const absl::string_view rest = path.substr(place.used);
     std::vector<Place> next;
     for (const Child& child : Expand(graph, place.node).children) {
-      if (rest == child.name ||
-          (absl::StartsWith(rest, child.name) &&
-           rest[child.name.size()] == '.')) {
+      if (rest == child.name || (absl::StartsWith(rest, child.name) &&
+                                 rest[child.name.size()] == '.')) {
         next.push_back({child.node, place.used + child.name.size() + 1});
       }
     }
-    std::sort(next.begin(), next.end(), [](const Place& a, const Place& b) {
-      return a.used < b.used;
-    });
+    std::sort(next.begin(), next.end(),
+              [](const Place& a, const Place& b) { return a.used < b.used; });
     pending.insert(pending.end(), next.begin(), next.end());
   }
   NameList names;

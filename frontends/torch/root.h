@@ -26,8 +26,7 @@ Root GuessRoot(const PickleGraph& graph);
 
 // The node at `path`, whose parts are joined by dots (and may contain some).
 // InvalidArgument, saying what there is, if there is none.
-absl::StatusOr<Root> FindRoot(const PickleGraph& graph,
-                              absl::string_view path);
+absl::StatusOr<Root> FindRoot(const PickleGraph& graph, absl::string_view path);
 
 // True for the top-level names under which training programs keep what they
 // need besides the weights to go on: "optimizer", "lr_scheduler", ...

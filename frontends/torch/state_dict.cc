@@ -21,8 +21,9 @@ namespace {
 // Collects the tensors below a node, depth first, without recursion.
 class Walker {
  public:
-  explicit Walker(const PickleGraph& graph)
+  Walker(const PickleGraph& graph, const StateDictLimits& limits)
       : graph_(graph),
+        limits_(limits),
         on_path_(graph.size(), false),
         barren_(graph.size(), false) {}
 
@@ -54,6 +55,7 @@ class Walker {
   void PopFrame();
 
   const PickleGraph& graph_;
+  const StateDictLimits limits_;
   std::vector<NamedTensor> tensors_;
   size_t name_bytes_ = 0;
   std::vector<Frame> frames_;
@@ -138,15 +140,15 @@ absl::Status Walker::Visit(NodeId node) {
 absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
   switch (value.kind) {
     case TorchValue::Kind::kTensor:
-      if (tensors_.size() >= kMaxTensors) {
+      if (tensors_.size() >= limits_.tensors) {
         return absl::DataLossError(
-            absl::StrCat("more tensors than the limit of ", kMaxTensors));
+            absl::StrCat("more tensors than the limit of ", limits_.tensors));
       }
       name_bytes_ += name_.size();
-      if (name_bytes_ > kMaxNameBytes) {
+      if (name_bytes_ > limits_.name_bytes) {
         return absl::DataLossError(
             absl::StrCat("the names of the tensors exceed the limit of ",
-                         kMaxNameBytes, " bytes"));
+                         limits_.name_bytes, " bytes"));
       }
       if (!IsValidUtf8(name_)) {
         return absl::DataLossError(
@@ -173,14 +175,15 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
 }
 
 absl::Status Walker::PushFrame(NodeId node, Structure structure) {
-  if (frames_.size() >= kMaxNesting) {
-    return absl::DataLossError(absl::StrCat(
-        Quoted(name_), " is nested deeper than the limit of ", kMaxNesting));
+  if (frames_.size() >= limits_.nesting) {
+    return absl::DataLossError(
+        absl::StrCat(Quoted(name_), " is nested deeper than the limit of ",
+                     limits_.nesting));
   }
-  if (name_.size() > kMaxNameBytes) {
+  if (name_.size() > limits_.name_bytes) {
     return absl::DataLossError(
         absl::StrCat("the names of the tensors exceed the limit of ",
-                     kMaxNameBytes, " bytes"));
+                     limits_.name_bytes, " bytes"));
   }
   for (NodeId value : structure.unnamed) {
     unnamed_.Add(name_, DescribeNode(graph_, value));
@@ -249,7 +252,8 @@ void Walker::AppendNotes(std::vector<std::string>* notes) const {
 }  // namespace
 
 absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
-                                        absl::string_view root_path) {
+                                        absl::string_view root_path,
+                                        const StateDictLimits& limits) {
   Root root;
   if (root_path.empty()) {
     root = GuessRoot(graph);
@@ -267,7 +271,7 @@ absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
                      "; choose another part with --root"));
   }
   const bool guess = root_path.empty() && root.path.empty();
-  Walker walker(graph);
+  Walker walker(graph, limits);
   MQ_RETURN_IF_ERROR(walker.Walk(root.node, /*skip_training_state=*/guess));
   result.tensors = walker.TakeTensors();
   if (!result.tensors.empty() || !walker.skipped_training_state()) {
@@ -275,9 +279,8 @@ absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
     return result;
   }
   // Nothing but training state: then that is what the user means.
-  Walker everything(graph);
-  MQ_RETURN_IF_ERROR(
-      everything.Walk(root.node, /*skip_training_state=*/false));
+  Walker everything(graph, limits);
+  MQ_RETURN_IF_ERROR(everything.Walk(root.node, /*skip_training_state=*/false));
   result.tensors = everything.TakeTensors();
   result.notes.push_back("there is nothing but training state in it");
   everything.AppendNotes(&result.notes);

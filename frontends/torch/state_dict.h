@@ -3,6 +3,7 @@
 #ifndef MONOQUANT_FRONTENDS_TORCH_STATE_DICT_H_
 #define MONOQUANT_FRONTENDS_TORCH_STATE_DICT_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,12 @@ struct StateDict {
   std::vector<std::string> notes;
 };
 
-// Limits of the walk; each is named in its error.
-inline constexpr size_t kMaxNesting = 1000;
-inline constexpr size_t kMaxTensors = 1'000'000;
-inline constexpr size_t kMaxNameBytes = size_t{256} << 20;
+// What a pickle may make of the walk; each is named in its error.
+struct StateDictLimits {
+  size_t nesting = 1000;
+  size_t tensors = 1'000'000;
+  size_t name_bytes = size_t{256} << 20;  // of all tensors
+};
 
 // Finds the tensors under `root` of the pickled value; with an empty `root`,
 // under the entry that holds the weights of a training checkpoint ("model",
@@ -46,7 +49,8 @@ inline constexpr size_t kMaxNameBytes = size_t{256} << 20;
 // InvalidArgument if there is no such root; DataLoss for malformed tensors and
 // limits. Errors name the tensor, not the file.
 absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
-                                        absl::string_view root);
+                                        absl::string_view root,
+                                        const StateDictLimits& limits = {});
 
 }  // namespace monoquant
 

@@ -147,15 +147,14 @@ absl::Status ReadBox(Box box, const StorageReader& read) {
 
 }  // namespace
 
-absl::StatusOr<StridedView> MakeStridedView(uint64_t item_size,
-                                            uint64_t offset,
+absl::StatusOr<StridedView> MakeStridedView(uint64_t item_size, uint64_t offset,
                                             absl::Span<const int64_t> size,
                                             absl::Span<const int64_t> stride,
                                             uint64_t storage_bytes) {
   const auto refuse = [&](absl::string_view what) {
-    return absl::DataLossError(absl::StrCat(
-        "size ", ShapeToString(size), ", stride ", ShapeToString(stride),
-        ", offset ", offset, ": ", what));
+    return absl::DataLossError(absl::StrCat("size ", ShapeToString(size),
+                                            ", stride ", ShapeToString(stride),
+                                            ", offset ", offset, ": ", what));
   };
   if (size.size() != stride.size()) return refuse("ranks differ");
   StridedView view;
@@ -179,8 +178,7 @@ absl::StatusOr<StridedView> MakeStridedView(uint64_t item_size,
     if (view.elements == 0 || size[i] == 1) continue;
     StridedView::Dim dim = {static_cast<uint64_t>(size[i]), 0};
     uint64_t reach;
-    if (!CheckedMul(static_cast<uint64_t>(stride[i]), item_size,
-                    &dim.stride) ||
+    if (!CheckedMul(static_cast<uint64_t>(stride[i]), item_size, &dim.stride) ||
         !CheckedMul(dim.size - 1, dim.stride, &reach) ||
         !CheckedAdd(end, reach, &end)) {
       return refuse("numbers overflow");

@@ -33,8 +33,7 @@ struct StridedView {
   std::vector<Dim> dims;
 
   bool IsContiguous() const {
-    return elements <= 1 ||
-           (dims.size() == 1 && dims[0].stride == item_size);
+    return elements <= 1 || (dims.size() == 1 && dims[0].stride == item_size);
   }
 };
 
@@ -43,8 +42,7 @@ struct StridedView {
 // name, if any element lies outside of it, if a number is negative or
 // overflows, or if the elements are so many times those stored that the file is
 // meant to burst something ("expand bombs").
-absl::StatusOr<StridedView> MakeStridedView(uint64_t item_size,
-                                            uint64_t offset,
+absl::StatusOr<StridedView> MakeStridedView(uint64_t item_size, uint64_t offset,
                                             absl::Span<const int64_t> size,
                                             absl::Span<const int64_t> stride,
                                             uint64_t storage_bytes);

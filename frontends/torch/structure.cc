@@ -49,8 +49,7 @@ bool ExpandModule(const PickleGraph& graph, const Mapping& state,
   const auto parameters = FindMapping(graph, state, "_parameters");
   const auto buffers = FindMapping(graph, state, "_buffers");
   const auto modules = FindMapping(graph, state, "_modules");
-  if (!parameters.has_value() || !buffers.has_value() ||
-      !modules.has_value()) {
+  if (!parameters.has_value() || !buffers.has_value() || !modules.has_value()) {
     return false;
   }
   absl::flat_hash_set<absl::string_view> not_saved;
@@ -70,8 +69,7 @@ bool ExpandModule(const PickleGraph& graph, const Mapping& state,
   return true;
 }
 
-void ExpandObject(const PickleGraph& graph, NodeId node,
-                  Structure* structure) {
+void ExpandObject(const PickleGraph& graph, NodeId node, Structure* structure) {
   if (const PickleGlobal* global = ClassOf(graph, node)) {
     // The last part of a name like "Outer.Inner".
     structure->class_name = global->name.substr(global->name.rfind('.') + 1);

@@ -35,8 +35,7 @@ constexpr ForeignRow kForeign[] = {
      "load the model from it in Python and save its state_dict()"},
     {"MAR-INF/MANIFEST.json", "a TorchServe model archive (.mar)",
      "extract it and name the checkpoint inside"},
-    {"model.weights.h5", "a Keras model",
-     "only PyTorch checkpoints are read"},
+    {"model.weights.h5", "a Keras model", "only PyTorch checkpoints are read"},
     {"data.pkl", "a torch archive that was packed again without its directory",
      "extract it into a directory and pack that directory, stored"},
     {".npy", "an archive of NumPy arrays (.npz)",
@@ -93,10 +92,10 @@ absl::Status FindRootDirectory(TorchArchive* archive) {
     }
     if (directory.find('/') != directory.npos) continue;
     if (found) {
-      return absl::DataLossError(absl::StrCat(
-          zip.name(), ": it holds two pickles, ",
-          Quoted(zip.entry(archive->data_pkl).name), " and ",
-          Quoted(zip.entry(i).name), "; a checkpoint has one"));
+      return absl::DataLossError(
+          absl::StrCat(zip.name(), ": it holds two pickles, ",
+                       Quoted(zip.entry(archive->data_pkl).name), " and ",
+                       Quoted(zip.entry(i).name), "; a checkpoint has one"));
     }
     found = true;
     archive->root = std::string(directory);
@@ -117,9 +116,8 @@ absl::Status FindRootDirectory(TorchArchive* archive) {
     }
   }
   if (!litter.empty()) {
-    archive->notes.push_back(
-        absl::StrCat("members that are no part of a checkpoint: ",
-                     litter.ToString()));
+    archive->notes.push_back(absl::StrCat(
+        "members that are no part of a checkpoint: ", litter.ToString()));
   }
   return absl::OkStatus();
 }
@@ -155,6 +153,16 @@ absl::StatusOr<TorchArchive> OpenTorchArchive(
   }
   MQ_RETURN_IF_ERROR(ReadByteOrder(&archive));
   archive.torchscript = archive.Find("constants.pkl").has_value();
+  NameList constants;
+  const std::string prefix = absl::StrCat(archive.root, "/constants/");
+  for (size_t i = 0; i < archive.zip->size(); ++i) {
+    const std::string& name = archive.zip->entry(i).name;
+    if (absl::StartsWith(name, prefix)) constants.Add(name);
+  }
+  if (!constants.empty()) {
+    archive.notes.push_back(absl::StrCat(
+        "constants in TorchScript code are left out: ", constants.ToString()));
+  }
   return archive;
 }
 

@@ -14,8 +14,8 @@
 #include "frontends/quoted.h"
 #include "frontends/read_range.h"
 #include "frontends/torch/element_ops.h"
-#include "frontends/torch/state_dict.h"
 #include "frontends/torch/placed_tensor.h"
+#include "frontends/torch/state_dict.h"
 #include "frontends/torch/strided.h"
 #include "frontends/torch/tile_cache.h"
 #include "frontends/torch/torch_archive.h"
@@ -84,10 +84,10 @@ absl::Status TorchReader::Read(size_t tensor, uint64_t first, uint64_t count,
 }
 
 StorageReader TorchReader::StorageOf(const PlacedTensor& placed) const {
-  return [this, member = placed.member](uint64_t offset,
-                                        absl::Span<uint8_t> dst) {
-    return archive_.zip->ReadAt(member, offset, dst);
-  };
+  return
+      [this, member = placed.member](uint64_t offset, absl::Span<uint8_t> dst) {
+        return archive_.zip->ReadAt(member, offset, dst);
+      };
 }
 
 absl::Status TorchReader::ReadItems(size_t tensor, uint64_t first,
@@ -139,9 +139,8 @@ std::optional<FileExtent> TorchReader::Locate(size_t tensor) const {
 absl::StatusOr<StateDict> ReadStateDict(const TorchArchive& archive,
                                         const OpenOptions& options) {
   const ZipArchive& zip = *archive.zip;
-  MQ_ASSIGN_OR_RETURN(
-      std::string pickle,
-      zip.ReadMember(archive.data_pkl, PickleLimits().bytes));
+  MQ_ASSIGN_OR_RETURN(std::string pickle,
+                      zip.ReadMember(archive.data_pkl, PickleLimits().bytes));
   const size_t size = pickle.size();
   const absl::StatusOr<PickleGraph> graph = ReadPickle(std::move(pickle));
   if (!graph.ok()) {
@@ -152,8 +151,8 @@ absl::StatusOr<StateDict> ReadStateDict(const TorchArchive& archive,
   absl::StatusOr<StateDict> found = FindStateDict(*graph, options.root);
   if (!found.ok()) return Annotate(zip.name(), found.status());
   if (graph->consumed() < size) {
-    found->notes.push_back(absl::StrCat(
-        "bytes after the end of data.pkl: ", size - graph->consumed()));
+    found->notes.push_back(absl::StrCat("bytes after the end of data.pkl: ",
+                                        size - graph->consumed()));
   }
   return found;
 }
@@ -165,10 +164,10 @@ absl::Status ReadRecord(const TorchArchive& archive, CheckpointIndex* index) {
                       archive.zip->ReadMember(*member, kMaxRecordBytes));
   absl::StatusOr<QuantRecord> record = QuantRecordFromJson(text);
   if (!record.ok()) {
-    return absl::DataLossError(absl::StrCat(
-        archive.zip->name(), ": member ",
-        Quoted(archive.zip->entry(*member).name), ": ",
-        record.status().message()));
+    return absl::DataLossError(
+        absl::StrCat(archive.zip->name(), ": member ",
+                     Quoted(archive.zip->entry(*member).name), ": ",
+                     record.status().message()));
   }
   index->quant = *std::move(record);
   return absl::OkStatus();

@@ -53,7 +53,8 @@ absl::Status Inflate(const ByteSource& source, uint64_t offset,
   int result = Z_OK;
   while (result != Z_STREAM_END) {
     if (z.avail_in == 0) {
-      if (rest == 0) return absl::DataLossError("its deflate stream breaks off");
+      if (rest == 0)
+        return absl::DataLossError("its deflate stream breaks off");
       const size_t block =
           static_cast<size_t>(std::min<uint64_t>(input.size(), rest));
       MQ_RETURN_IF_ERROR(
@@ -63,8 +64,8 @@ absl::Status Inflate(const ByteSource& source, uint64_t offset,
       z.next_in = input.data();
       z.avail_in = static_cast<uInt>(block);
     }
-    const size_t room = std::min<size_t>(
-        dst.size(), std::numeric_limits<uInt>::max());
+    const size_t room =
+        std::min<size_t>(dst.size(), std::numeric_limits<uInt>::max());
     z.next_out = room > 0 ? dst.data() : &excess;
     z.avail_out = static_cast<uInt>(std::max<size_t>(room, 1));
     result = inflate(&z, Z_NO_FLUSH);

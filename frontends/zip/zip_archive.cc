@@ -18,8 +18,7 @@ constexpr size_t kVerifyBlock = 256 << 10;
 
 absl::StatusOr<std::unique_ptr<ZipArchive>> ZipArchive::Open(
     std::shared_ptr<const ByteSource> source) {
-  MQ_ASSIGN_OR_RETURN(std::vector<ZipEntry> entries,
-                      ReadZipDirectory(*source));
+  MQ_ASSIGN_OR_RETURN(std::vector<ZipEntry> entries, ReadZipDirectory(*source));
   return std::unique_ptr<ZipArchive>(
       new ZipArchive(std::move(source), std::move(entries)));
 }
@@ -61,15 +60,13 @@ absl::Status ZipArchive::ReadAt(size_t member, uint64_t offset,
                                 absl::Span<uint8_t> dst) const {
   const ZipEntry& entry = entries_[member];
   if (entry.method != ZipMethod::kStored) {
-    return absl::InternalError(absl::StrCat(name(), ": member ",
-                                            Quoted(entry.name),
-                                            " is compressed"));
+    return absl::InternalError(absl::StrCat(
+        name(), ": member ", Quoted(entry.name), " is compressed"));
   }
   if (offset > entry.size || dst.size() > entry.size - offset) {
-    return absl::OutOfRangeError(
-        absl::StrCat(name(), ": member ", Quoted(entry.name), " has ",
-                     entry.size, " bytes, not ", dst.size(), " at offset ",
-                     offset));
+    return absl::OutOfRangeError(absl::StrCat(
+        name(), ": member ", Quoted(entry.name), " has ", entry.size,
+        " bytes, not ", dst.size(), " at offset ", offset));
   }
   MQ_ASSIGN_OR_RETURN(const uint64_t data_offset, DataOffset(member));
   if (dst.size() == entry.size &&
@@ -86,9 +83,9 @@ absl::StatusOr<std::string> ZipArchive::ReadMember(size_t member,
                                                    uint64_t limit) const {
   const ZipEntry& entry = entries_[member];
   if (entry.size > limit) {
-    return absl::DataLossError(absl::StrCat(
-        name(), ": member ", Quoted(entry.name), " has ", entry.size,
-        " bytes, more than the limit of ", limit));
+    return absl::DataLossError(
+        absl::StrCat(name(), ": member ", Quoted(entry.name), " has ",
+                     entry.size, " bytes, more than the limit of ", limit));
   }
   std::string bytes(static_cast<size_t>(entry.size), '\0');
   const absl::Span<uint8_t> span(reinterpret_cast<uint8_t*>(bytes.data()),
@@ -142,9 +139,9 @@ absl::Status ZipArchive::Settle(size_t member, uint32_t crc) const {
 }
 
 absl::Status ZipArchive::Damaged(size_t member, absl::string_view what) const {
-  return absl::DataLossError(absl::StrCat(
-      name(), ": member ", Quoted(entries_[member].name), " is damaged: ",
-      what, "; download or copy it again"));
+  return absl::DataLossError(
+      absl::StrCat(name(), ": member ", Quoted(entries_[member].name),
+                   " is damaged: ", what, "; download or copy it again"));
 }
 
 }  // namespace monoquant

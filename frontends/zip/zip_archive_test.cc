@@ -32,8 +32,7 @@ constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
 class CountingSource : public MemorySource {
  public:
   using MemorySource::MemorySource;
-  absl::Status ReadAt(uint64_t offset,
-                      absl::Span<uint8_t> dst) const override {
+  absl::Status ReadAt(uint64_t offset, absl::Span<uint8_t> dst) const override {
     bytes_read += dst.size();
     return MemorySource::ReadAt(offset, dst);
   }
@@ -81,8 +80,8 @@ TEST(ZipArchiveTest, ReadsMembers) {
         const auto all = ReadAll(builder.Build());
         ASSERT_TRUE(all.ok()) << all.status();
         ASSERT_EQ(all->size(), 3);
-        EXPECT_EQ((*all)[0], std::make_pair(std::string("r/a"),
-                                            std::string("first")));
+        EXPECT_EQ((*all)[0],
+                  std::make_pair(std::string("r/a"), std::string("first")));
         EXPECT_EQ((*all)[1].second, "the second");
         EXPECT_EQ((*all)[2].second, "");
       }
@@ -110,8 +109,7 @@ TEST(ZipArchiveTest, ReadsAtAnyOffset) {
 TEST(ZipArchiveTest, OpeningReadsTheDirectoryOnly) {
   ZipBuilder builder;
   builder.Add("r/a", std::string(1 << 20, 'x'));
-  auto source =
-      std::make_shared<CountingSource>("m.zip", builder.Build());
+  auto source = std::make_shared<CountingSource>("m.zip", builder.Build());
   const auto zip = ZipArchive::Open(source);
   ASSERT_TRUE(zip.ok());
   EXPECT_LT(source->bytes_read, 200 << 10);
@@ -192,39 +190,34 @@ struct RefusedCase {
 
 TEST(ZipArchiveTest, RefusesWhatMeansTwoThings) {
   const std::vector<RefusedCase> cases = {
-      {"same name",
-       [](ZipBuilder* b) { b->members[1].name = "r/a"; },
+      {"same name", [](ZipBuilder* b) { b->members[1].name = "r/a"; },
        kDataLoss, "'r/a' and 'r/a' have the same name"},
       {"same name but for case",
-       [](ZipBuilder* b) { b->members[1].name = "R/A"; },
-       kDataLoss, "have the same name but for case"},
+       [](ZipBuilder* b) { b->members[1].name = "R/A"; }, kDataLoss,
+       "have the same name but for case"},
       {"empty name", [](ZipBuilder* b) { b->members[1].name = ""; }, kDataLoss,
        "named ''"},
       {"zero in name",
        [](ZipBuilder* b) { b->members[1].name = std::string("r/\0b", 4); },
        kDataLoss, "named 'r/\\x00b'"},
       {"other local name",
-       [](ZipBuilder* b) { b->members[1].local_name = "r/c"; },
-       kDataLoss, "disagrees with the directory on its name"},
+       [](ZipBuilder* b) { b->members[1].local_name = "r/c"; }, kDataLoss,
+       "disagrees with the directory on its name"},
       {"other local method",
-       [](ZipBuilder* b) { b->members[1].local_method = 8; },
-       kDataLoss, "compression method"},
-      {"other local size",
-       [](ZipBuilder* b) { b->members[1].local_size = 9; },
+       [](ZipBuilder* b) { b->members[1].local_method = 8; }, kDataLoss,
+       "compression method"},
+      {"other local size", [](ZipBuilder* b) { b->members[1].local_size = 9; },
        kDataLoss, "size"},
-      {"other local CRC",
-       [](ZipBuilder* b) { b->members[1].local_crc32 = 1; },
+      {"other local CRC", [](ZipBuilder* b) { b->members[1].local_crc32 = 1; },
        kDataLoss, "CRC-32"},
-      {"same place",
-       [](ZipBuilder* b) { b->members[1].header_offset = 0; },
+      {"same place", [](ZipBuilder* b) { b->members[1].header_offset = 0; },
        kDataLoss, "overlaps"},
       {"into the directory",
        [](ZipBuilder* b) {
          b->members[1].size = b->members[1].compressed_size = 11;
        },
        kDataLoss, "overlaps"},
-      {"stored with two sizes",
-       [](ZipBuilder* b) { b->members[1].size = 9; },
+      {"stored with two sizes", [](ZipBuilder* b) { b->members[1].size = 9; },
        kDataLoss, "cannot have 9 bytes from 10"},
       {"beyond any deflate ratio",
        [](ZipBuilder* b) {
@@ -242,8 +235,7 @@ TEST(ZipArchiveTest, RefusesWhatMeansTwoThings) {
        "breaks off"},
       {"entries hidden", [](ZipBuilder* b) { b->entries = 1; }, kDataLoss,
        "more than the 1 members"},
-      {"directory elsewhere",
-       [](ZipBuilder* b) { b->directory_offset = 40; },
+      {"directory elsewhere", [](ZipBuilder* b) { b->directory_offset = 40; },
        kDataLoss, "its directory is said to be at bytes 40"},
       {"encrypted", [](ZipBuilder* b) { b->members[1].flags = 1; },
        absl::StatusCode::kUnimplemented, "is encrypted"},
@@ -252,8 +244,8 @@ TEST(ZipArchiveTest, RefusesWhatMeansTwoThings) {
       {"zstd", [](ZipBuilder* b) { b->members[1].method = 93; },
        absl::StatusCode::kUnimplemented, "compression method 93"},
       {"two end records",
-       [](ZipBuilder* b) { b->comment = ZipBuilder().Build(); },
-       kDataLoss, "two end records"},
+       [](ZipBuilder* b) { b->comment = ZipBuilder().Build(); }, kDataLoss,
+       "two end records"},
   };
   for (const RefusedCase& test : cases) {
     SCOPED_TRACE(test.name);

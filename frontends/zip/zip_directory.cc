@@ -92,14 +92,15 @@ absl::Status ReadZip64End(const ByteSource& source, bool needed,
   const uint64_t offset = Load64(locator + 8);
   if (Load32(locator + 4) != 0 || Load32(locator + 16) > 1) {
     return absl::UnimplementedError(
-        absl::StrCat(source.name(), ": a zip archive in several parts is not "
-                                    "read; join the parts first"));
+        absl::StrCat(source.name(),
+                     ": a zip archive in several parts is not "
+                     "read; join the parts first"));
   }
   // The record stands right in front of its locator.
   uint64_t size = 0;
   uint8_t record[zip::kZip64EndSize] = {};
-  bool sound = offset <= locator_offset &&
-               locator_offset - offset >= sizeof(record);
+  bool sound =
+      offset <= locator_offset && locator_offset - offset >= sizeof(record);
   if (sound) {
     MQ_RETURN_IF_ERROR(source.ReadAt(offset, absl::MakeSpan(record)));
     // The size does not count itself and the signature before it.
@@ -113,8 +114,9 @@ absl::Status ReadZip64End(const ByteSource& source, bool needed,
   if (Load32(record + 16) != 0 || Load32(record + 20) != 0 ||
       Load64(record + 24) != Load64(record + 32)) {
     return absl::UnimplementedError(
-        absl::StrCat(source.name(), ": a zip archive in several parts is not "
-                                    "read; join the parts first"));
+        absl::StrCat(source.name(),
+                     ": a zip archive in several parts is not "
+                     "read; join the parts first"));
   }
   const DirectoryExtent wide = {Load64(record + 32), Load64(record + 48),
                                 Load64(record + 40)};
@@ -143,14 +145,14 @@ absl::StatusOr<DirectoryExtent> FindDirectory(const ByteSource& source) {
   const bool needs_zip64 = extent.entries == zip::kIn64Short ||
                            extent.size == zip::kIn64 ||
                            extent.offset == zip::kIn64;
-  const bool one_part =
-      (Load16(end + 4) == 0 && Load16(end + 6) == 0 &&
-       Load16(end + 8) == Load16(end + 10)) ||
-      (needs_zip64 && Load16(end + 4) == zip::kIn64Short);
+  const bool one_part = (Load16(end + 4) == 0 && Load16(end + 6) == 0 &&
+                         Load16(end + 8) == Load16(end + 10)) ||
+                        (needs_zip64 && Load16(end + 4) == zip::kIn64Short);
   if (!one_part) {
     return absl::UnimplementedError(
-        absl::StrCat(source.name(), ": a zip archive in several parts is not "
-                                    "read; join the parts first"));
+        absl::StrCat(source.name(),
+                     ": a zip archive in several parts is not "
+                     "read; join the parts first"));
   }
   MQ_RETURN_IF_ERROR(
       ReadZip64End(source, needs_zip64, &directory_end, &extent));
@@ -164,10 +166,9 @@ absl::StatusOr<DirectoryExtent> FindDirectory(const ByteSource& source) {
                              ", but the end record is at ", directory_end));
   }
   if (extent.entries > kMaxZipEntries) {
-    return Malformed(source,
-                     absl::StrCat("it has ", extent.entries,
-                                  " members, more than the limit of ",
-                                  kMaxZipEntries));
+    return Malformed(source, absl::StrCat("it has ", extent.entries,
+                                          " members, more than the limit of ",
+                                          kMaxZipEntries));
   }
   if (extent.size > kMaxZipDirectoryBytes) {
     return Malformed(source, absl::StrCat("its directory has ", extent.size,
@@ -219,8 +220,8 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
     return Malformed(source, "its directory breaks off");
   }
   ZipEntry entry;
-  entry.name.assign(
-      reinterpret_cast<const char*>(header + zip::kDirectorySize), name_size);
+  entry.name.assign(reinterpret_cast<const char*>(header + zip::kDirectorySize),
+                    name_size);
   entry.flags = Load16(header + 8);
   entry.crc32 = Load32(header + 16);
   entry.compressed_size = Load32(header + 20);
@@ -257,9 +258,9 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
           ? entry.size != entry.compressed_size
           : entry.size / kMaxInflateRatio > entry.compressed_size) {
     return Malformed(
-        source, absl::StrCat("member ", Quoted(entry.name),
-                             " cannot have ", entry.size, " bytes from ",
-                             entry.compressed_size, " stored ones"));
+        source,
+        absl::StrCat("member ", Quoted(entry.name), " cannot have ", entry.size,
+                     " bytes from ", entry.compressed_size, " stored ones"));
   }
   return entry;
 }
@@ -280,9 +281,8 @@ absl::Status CheckPlaces(const ByteSource& source, uint64_t directory_offset,
       return Malformed(source, absl::StrCat("there are ", entry.header_offset,
                                             " bytes before its first member"));
     }
-    entry.limit = i + 1 < order.size()
-                      ? (*entries)[order[i + 1]].header_offset
-                      : directory_offset;
+    entry.limit = i + 1 < order.size() ? (*entries)[order[i + 1]].header_offset
+                                       : directory_offset;
     uint64_t end;
     if (!CheckedAdd(entry.header_offset, zip::kLocalSize + entry.name.size(),
                     &end) ||
@@ -348,9 +348,9 @@ absl::StatusOr<std::vector<ZipEntry>> ReadZipDirectory(
     entries.push_back(std::move(entry));
   }
   if (!rest.empty()) {
-    return Malformed(source, absl::StrCat("its directory has more than the ",
-                                          extent.entries,
-                                          " members it is said to have"));
+    return Malformed(
+        source, absl::StrCat("its directory has more than the ", extent.entries,
+                             " members it is said to have"));
   }
   MQ_RETURN_IF_ERROR(CheckPlaces(source, extent.offset, &entries));
   MQ_RETURN_IF_ERROR(CheckNames(source, entries));
@@ -361,11 +361,10 @@ absl::StatusOr<std::vector<ZipEntry>> ReadZipDirectory(
 absl::StatusOr<uint64_t> LocateZipMember(const ByteSource& source,
                                          const ZipEntry& entry) {
   const auto disagrees = [&](absl::string_view what) {
-    return Malformed(source,
-                     absl::StrCat("the header in front of member ",
-                                  Quoted(entry.name),
-                                  " disagrees with the directory on its ",
-                                  what));
+    return Malformed(
+        source,
+        absl::StrCat("the header in front of member ", Quoted(entry.name),
+                     " disagrees with the directory on its ", what));
   };
   // ReadZipDirectory has checked that this much lies before entry.limit.
   std::vector<uint8_t> header(zip::kLocalSize + entry.name.size());

@@ -16,7 +16,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/monoquant/embed_test
 mkdir -p "$cache"
 
 cd "$source_tree/examples/embed"
-bazel=(bazel "--output_user_root=$cache" --nohome_rc --nosystem_rc
+bazel=(bazel "--output_user_root=$cache" --nohome_rc
   --max_idle_secs=60)
 # No bazel-* links in the source tree.
 "${bazel[@]}" build --symlink_prefix=/ --color=no --curses=no //:embed

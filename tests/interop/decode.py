@@ -74,7 +74,10 @@ def decode(output, row):
     codes = stored.numpy().astype(np.int64)
     if scheme["format"].endswith("int4"):
         codes = unpack(stored, shape, scheme["format"] == "int4")
-    zero = spread(output.state[row["zero_point"]], scheme, shape)
+    zero = output.state[row["zero_point"]]
+    if scheme["format"].startswith("int"):
+        zero = zero.view(torch.int8)  # two's complement, as the codes
+    zero = spread(zero, scheme, shape)
     scale = spread(output.state[row["scale"]], scheme, shape)
     values = (codes - zero.astype(np.int64)).astype(np.float32) * scale
     return torch.from_numpy(values).to(dtype)

@@ -1,11 +1,11 @@
 """Quantized files are what the stock libraries think they are.
 
-For every generated checkpoint, INT8, INT4 and FP16, and every output format:
+For every checkpoint, INT8, asymmetric INT4 and FP16, and every output format:
 torch.load(weights_only=True) and safetensors read the output; tensors in are
 tensors out, in their order, ties kept, unquantized ones byte for byte; the
-codes, decoded in Python as the documents say, are close to the input and equal
-what `monoquant dequantize` writes bit for bit; and .mqir turns into the others
-without loss.
+codes, decoded in Python as docs/formats.md says, are close to the input and
+equal what `monoquant dequantize` writes bit for bit; and .mqir turns into the
+others without loss.
 """
 
 import os
@@ -16,25 +16,21 @@ from tests.support import optional
 
 optional.require_pypi()
 
+import numpy as np
 import torch
 
-import numpy as np
-
-from tests.interop import (decode, published, tensor_bytes,
-                           torch_checkpoints)
+from tests.interop import decode, published, tensor_bytes, torch_checkpoints
 from tests.support import monoquant
 
 EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
+
+SCHEMES = (["--bits", 8], ["--bits", 4, "--scheme", "asymmetric"],
+           ["--bits", 16])
 
 # Formats that cannot hold some of a checkpoint's types, and say so.
 CANNOT_HOLD = {
     ("complex_without_safetensors", "safetensors"),
     ("bit_containers", "safetensors"),
-    ("legacy_quantized", "safetensors"),
-    ("legacy_quantized", "torch"),
-    # Packed weights of torch's quantized modules.
-    ("torchscript_mobilenet_quantized.pt", "safetensors"),
-    ("torchscript_mobilenet_quantized.pt", "torch"),
 }
 
 # Half a unit in the last place, relative.
@@ -55,7 +51,7 @@ def ties(state):
         name: first.setdefault(
             (t.data_ptr(), t.shape, t.stride(), t.dtype, t.is_conj(),
              t.is_neg()), name)
-        for name, t in state.items() if t.numel() and not t.is_quantized}
+        for name, t in state.items() if t.numel()}
 
 
 class QuantizeTest(unittest.TestCase):
@@ -122,11 +118,13 @@ class QuantizeTest(unittest.TestCase):
             for name, tensor in plain.state.items():
                 self.assertEqual(key(tensor), key(expected[name]), name)
 
-    def check(self, checkpoint, bits, to):
-        state = checkpoint.load()
+    def check(self, checkpoint, scheme, to):
+        # torch's own quantized tensors become their bare codes.
+        state = {name: t.int_repr() if t.is_quantized else t
+                 for name, t in checkpoint.load().items()}
         quantized = self.path("quantized" + EXTENSIONS[to])
         try:
-            monoquant.quantize(checkpoint.path, quantized, "--bits", bits)
+            monoquant.quantize(checkpoint.path, quantized, *scheme)
         except monoquant.Failed as failure:
             self.assertEqual(failure.exit_code, 3, failure.message)
             self.assertIn((checkpoint.name, to), CANNOT_HOLD)
@@ -134,8 +132,6 @@ class QuantizeTest(unittest.TestCase):
         self.assertNotIn((checkpoint.name, to), CANNOT_HOLD)
         readable = quantized
         if to == "mqir":
-            if (checkpoint.name, "torch") in CANNOT_HOLD:
-                return
             readable = self.path("converted.pt")
             monoquant.run("convert", quantized, "-o", readable, "--force")
         output = decode.load(readable)
@@ -150,9 +146,9 @@ class QuantizeTest(unittest.TestCase):
     def check_all(self, to):
         made = torch_checkpoints.make_all(self.folder)
         for checkpoint in made + published.find(small=True):
-            for bits in (8, 4, 16):
-                with self.subTest(checkpoint.name, bits=bits):
-                    self.check(checkpoint, bits, to)
+            for scheme in SCHEMES:
+                with self.subTest(checkpoint.name, scheme=scheme):
+                    self.check(checkpoint, scheme, to)
 
     def test_to_torch(self):
         self.check_all("torch")
@@ -166,9 +162,9 @@ class QuantizeTest(unittest.TestCase):
     def test_minilm(self):
         """A whole BERT, where the file is at hand."""
         for checkpoint in published.find(small=False):
-            for bits, to in ((8, "torch"), (4, "safetensors")):
-                with self.subTest(checkpoint.name, bits=bits):
-                    self.check(checkpoint, bits, to)
+            for scheme, to in zip(SCHEMES, ("torch", "safetensors", "mqir")):
+                with self.subTest(checkpoint.name, scheme=scheme):
+                    self.check(checkpoint, scheme, to)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,13 @@ def _large(rng, shape):
     return rng.uniform(-1.0, 1.0, shape) * 1.6e38
 
 
+def _overflowing(rng, shape):
+    """Finite, but max - min is not."""
+    x = rng.uniform(-1.0, 1.0, shape) * 3.3e38
+    x[0], x[-1] = -3.3e38, 3.3e38
+    return x
+
+
 def _negative_zero(rng, shape):
     return np.where(rng.integers(0, 2, shape) == 0, -0.0, 0.0)
 
@@ -119,6 +126,7 @@ KINDS = {
     "flat_positive": _flat(0.37),
     "flat_negative": _flat(-123.456),
     "all_zero": _flat(0.0),
+    "overflowing": _overflowing,
     "negative_zero": _negative_zero,
     "plateau": _plateau,
     "ramp": _ramp,
@@ -159,6 +167,17 @@ def as_dtype(tensors, dtype):
         name: torch.from_numpy(x).to(dtype) for name, x in tensors.items()
     }
     return {name: x for name, x in converted.items() if x.isfinite().all()}
+
+
+def without_overflow(tensors):
+    """Those tensors whose max - min is a float32.
+
+    torch and compressed-tensors have no use for the others where the scheme is
+    asymmetric: their scale becomes infinite, and the codes mean nothing.
+    monoquant computes that one scale in double.
+    """
+    return {name: x for name, x in tensors.items()
+            if not name.startswith("overflowing.")}
 
 
 def with_rows_of(tensors, group_size):

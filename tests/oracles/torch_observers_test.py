@@ -9,6 +9,7 @@ Understood differences, which are not compared:
   - float64 weights: torch quantizes float32 only, monoquant rounds float64 to
     float32 first. The oracle gets the rounded values.
   - uint4 symmetric: see SYMMETRIC_UINT4.
+  - ranges beyond float32: see inputs.without_overflow.
 """
 
 import unittest
@@ -115,14 +116,19 @@ class TorchObserversTest(unittest.TestCase):
     def compare_all(self, number_format):
         plain = inputs.synthetic(inputs.SHAPES + inputs.GROUPED_SHAPES)
         grouped = inputs.synthetic(inputs.GROUPED_SHAPES)
+        # Other input types differ in how they become float32, no more.
+        few = inputs.synthetic([(6, 128)])
         real = real_weights.load()
         for symmetric in (True, False):
             for granularity in ("tensor", "axis=0", "axis=1", "group=32",
                                 "group=128"):
-                synthetic = grouped if "group" in granularity else plain
                 for dtype in DTYPES:
-                    self.compare(inputs.as_dtype(synthetic, dtype), granularity,
-                                 number_format, symmetric)
+                    tensors = grouped if "group" in granularity else plain
+                    tensors = inputs.as_dtype(
+                        tensors if dtype == torch.float32 else few, dtype)
+                    if not symmetric:
+                        tensors = inputs.without_overflow(tensors)
+                    self.compare(tensors, granularity, number_format, symmetric)
                 self.compare(
                     inputs.with_rows_of(real, group_size(granularity)),
                     granularity, number_format, symmetric)
@@ -138,6 +144,13 @@ class TorchObserversTest(unittest.TestCase):
 
     def test_uint4(self):
         self.compare_all("uint4")
+
+    def test_overflowing_range(self):
+        """Where torch's scale is infinite, monoquant's codes still count."""
+        x = torch.tensor([[-3.3e38, 0.0, 1e38, 3.3e38]])
+        got = codes.quantize({"x": x}, "int8,tensor,asymmetric")["x"]
+        decoded = (got.codes - got.zero_point.float()) * got.scale
+        self.assertTrue(torch.all((decoded - x).abs() <= got.scale))
 
 
 if __name__ == "__main__":
