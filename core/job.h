@@ -33,8 +33,10 @@ using Emit = std::function<absl::Status(size_t output, uint64_t offset,
 
 struct JobOptions {
   // Input bytes of one piece, at most: 64 KiB to 1 GiB. Bounds the memory of a
-  // worker at about 4 x chunk_bytes; a tensor of any size is cut to fit.
-  // PeakMemory (core/plan.h) has the figure for a plan.
+  // worker at about 4 x chunk_bytes; a tensor of any size is cut to fit. What
+  // is kept beside that for the whole run is 16 bytes for each scale of tensors
+  // whose scales need more than one piece. PeakMemory (core/plan.h) has the
+  // figure for a plan.
   uint64_t chunk_bytes = 8u << 20;
 };
 

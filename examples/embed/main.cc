@@ -52,9 +52,9 @@ std::unique_ptr<mq::CheckpointReader> Open(const std::string& path) {
 void QuantizeOne(const mq::CheckpointReader& model, size_t tensor) {
   const mq::TensorInfo& info = model.index().tensors[tensor];
   std::vector<float> weights(info.byte_size / sizeof(float));
-  OrDie(model.Read(tensor, 0, weights.size(),
-                   {reinterpret_cast<uint8_t*>(weights.data()),
-                    info.byte_size}));
+  OrDie(
+      model.Read(tensor, 0, weights.size(),
+                 {reinterpret_cast<uint8_t*>(weights.data()), info.byte_size}));
 
   mq::QuantScheme scheme;  // int8, symmetric, one scale for each row
   const auto codes = OrDie(mq::QuantizeTensor(weights, info.shape, scheme));
@@ -75,12 +75,12 @@ void QuantizeAll(const mq::CheckpointReader& model, const std::string& output) {
   const mq::FileLayout layout = OrDie(mqir.Layout(plan.manifest));
   const auto sink = OrDie(mq::CreateLocalSink(output, layout.file_size, {}));
   mq::OutputWriter writer(mqir, plan.manifest, layout, *sink);
-  const auto job = OrDie(mq::Job::Create(
-      &model, plan,
-      [&writer](size_t tensor, uint64_t offset,
-                absl::Span<const uint8_t> bytes) {
-        return writer.Write(tensor, offset, bytes);
-      }));
+  const auto job =
+      OrDie(mq::Job::Create(&model, plan,
+                            [&writer](size_t tensor, uint64_t offset,
+                                      absl::Span<const uint8_t> bytes) {
+                              return writer.Write(tensor, offset, bytes);
+                            }));
   OrDie(mq::RunToEnd(*job));
   OrDie(writer.Finish());
 }

@@ -16,12 +16,16 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/monoquant/embed_test
 mkdir -p "$cache"
 
 cd "$source_tree/examples/embed"
-bazel=(bazel "--output_user_root=$cache" --nohome_rc
-  --max_idle_secs=60)
-# No bazel-* links in the source tree.
-"${bazel[@]}" build --symlink_prefix=/ --color=no --curses=no //:embed
-program=$("${bazel[@]}" info bazel-bin)/embed
-"${bazel[@]}" shutdown
+bazel() {
+  # Bazel behaves differently inside a test: this one is not to know.
+  env -u TEST_TMPDIR bazel "--output_user_root=$cache" --nohome_rc "$@"
+}
+trap 'bazel shutdown' EXIT
+
+# No bazel-* links in the source tree; Debian's sandbox is talkative.
+bazel build --symlink_prefix=/ --nosandbox_debug --color=no --curses=no \
+  --noshow_progress //:embed
+program=$(bazel info bazel-bin)/embed
 
 output=$TEST_TMPDIR/tensor.mqir
 "$program" "$checkpoint" "$output" | tee "$TEST_TMPDIR/printed"

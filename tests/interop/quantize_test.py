@@ -8,6 +8,7 @@ equal what `monoquant dequantize` writes bit for bit; and .mqir turns into the
 others without loss.
 """
 
+import filecmp
 import os
 import tempfile
 import unittest
@@ -17,6 +18,7 @@ from tests.support import optional
 optional.require_pypi()
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from tests.interop import decode, published, tensor_bytes, torch_checkpoints
@@ -31,6 +33,13 @@ SCHEMES = (["--bits", 8], ["--bits", 4, "--scheme", "asymmetric"],
 CANNOT_HOLD = {
     ("complex_without_safetensors", "safetensors"),
     ("bit_containers", "safetensors"),
+}
+
+# What does not come back from .mqir by way of a torch file: text metadata, and
+# the types of torch's quantized tensors, which become plain integers.
+ONE_WAY = {
+    "safetensors_of_every_type", "model.safetensors",  # MiniLM
+    "legacy_quantized", "torchscript_mobilenet_quantized.pt",
 }
 
 # Half a unit in the last place, relative.
@@ -118,6 +127,18 @@ class QuantizeTest(unittest.TestCase):
             for name, tensor in plain.state.items():
                 self.assertEqual(key(tensor), key(expected[name]), name)
 
+    def check_conversions(self, checkpoint, scheme, quantized):
+        """From .mqir to torch and back; returns the torch file."""
+        converted, direct, back = map(
+            self.path, ("converted.pt", "direct.pt", "back.mqir"))
+        monoquant.run("convert", quantized, "-o", converted, "--force")
+        monoquant.quantize(checkpoint.path, direct, *scheme)
+        self.assertTrue(filecmp.cmp(converted, direct, shallow=False))
+        monoquant.run("convert", converted, "-o", back, "--force")
+        self.assertEqual(filecmp.cmp(quantized, back, shallow=False),
+                         checkpoint.name not in ONE_WAY)
+        return converted
+
     def check(self, checkpoint, scheme, to):
         # torch's own quantized tensors become their bare codes.
         state = {name: t.int_repr() if t.is_quantized else t
@@ -132,8 +153,7 @@ class QuantizeTest(unittest.TestCase):
         self.assertNotIn((checkpoint.name, to), CANNOT_HOLD)
         readable = quantized
         if to == "mqir":
-            readable = self.path("converted.pt")
-            monoquant.run("convert", quantized, "-o", readable, "--force")
+            readable = self.check_conversions(checkpoint, scheme, quantized)
         output = decode.load(readable)
         self.check_names(output, state, checkpoint, to)
         if to != "safetensors":
@@ -158,6 +178,33 @@ class QuantizeTest(unittest.TestCase):
 
     def test_to_mqir(self):
         self.check_all("mqir")
+
+    def test_memory_map(self):
+        """torch can map a torch output instead of reading it."""
+        path = torch_checkpoints.plain_dict(self.path("plain"))
+        output = self.path("quantized.pt")
+        monoquant.quantize(path, output, *SCHEMES[0])
+        read = torch.load(output, weights_only=True)
+        mapped = torch.load(output, weights_only=True, mmap=True)
+        self.assertEqual([key(t) for t in mapped.values()],
+                         [key(t) for t in read.values()])
+
+    def test_tied_parameters_load_into_a_module(self):
+        """As safetensors' own load_model wants them."""
+        torch.manual_seed(0)
+        module = torch.nn.ModuleDict({
+            "embed": torch.nn.Embedding(50, 40), "body": torch.nn.Linear(40, 40),
+            "head": torch.nn.Linear(40, 50, bias=False)})
+        module["head"].weight = module["embed"].weight
+        state = {name: t.clone() for name, t in module.state_dict().items()}
+        model, output = self.path("tied.pt"), self.path("tied.safetensors")
+        torch.save(module.state_dict(), model)
+        monoquant.run("convert", model, "-o", output)
+        for tensor in module.parameters():
+            tensor.data.zero_()
+        safetensors.torch.load_model(module, output)
+        for name, tensor in module.state_dict().items():
+            self.assertEqual(key(tensor), key(state[name]), name)
 
     def test_minilm(self):
         """A whole BERT, where the file is at hand."""
