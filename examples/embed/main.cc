@@ -1,6 +1,6 @@
 // usage: embed CHECKPOINT OUTPUT.mqir
 //
-// Opens a checkpoint of any kind, quantizes one of its tensors in memory, then
+// Opens a checkpoint of any kind, quantizes its first matrix in memory, then
 // the whole checkpoint into a .mqir file, and reads that back.
 
 #include <cstdint>
@@ -13,16 +13,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
-#include "core/error_stats.h"
-#include "core/job.h"
 #include "core/plan.h"
 #include "core/quantize_tensor.h"
 #include "core/recipe.h"
 #include "exporters/exporter.h"
-#include "exporters/output_writer.h"
+#include "exporters/write_checkpoint.h"
 #include "frontends/frontend.h"
-#include "ir/byte_sink.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
 #include "ir/errors.h"
@@ -37,71 +33,44 @@ void OrDie(const absl::Status& status) {
   std::cerr << "error: " << status.message() << "\n";
   std::exit(mq::GetErrorRow(status.code()).exit_code);
 }
-
 template <typename T>
 T OrDie(absl::StatusOr<T> result) {
   OrDie(result.status());
   return *std::move(result);
 }
 
-std::unique_ptr<mq::CheckpointReader> Open(const std::string& path) {
-  return OrDie(mq::OpenCheckpoint(OrDie(mq::OpenLocalCheckpoint(path))));
-}
-
-// One tensor in memory: floats in, codes and scales out, and back.
-void QuantizeOne(const mq::CheckpointReader& model, size_t tensor) {
-  const mq::TensorInfo& info = model.index().tensors[tensor];
-  std::vector<float> weights(info.byte_size / sizeof(float));
-  OrDie(
-      model.Read(tensor, 0, weights.size(),
-                 {reinterpret_cast<uint8_t*>(weights.data()), info.byte_size}));
-
-  mq::QuantScheme scheme;  // int8, symmetric, one scale for each row
-  const auto codes = OrDie(mq::QuantizeTensor(weights, info.shape, scheme));
-  const auto decoded = OrDie(mq::DequantizeTensor(codes, info.shape, scheme));
-  mq::ErrorStats error;
-  error.Add(weights, decoded);
-  std::cout << info.name << ": " << codes.codes.size() << " bytes of "
-            << info.byte_size << ", SQNR " << error.SqnrDb() << " dB\n";
-}
-
-// A whole checkpoint, in pieces: memory does not grow with the model.
-void QuantizeAll(const mq::CheckpointReader& model, const std::string& output) {
-  mq::Recipe recipe;
-  recipe.defaults.format = mq::NumberFormat::kInt4;
-  const mq::Plan plan = OrDie(mq::MakePlan(model.index(), recipe));
-
-  const mq::Exporter& mqir = *OrDie(mq::FindExporter("mqir"))->exporter;
-  const mq::FileLayout layout = OrDie(mqir.Layout(plan.manifest));
-  const auto sink = OrDie(mq::CreateLocalSink(output, layout.file_size, {}));
-  mq::OutputWriter writer(mqir, plan.manifest, layout, *sink);
-  const auto job =
-      OrDie(mq::Job::Create(&model, plan,
-                            [&writer](size_t tensor, uint64_t offset,
-                                      absl::Span<const uint8_t> bytes) {
-                              return writer.Write(tensor, offset, bytes);
-                            }));
-  OrDie(mq::RunToEnd(*job));
-  OrDie(writer.Finish());
-}
-
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::cerr << "usage: embed CHECKPOINT OUTPUT.mqir\n";
-    return 2;
+  if (argc != 3) return std::cerr << "usage: embed IN OUT.mqir\n", 2;
+  const auto open = [](const std::string& path) {
+    return OrDie(mq::OpenCheckpoint(OrDie(mq::OpenLocalCheckpoint(path))));
+  };
+
+  // One tensor in memory: floats in, codes and scales out.
+  const auto model = open(argv[1]);
+  const std::vector<mq::TensorInfo>& tensors = model->index().tensors;
+  size_t i = 0;
+  while (i < tensors.size() && (tensors[i].dtype != mq::DType::kF32 ||
+                                tensors[i].shape.size() != 2)) {
+    ++i;
   }
-  const auto model = Open(argv[1]);
-  const auto& tensors = model->index().tensors;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    if (tensors[i].dtype != mq::DType::kF32 || tensors[i].shape.size() != 2) {
-      continue;
-    }
-    QuantizeOne(*model, i);
-    break;
+  if (i < tensors.size()) {
+    std::vector<float> weights(tensors[i].byte_size / sizeof(float));
+    OrDie(model->Read(i, 0, weights.size(),
+                      {reinterpret_cast<uint8_t*>(weights.data()),
+                       tensors[i].byte_size}));
+    mq::QuantScheme int8;  // symmetric, one scale for each row
+    const auto q = OrDie(mq::QuantizeTensor(weights, tensors[i].shape, int8));
+    std::cout << tensors[i].name << ": " << q.codes.size() << " bytes of "
+              << tensors[i].byte_size << "\n";
   }
 
-  QuantizeAll(*model, argv[2]);
-  const auto written = Open(argv[2]);
+  // The whole checkpoint, in pieces: memory does not grow with the model.
+  const mq::Plan plan = OrDie(mq::MakePlan(model->index(), mq::Recipe()));
+  OrDie(mq::WriteCheckpoint(
+      *model, plan, *OrDie(mq::FindExporter("mqir"))->exporter,
+      [&](uint64_t size) { return mq::CreateLocalSink(argv[2], size, {}); }));
+
+  const auto written = open(argv[2]);
   std::cout << argv[2] << ": " << written->index().tensors.size()
             << " tensors, " << written->index().quant.tensors.size()
             << " of them quantized\n";

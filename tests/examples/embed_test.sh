@@ -32,7 +32,7 @@ output=$TEST_TMPDIR/tensor.mqir
 
 # What the example is for.
 test -s "$output"
-grep -q 'SQNR' "$TEST_TMPDIR/printed"
+grep -q 'of them quantized' "$TEST_TMPDIR/printed"
 if "$program" "$TEST_TMPDIR/absent.pt" "$output" 2>"$TEST_TMPDIR/error"; then
   echo 'no error for a file that does not exist' >&2
   exit 1
