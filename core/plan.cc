@@ -245,7 +245,7 @@ absl::Status Planner::OutputParams(TensorPlan* plan) {
     const bool tied = plan->action == Action::kTie;
     const size_t scale_tie = tied ? owner.scale : kNoTie;
     const size_t zero_tie = tied ? owner.zero_point : kNoTie;
-    const DType zero_dtype = CodeDType(owner.scheme.format);
+    const DType zero_dtype = ZeroPointDType(owner.scheme.format);
     MQ_ASSIGN_OR_RETURN(plan->scale,
                         AddOutput(record.scale, DType::kF32,
                                   owner.layout.param_shape, scale_tie));

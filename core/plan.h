@@ -47,9 +47,9 @@ struct TensorPlan {
   std::string algorithm;
   // Indices into Manifest::tensors. scale (F32) and zero_point only for integer
   // formats. zero_point of a symmetric scheme is a scalar, otherwise it has the
-  // shape of scale; its dtype is that of the codes (of int4: U8, which holds
-  // two's complement). A tensor that shares the codes of another has a scale
-  // and a zero point under its own name too, which share those of the other.
+  // shape of scale; its dtype is ZeroPointDType. A tensor that shares the codes
+  // of another has a scale and a zero point under its own name too, which share
+  // those of the other.
   size_t output = kNoTensor;
   size_t scale = kNoTensor;
   size_t zero_point = kNoTensor;

@@ -258,9 +258,9 @@ TEST(MakePlanTest, Manifest) {
   EXPECT_THAT(outputs,
               ::testing::ElementsAre(
                   "a I8 [4, 300]", "a.scale F32 [4]", "a.zero_point I8 [4]",
-                  "b U8 [2, 151]", "b.scale F32 [2]", "b.zero_point U8 []",
+                  "b U8 [2, 151]", "b.scale F32 [2]", "b.zero_point I8 []",
                   "c BF16 [600, 2]", "t U8 [2, 151] = 3", "t.scale F32 [2] = 4",
-                  "t.zero_point U8 [] = 5", "d F32 [3]"));
+                  "t.zero_point I8 [] = 5", "d F32 [3]"));
   EXPECT_EQ(plan.input_bytes, 2400u + 2408 + 4800 + 12);
   EXPECT_EQ(plan.output_bytes, 1200u + 16 + 4 + 302 + 8 + 1 + 2400 + 12);
   EXPECT_EQ(plan.tensors[3].scale, 8u);

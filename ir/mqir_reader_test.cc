@@ -97,7 +97,8 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
       const Shape params =
           ComputeParamLayout(tensor.scheme, tensor.shape)->param_shape;
       manifest.tensors.push_back(MakeOutput(tensor.scale, DType::kF32, params));
-      manifest.tensors.push_back(MakeOutput(tensor.zero_point, codes, params));
+      manifest.tensors.push_back(MakeOutput(
+          tensor.zero_point, ZeroPointDType(tensor.scheme.format), params));
     }
     manifest.record.tensors.push_back(tensor);
   }

@@ -176,7 +176,7 @@ absl::Status CheckTensor(const QuantizedTensor& tensor,
   MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "scales", tensor.scale,
                                  DType::kF32, {layout->param_shape}));
   return CheckStored(tensors, tensor.name, "zero points", tensor.zero_point,
-                     CodeDType(format), {layout->param_shape, Shape{}});
+                     ZeroPointDType(format), {layout->param_shape, Shape{}});
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ std::vector<Stored> MakeStored() {
   return {
       {"a", DType::kI8, {4, 6}},        {"a.scale", DType::kF32, {4}},
       {"a.zero_point", DType::kI8, {}}, {"b", DType::kU8, {3, 4}},
-      {"b.scale", DType::kF32, {3, 2}}, {"b.zero_point", DType::kU8, {3, 2}},
+      {"b.scale", DType::kF32, {3, 2}}, {"b.zero_point", DType::kI8, {3, 2}},
       {"c", DType::kBF16, {}},          {"other", DType::kF32, {2}},
   };
 }
@@ -183,6 +183,7 @@ TEST(ValidateQuantRecordTest, Refuses) {
          r.tensors[1].scheme.granularity = Granularity::kTensor;
          s[4].shape = {};
          s[5].shape = {};
+         s[5].dtype = DType::kU8;
          r.tensors[0].zero_point = "b";
        },
        "'a': its parameters lie in 'b', which holds codes"},

@@ -248,6 +248,12 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
   return layout;
 }
 
+DType ZeroPointDType(NumberFormat format) {
+  return format == NumberFormat::kInt8 || format == NumberFormat::kInt4
+             ? DType::kI8
+             : DType::kU8;
+}
+
 DType CodeDType(NumberFormat format) {
   switch (format) {
     case NumberFormat::kInt8:

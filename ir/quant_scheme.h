@@ -42,7 +42,8 @@ enum class Granularity : uint8_t {
 
 // Where torch's observers and compressed-tensors differ for the same min and
 // max (both are checked bit for bit by tests/oracles):
-//   kTorch              q = clamp(rint(x * (1 / s)) + z)   reciprocal first
+//   kTorch              q = clamp(rint(x * (1 / s) + z))   reciprocal first;
+//                       per tensor, product and sum are rounded once
 //                       z = clamp(qmin - rint(min / s))
 //                       s = max(s, 2^-23)
 //   kCompressedTensors  q = clamp(rint(x / s + z))         true division
@@ -136,6 +137,10 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(const QuantScheme& scheme,
 DType CodeDType(NumberFormat format);
 absl::StatusOr<Shape> CodeShape(NumberFormat format,
                                 absl::Span<const int64_t> shape);
+
+// The dtype of the zero points of an integer format, one a byte even where the
+// codes are packed: I8 for int8 and int4, U8 for uint8 and uint4.
+DType ZeroPointDType(NumberFormat format);
 
 }  // namespace monoquant
 

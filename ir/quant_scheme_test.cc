@@ -273,5 +273,14 @@ TEST(CodeDTypeTest, AllFormats) {
   }
 }
 
+// A reader without monoquant subtracts zero points as they are, so their dtype
+// has the sign of the format, packed or not.
+TEST(ZeroPointDTypeTest, HasTheSignOfTheFormat) {
+  EXPECT_EQ(ZeroPointDType(NumberFormat::kInt8), DType::kI8);
+  EXPECT_EQ(ZeroPointDType(NumberFormat::kUInt8), DType::kU8);
+  EXPECT_EQ(ZeroPointDType(NumberFormat::kInt4), DType::kI8);
+  EXPECT_EQ(ZeroPointDType(NumberFormat::kUInt4), DType::kU8);
+}
+
 }  // namespace
 }  // namespace monoquant

@@ -75,8 +75,6 @@ def decode(output, row):
     if scheme["format"].endswith("int4"):
         codes = unpack(stored, shape, scheme["format"] == "int4")
     zero = output.state[row["zero_point"]]
-    if scheme["format"].startswith("int"):
-        zero = zero.view(torch.int8)  # two's complement, as the codes
     zero = spread(zero, scheme, shape)
     scale = spread(output.state[row["scale"]], scheme, shape)
     values = (codes - zero.astype(np.int64)).astype(np.float32) * scale

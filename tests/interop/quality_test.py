@@ -22,7 +22,8 @@ class QualityTest(unittest.TestCase):
 
     def setUp(self):
         if real_checkpoints.checkpoint("") is None:
-            self.skipTest(real_checkpoints.ABSENT)
+            print(real_checkpoints.ABSENT)
+            self.skipTest("no checkpoints")
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = folder.name

@@ -39,8 +39,6 @@ def quantize(tensors, scheme):
         zero_point = written[name + ".zero_point"]
         if scheme.startswith(("int4", "uint4")):
             codes = unpack4(codes, tensor.shape, scheme.startswith("int4"))
-        if scheme.startswith("int"):
-            zero_point = zero_point.view(torch.int8)  # two's complement
         result[name] = Codes(codes, written[name + ".scale"], zero_point)
     return result
 
