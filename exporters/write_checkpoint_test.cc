@@ -50,7 +50,8 @@ class WriteCheckpointTest : public ::testing::Test {
 
 TEST_F(WriteCheckpointTest, WritesAFileThatReadsBack) {
   ASSERT_TRUE(Write().ok());
-  const auto written = OpenMqir(InMemoryFiles("out.mqir", {{"out.mqir", out_}}));
+  const auto written =
+      OpenMqir(InMemoryFiles("out.mqir", {{"out.mqir", out_}}));
   ASSERT_TRUE(written.ok()) << written.status();
   const CheckpointIndex& index = (*written)->index();
   ASSERT_EQ(index.quant.tensors.size(), 1u);

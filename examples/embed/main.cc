@@ -55,9 +55,9 @@ int main(int argc, char** argv) {
   }
   if (i < tensors.size()) {
     std::vector<float> weights(tensors[i].byte_size / sizeof(float));
-    OrDie(model->Read(i, 0, weights.size(),
-                      {reinterpret_cast<uint8_t*>(weights.data()),
-                       tensors[i].byte_size}));
+    OrDie(model->Read(
+        i, 0, weights.size(),
+        {reinterpret_cast<uint8_t*>(weights.data()), tensors[i].byte_size}));
     mq::QuantScheme int8;  // symmetric, one scale for each row
     const auto q = OrDie(mq::QuantizeTensor(weights, tensors[i].shape, int8));
     std::cout << tensors[i].name << ": " << q.codes.size() << " bytes of "

@@ -122,7 +122,8 @@ class QuantizeTest(unittest.TestCase):
             plain = decode.load(path)
             self.assertIsNone(plain.record)
             self.assertEqual(set(plain.state), set(expected))
-            if ".safetensors" not in (extension, os.path.splitext(quantized)[1]):
+            # safetensors orders tensors by the width of their types.
+            if ".safetensors" not in (extension, quantized[-12:]):
                 self.assertEqual(list(plain.state), list(expected))
             for name, tensor in plain.state.items():
                 self.assertEqual(key(tensor), key(expected[name]), name)
@@ -193,7 +194,8 @@ class QuantizeTest(unittest.TestCase):
         """As safetensors' own load_model wants them."""
         torch.manual_seed(0)
         module = torch.nn.ModuleDict({
-            "embed": torch.nn.Embedding(50, 40), "body": torch.nn.Linear(40, 40),
+            "embed": torch.nn.Embedding(50, 40),
+            "body": torch.nn.Linear(40, 40),
             "head": torch.nn.Linear(40, 50, bias=False)})
         module["head"].weight = module["embed"].weight
         state = {name: t.clone() for name, t in module.state_dict().items()}

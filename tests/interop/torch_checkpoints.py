@@ -295,7 +295,8 @@ def empty_tensors(path):
 @_builder
 def unicode_names(path):
     return _save(path, {
-        "gewicht.\u00e4\u00f6\u00fc": _linear(), "\u5c64.\u91cd\u307f": _linear(),
+        "gewicht.\u00e4\u00f6\u00fc": _linear(),
+        "\u5c64.\u91cd\u307f": _linear(),
         "\U0001f600": torch.randn(3), "with space/and slash": _linear(),
         'quotes"and\\backslash': _linear(), "new\nline\ttab": torch.randn(2),
         "": torch.randn(4), "x" * 1000: torch.randn(5)})
@@ -323,7 +324,8 @@ def training_checkpoint(path):
     return _save(path, {
         "epoch": 3, "model": model.state_dict(),
         "optimizer": optimizer.state_dict(), "best": 0.5, "tag": None,
-        "rng": torch.get_rng_state(), "args": {"lr": 1e-3, "names": ["a", "b"]}})
+        "rng": torch.get_rng_state(),
+        "args": {"lr": 1e-3, "names": ["a", "b"]}})
 
 
 @_builder

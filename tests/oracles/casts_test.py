@@ -53,9 +53,11 @@ def midpoints(values):
 def float32_values():
     rng = np.random.default_rng(16)
     patterns = rng.integers(0, 2**32, 1_000_000, dtype=np.uint32)
-    spread = rng.standard_normal(200_000) * np.exp(rng.uniform(-20, 12, 200_000))
+    spread = rng.standard_normal(200_000)
+    spread *= np.exp(rng.uniform(-20, 12, 200_000))
     special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 2.0**-126,
-               3.4028235e38, -3.4028235e38, 65504.0, 65519.996, 65520.0, 65536.0]
+               3.4028235e38, -3.4028235e38, 65504.0, 65519.996, 65520.0,
+               65536.0]
     return {
         "random_bits": torch.from_numpy(patterns.view(np.float32)),
         "random_spread": torch.from_numpy(spread.astype(np.float32)),

@@ -57,7 +57,8 @@ def differences(x, got, expected):
         if field == "zero_point" and a.dim() == 0:
             a = a.expand(b.shape)
         if a.shape != b.shape:
-            lines.append("%s: shape %s, expected %s" % (field, a.shape, b.shape))
+            lines.append("%s: shape %s, expected %s"
+                         % (field, a.shape, b.shape))
             continue
         if field == "scale":
             wrong = (bits(a) != bits(b)).nonzero()
