@@ -113,9 +113,10 @@ bool IsText(absl::string_view text) {
 // An ONNX model begins with the fields ir_version (08 0x) and, mostly,
 // producer_name (12 size text).
 bool IsOnnx(absl::string_view head) {
-  return head.size() > 4 && head[0] == 0x08 && head[1] > 0 && head[1] < 0x20 &&
-         head[2] == 0x12 && static_cast<size_t>(head[3]) + 4 <= head.size() &&
-         IsText(head.substr(4, static_cast<size_t>(head[3])));
+  if (head.size() <= 4) return false;
+  const size_t size = static_cast<unsigned char>(head[3]);
+  return head[0] == 0x08 && head[1] > 0 && head[1] < 0x20 && head[2] == 0x12 &&
+         size + 4 <= head.size() && IsText(head.substr(4, size));
 }
 
 // A .t7 file of Lua Torch: tagged little-endian 32-bit numbers, of which the
@@ -138,7 +139,7 @@ Description DescribeHead(absl::string_view head) {
           "a legacy torch stream (before 1.6): not read yet by this version",
           "load it once in torch and save it again"};
     }
-    return {"a bare pickle, which torch.save has never written",
+    return {"a bare pickle, not what torch.save writes",
             "load it in Python and save its tensors with torch.save"};
   }
   if (BeginsWithTag(head)) return {"a web page (HTML) or XML", kAgain};

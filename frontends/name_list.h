@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "frontends/quoted.h"
+#include "ir/quoted.h"
 
 namespace monoquant {
 
@@ -21,8 +21,8 @@ class NameList {
   void Add(absl::string_view name, absl::string_view detail = {}) {
     if (++count_ > kShown) return;
     shown_.push_back(detail.empty()
-                         ? Quoted(name)
-                         : absl::StrCat(Quoted(name), " (", detail, ")"));
+                         ? QuotedName(name)
+                         : absl::StrCat(QuotedName(name), " (", detail, ")"));
   }
 
   void Add(const NameList& other) {
@@ -32,6 +32,8 @@ class NameList {
     }
   }
 
+  // Whether further names are counted only.
+  bool IsFull() const { return count_ >= kShown; }
   bool empty() const { return count_ == 0; }
   size_t count() const { return count_; }
 

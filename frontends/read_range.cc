@@ -5,8 +5,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "frontends/quoted.h"
 #include "ir/errors.h"
+#include "ir/quoted.h"
 
 namespace monoquant {
 
@@ -22,9 +22,9 @@ absl::StatusOr<uint64_t> CheckReadRange(const CheckpointIndex& index,
   const absl::StatusOr<ByteRange> range = ElementBytes(info, first, count);
   if (!range.ok()) return Annotate(index.path, range.status());
   if (range->size != dst_size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(index.path, ": tensor ", Quoted(info.name), ": ", count,
-                     " elements have ", range->size, " bytes, not ", dst_size));
+    return absl::InvalidArgumentError(absl::StrCat(
+        index.path, ": tensor ", QuotedName(info.name), ": ", count,
+        " elements have ", range->size, " bytes, not ", dst_size));
   }
   return range->offset;
 }
@@ -34,7 +34,7 @@ absl::Status WithTensor(absl::string_view file, absl::string_view tensor,
   if (status.ok()) return status;
   const std::string prefix = absl::StrCat(file, ": ");
   return absl::Status(
-      status.code(), absl::StrCat(prefix, "tensor ", Quoted(tensor), ": ",
+      status.code(), absl::StrCat(prefix, "tensor ", QuotedName(tensor), ": ",
                                   absl::StripPrefix(status.message(), prefix)));
 }
 

@@ -2,10 +2,10 @@
 #include "absl/strings/str_cat.h"
 #include "frontends/foreign.h"
 #include "frontends/frontend.h"
-#include "frontends/quoted.h"
 #include "frontends/safetensors/safetensors_reader.h"
 #include "frontends/torch/torch_reader.h"
 #include "ir/mqir_reader.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -16,7 +16,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenMqirFile(
   if (!options.root.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         files.path, ": a .mqir file has no nested dicts to choose ",
-        Quoted(options.root), " from; leave out --root"));
+        QuotedName(options.root), " from; leave out --root"));
   }
   return OpenMqir(files);
 }

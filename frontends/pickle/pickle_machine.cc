@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "frontends/pickle/graph_builder.h"
 #include "frontends/pickle/opcodes.h"
+#include "frontends/pickle/pickle_cursor.h"
 #include "frontends/pickle/pickle_text.h"
 #include "ir/errors.h"
 #include "ir/status_macros.h"
@@ -29,7 +30,9 @@ absl::Status Beyond(absl::string_view what, uint64_t limit) {
 class PickleMachine {
  public:
   PickleMachine(std::string bytes, const PickleLimits& limits)
-      : limits_(limits), nodes_(std::move(bytes), limits.values) {}
+      : limits_(limits),
+        nodes_(std::move(bytes), limits.values),
+        cursor_(nodes_.bytes(), limits.string_bytes) {}
 
   absl::StatusOr<PickleGraph> Run() {
     if (nodes_.bytes().size() > limits_.bytes) {
@@ -37,14 +40,14 @@ class PickleMachine {
     }
     uint64_t count = 0;
     while (root_ == kNoNode) {
-      const size_t start = pos_;
+      const size_t start = cursor_.position();
       const absl::Status status =
           ++count > limits_.opcodes
               ? Beyond("the number of instructions", limits_.opcodes)
               : Step();
       if (!status.ok()) return Annotate(absl::StrCat("byte ", start), status);
     }
-    return std::move(nodes_).Finish(root_, pos_);
+    return std::move(nodes_).Finish(root_, cursor_.position());
   }
 
  private:
@@ -57,12 +60,6 @@ class PickleMachine {
   absl::Status StepMemo(PickleOp op);
   absl::Status StepCall(PickleOp op);
 
-  // Reading the instructions.
-  absl::StatusOr<absl::string_view> Take(uint64_t size);
-  absl::StatusOr<absl::string_view> TakeString(uint64_t size);
-  absl::StatusOr<absl::string_view> TakeLine();  // without its newline
-  template <typename Int>
-  absl::StatusOr<Int> TakeInt();
   // A string or bytes behind their size in the given width.
   template <typename Size>
   absl::StatusOr<NodeId> TakeSized(NodeKind kind);
@@ -88,7 +85,7 @@ class PickleMachine {
 
   const PickleLimits limits_;
   PickleGraphBuilder nodes_;
-  size_t pos_ = 0;
+  PickleCursor cursor_;
   NodeId root_ = kNoNode;
   std::vector<NodeId> stack_;
   std::vector<size_t> marks_;
@@ -96,55 +93,13 @@ class PickleMachine {
   absl::flat_hash_map<uint64_t, NodeId> memo_;
 };
 
-// ---------------------------------------------------------------------------
-// Reading the instructions
-
-absl::StatusOr<absl::string_view> PickleMachine::Take(uint64_t size) {
-  const absl::string_view rest = nodes_.bytes().substr(pos_);
-  if (size > rest.size()) {
-    return absl::DataLossError(
-        absl::StrCat("the pickle is truncated: an instruction goes on beyond "
-                     "its end at byte ",
-                     nodes_.bytes().size()));
-  }
-  pos_ += static_cast<size_t>(size);
-  return rest.substr(0, static_cast<size_t>(size));
-}
-
-absl::StatusOr<absl::string_view> PickleMachine::TakeString(uint64_t size) {
-  if (size > limits_.string_bytes) {
-    return Beyond("the size of a string", limits_.string_bytes);
-  }
-  return Take(size);
-}
-
-absl::StatusOr<absl::string_view> PickleMachine::TakeLine() {
-  const absl::string_view rest = nodes_.bytes().substr(pos_);
-  const size_t size = rest.find('\n');
-  // Without a newline: more than there is, for the error.
-  if (size == rest.npos) return Take(uint64_t{rest.size()} + 1);
-  MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeString(size));
-  ++pos_;
-  return line;
-}
-
-template <typename Int>
-absl::StatusOr<Int> PickleMachine::TakeInt() {
-  MQ_ASSIGN_OR_RETURN(const absl::string_view bytes, Take(sizeof(Int)));
-  uint64_t value = 0;
-  for (size_t i = sizeof(Int); i-- > 0;) {
-    value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  }
-  return static_cast<Int>(value);
-}
-
 template <typename Size>
 absl::StatusOr<NodeId> PickleMachine::TakeSized(NodeKind kind) {
-  MQ_ASSIGN_OR_RETURN(const Size size, TakeInt<Size>());
+  MQ_ASSIGN_OR_RETURN(const Size size, cursor_.TakeInt<Size>());
   // Bytes hold whole arrays; they are bounded by the size of the pickle.
-  MQ_ASSIGN_OR_RETURN(const absl::string_view slice, kind == NodeKind::kString
-                                                         ? TakeString(size)
-                                                         : Take(size));
+  MQ_ASSIGN_OR_RETURN(const absl::string_view slice,
+                      kind == NodeKind::kString ? cursor_.TakeString(size)
+                                                : cursor_.Take(size));
   return nodes_.Slice(kind, slice);
 }
 
@@ -206,7 +161,7 @@ absl::Status PickleMachine::Recall(uint64_t index) {
 // Instructions
 
 absl::Status PickleMachine::Step() {
-  MQ_ASSIGN_OR_RETURN(const uint8_t code, TakeInt<uint8_t>());
+  MQ_ASSIGN_OR_RETURN(const uint8_t code, cursor_.TakeInt<uint8_t>());
   const auto op = static_cast<PickleOp>(code);
   switch (op) {
     case PickleOp::kStop:
@@ -214,7 +169,7 @@ absl::Status PickleMachine::Step() {
       root_ = Pop();
       return absl::OkStatus();
     case PickleOp::kProto: {
-      MQ_ASSIGN_OR_RETURN(const uint8_t version, TakeInt<uint8_t>());
+      MQ_ASSIGN_OR_RETURN(const uint8_t version, cursor_.TakeInt<uint8_t>());
       if (version <= 5) return absl::OkStatus();
       return absl::UnimplementedError(
           absl::StrCat("pickle protocol ", version, " is not known"));
@@ -222,11 +177,8 @@ absl::Status PickleMachine::Step() {
     case PickleOp::kFrame: {
       // A hint for readers that buffer; it needs no following, but may not
       // lie.
-      MQ_ASSIGN_OR_RETURN(const uint64_t size, TakeInt<uint64_t>());
-      const size_t start = pos_;
-      MQ_RETURN_IF_ERROR(Take(size).status());
-      pos_ = start;
-      return absl::OkStatus();
+      MQ_ASSIGN_OR_RETURN(const uint64_t size, cursor_.TakeInt<uint64_t>());
+      return cursor_.Need(size);
     }
     case PickleOp::kMark:
       MQ_RETURN_IF_ERROR(NeedRoom());
@@ -330,7 +282,7 @@ absl::Status PickleMachine::Step() {
 }
 
 absl::Status PickleMachine::StepText(PickleOp op) {
-  MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeLine());
+  MQ_ASSIGN_OR_RETURN(const absl::string_view line, cursor_.TakeLine());
   if (op == PickleOp::kString || op == PickleOp::kUnicode) {
     const std::optional<std::string> text = op == PickleOp::kString
                                                 ? ParsePickleString(line)
@@ -367,36 +319,36 @@ absl::Status PickleMachine::StepValue(PickleOp op) {
       return Push(nodes_.Bool(op == PickleOp::kNewTrue));
     case PickleOp::kBinFloat: {
       // The one big-endian number of the format.
-      MQ_ASSIGN_OR_RETURN(uint64_t bits, TakeInt<uint64_t>());
+      MQ_ASSIGN_OR_RETURN(uint64_t bits, cursor_.TakeInt<uint64_t>());
       bits = __builtin_bswap64(bits);
       double value;
       std::memcpy(&value, &bits, sizeof(value));
       return Push(nodes_.Float(value));
     }
     case PickleOp::kBinInt: {
-      MQ_ASSIGN_OR_RETURN(const uint32_t bits, TakeInt<uint32_t>());
+      MQ_ASSIGN_OR_RETURN(const uint32_t bits, cursor_.TakeInt<uint32_t>());
       return Push(nodes_.Int(static_cast<int32_t>(bits)));
     }
     case PickleOp::kBinInt1: {
-      MQ_ASSIGN_OR_RETURN(const uint8_t value, TakeInt<uint8_t>());
+      MQ_ASSIGN_OR_RETURN(const uint8_t value, cursor_.TakeInt<uint8_t>());
       return Push(nodes_.Int(value));
     }
     case PickleOp::kBinInt2: {
-      MQ_ASSIGN_OR_RETURN(const uint16_t value, TakeInt<uint16_t>());
+      MQ_ASSIGN_OR_RETURN(const uint16_t value, cursor_.TakeInt<uint16_t>());
       return Push(nodes_.Int(value));
     }
     case PickleOp::kLong1:
     case PickleOp::kLong4: {
       uint32_t size = 0;
       if (op == PickleOp::kLong1) {
-        MQ_ASSIGN_OR_RETURN(size, TakeInt<uint8_t>());
+        MQ_ASSIGN_OR_RETURN(size, cursor_.TakeInt<uint8_t>());
       } else {
-        MQ_ASSIGN_OR_RETURN(size, TakeInt<uint32_t>());
+        MQ_ASSIGN_OR_RETURN(size, cursor_.TakeInt<uint32_t>());
       }
       if (size > limits_.integer_bytes) {
         return Beyond("the size of a number", limits_.integer_bytes);
       }
-      MQ_ASSIGN_OR_RETURN(const absl::string_view bytes, Take(size));
+      MQ_ASSIGN_OR_RETURN(const absl::string_view bytes, cursor_.Take(size));
       const PickleInteger integer = DecodePickleLong(bytes);
       return Push(integer.value.has_value() ? nodes_.Int(*integer.value)
                                             : nodes_.Empty(NodeKind::kBigInt));
@@ -497,16 +449,16 @@ absl::Status PickleMachine::StepMemo(PickleOp op) {
       return Memoize(memo_.size());
     case PickleOp::kBinGet:
     case PickleOp::kBinPut: {
-      MQ_ASSIGN_OR_RETURN(const uint8_t index, TakeInt<uint8_t>());
+      MQ_ASSIGN_OR_RETURN(const uint8_t index, cursor_.TakeInt<uint8_t>());
       return op == PickleOp::kBinGet ? Recall(index) : Memoize(index);
     }
     case PickleOp::kLongBinGet:
     case PickleOp::kLongBinPut: {
-      MQ_ASSIGN_OR_RETURN(const uint32_t index, TakeInt<uint32_t>());
+      MQ_ASSIGN_OR_RETURN(const uint32_t index, cursor_.TakeInt<uint32_t>());
       return op == PickleOp::kLongBinGet ? Recall(index) : Memoize(index);
     }
     default: {  // GET, PUT
-      MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view line, cursor_.TakeLine());
       uint64_t index;
       if (!absl::SimpleAtoi(line, &index)) {
         return absl::DataLossError("a broken memo index");
@@ -519,7 +471,7 @@ absl::Status PickleMachine::StepMemo(PickleOp op) {
 absl::Status PickleMachine::StepCall(PickleOp op) {
   switch (op) {
     case PickleOp::kPersId: {
-      MQ_ASSIGN_OR_RETURN(const absl::string_view line, TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view line, cursor_.TakeLine());
       MQ_ASSIGN_OR_RETURN(const NodeId value,
                           nodes_.Slice(NodeKind::kString, line));
       return Push(nodes_.PersistentId(value));
@@ -528,8 +480,8 @@ absl::Status PickleMachine::StepCall(PickleOp op) {
       MQ_RETURN_IF_ERROR(Need(1));
       return Push(nodes_.PersistentId(Pop()));
     case PickleOp::kGlobal: {
-      MQ_ASSIGN_OR_RETURN(const absl::string_view module, TakeLine());
-      MQ_ASSIGN_OR_RETURN(const absl::string_view name, TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view module, cursor_.TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view name, cursor_.TakeLine());
       return Push(nodes_.Global(module, name));
     }
     case PickleOp::kStackGlobal: {
@@ -565,8 +517,8 @@ absl::Status PickleMachine::StepCall(PickleOp op) {
       return Push(nodes_.Call(callee, args, kNoNode));
     }
     case PickleOp::kInst: {
-      MQ_ASSIGN_OR_RETURN(const absl::string_view module, TakeLine());
-      MQ_ASSIGN_OR_RETURN(const absl::string_view name, TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view module, cursor_.TakeLine());
+      MQ_ASSIGN_OR_RETURN(const absl::string_view name, cursor_.TakeLine());
       MQ_RETURN_IF_ERROR(NeedMark());
       MQ_ASSIGN_OR_RETURN(const NodeId callee, nodes_.Global(module, name));
       MQ_ASSIGN_OR_RETURN(const NodeId args, nodes_.Tuple(AboveMark()));

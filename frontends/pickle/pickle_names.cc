@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "frontends/quoted.h"
+#include "ir/quoted.h"
 
 namespace monoquant {
 namespace {
@@ -124,7 +124,7 @@ absl::Status CheckCall(const PickleGlobal& global) {
     if (global.module != row.module) continue;
     if (!row.name.empty() && name != row.name) continue;
     return absl::DataLossError(absl::StrCat(
-        "calls ", Quoted(absl::StrCat(global.module, ".", global.name)),
+        "calls ", QuotedName(absl::StrCat(global.module, ".", global.name)),
         " (not executed); refusing, since no honest checkpoint does so; get "
         "the file from a source that you trust"));
   }

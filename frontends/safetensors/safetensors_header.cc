@@ -8,9 +8,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "frontends/name_list.h"
-#include "frontends/quoted.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
+#include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -73,7 +73,7 @@ absl::Status ReadEntry(const Json& json, TensorInfo* info, uint64_t range[2],
   const auto found = DTypeFromName(*dtype_name);
   if (!found.has_value() || !GetDTypeInfo(*found).in_safetensors) {
     return absl::UnimplementedError(
-        absl::StrCat("dtype ", Quoted(*dtype_name), " is not known"));
+        absl::StrCat("dtype ", QuotedName(*dtype_name), " is not known"));
   }
   info->dtype = *found;
 
@@ -120,8 +120,8 @@ absl::Status ReadMetadata(const ByteSource& source, const Json& json,
   }
   for (const auto& [key, value] : *fields) {
     if (value.AsString() == nullptr) {
-      return Malformed(source,
-                       absl::StrCat("metadata ", Quoted(key), " is no string"));
+      return Malformed(
+          source, absl::StrCat("metadata ", QuotedName(key), " is no string"));
     }
     header->metadata.emplace_back(key, *value.AsString());
   }
@@ -142,11 +142,11 @@ absl::StatusOr<uint64_t> CheckCover(const ByteSource& source,
   uint64_t end = 0;
   for (const SafetensorsEntry& entry : *tensors) {
     if (entry.offset != end) {
-      return Malformed(
-          source,
-          absl::StrCat("tensor ", Quoted(entry.info.name), " begins at byte ",
-                       entry.offset, " of the data, but the one before it ",
-                       "ends at byte ", end));
+      return Malformed(source,
+                       absl::StrCat("tensor ", QuotedName(entry.info.name),
+                                    " begins at byte ", entry.offset,
+                                    " of the data, but the one before it ",
+                                    "ends at byte ", end));
     }
     // No overflow: ReadEntry has seen the sum as an int64_t.
     end += entry.info.byte_size;
@@ -197,8 +197,8 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
         ReadEntry(value, &entry.info, range, &has_unknown_fields);
     if (!read.ok()) {
       return absl::Status(read.code(),
-                          absl::StrCat(source.name(), ": tensor ", Quoted(name),
-                                       ": ", read.message()));
+                          absl::StrCat(source.name(), ": tensor ",
+                                       QuotedName(name), ": ", read.message()));
     }
     if (has_unknown_fields) unknown_fields.Add(name);
     entry.offset = range[0];

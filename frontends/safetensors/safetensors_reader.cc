@@ -15,13 +15,13 @@
 #include "absl/types/span.h"
 #include "frontends/foreign.h"
 #include "frontends/name_list.h"
-#include "frontends/quoted.h"
 #include "frontends/read_range.h"
 #include "frontends/safetensors/safetensors_header.h"
 #include "frontends/safetensors/shard_index.h"
 #include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -142,10 +142,10 @@ absl::Status Builder::AddMetadata(const ByteSource& source, Metadata metadata) {
       if (it->second == value) continue;
       if (key == kQuantRecordKey || key == kSafetensorsTiesKey) {
         return absl::DataLossError(
-            absl::StrCat(source.name(), ": metadata ", Quoted(key),
+            absl::StrCat(source.name(), ": metadata ", QuotedName(key),
                          " differs from that of another shard"));
       }
-      AddNote(absl::StrCat("metadata ", Quoted(key),
+      AddNote(absl::StrCat("metadata ", QuotedName(key),
                            " differs between shards; the first is kept"));
       continue;
     }
@@ -158,7 +158,7 @@ absl::Status Builder::ApplyRecord(const std::string& text) {
   absl::StatusOr<QuantRecord> record = QuantRecordFromJson(text);
   if (!record.ok()) {
     return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
-                                            Quoted(kQuantRecordKey), ": ",
+                                            QuotedName(kQuantRecordKey), ": ",
                                             record.status().message()));
   }
   index_.quant = *std::move(record);
@@ -169,8 +169,9 @@ absl::Status Builder::ApplyRecord(const std::string& text) {
 // of the metadata.
 absl::Status Builder::ApplyTies(const std::string& text) {
   const auto refuse = [this](absl::string_view what) {
-    return absl::DataLossError(absl::StrCat(
-        files_.path, ": metadata ", Quoted(kSafetensorsTiesKey), ": ", what));
+    return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
+                                            QuotedName(kSafetensorsTiesKey),
+                                            ": ", what));
   };
   const absl::StatusOr<Json> json = ParseJson(text);
   if (!json.ok()) return refuse(json.status().message());
@@ -184,13 +185,13 @@ absl::Status Builder::ApplyTies(const std::string& text) {
     const std::string* kept = value.AsString();
     const auto it = kept == nullptr ? by_name.end() : by_name.find(*kept);
     if (it == by_name.end()) {
-      return refuse(absl::StrCat(Quoted(name), " is tied to ",
+      return refuse(absl::StrCat(QuotedName(name), " is tied to ",
                                  JsonExcerpt(value),
                                  ", which is no tensor of the file"));
     }
     if (by_name.contains(name)) {
       return refuse(
-          absl::StrCat(Quoted(name), " is a tensor of the file itself"));
+          absl::StrCat(QuotedName(name), " is a tensor of the file itself"));
     }
     TensorInfo info = index_.tensors[it->second];
     info.name = name;
@@ -240,7 +241,7 @@ absl::Status RefuseRoot(const CheckpointFiles& files,
   if (options.root.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(files.path, ": safetensors has no nested dicts to choose ",
-                   Quoted(options.root), " from; leave out --root"));
+                   QuotedName(options.root), " from; leave out --root"));
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenShards(

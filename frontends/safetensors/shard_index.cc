@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "frontends/quoted.h"
 #include "ir/json.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -63,7 +63,7 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
     if (shard == nullptr || !IsBareName(*shard)) {
       return Malformed(
           source,
-          absl::StrCat("tensor ", Quoted(tensor), " is mapped to ",
+          absl::StrCat("tensor ", QuotedName(tensor), " is mapped to ",
                        JsonExcerpt(value), ", which is no bare file name"));
     }
     index.shards.push_back(*shard);
@@ -79,7 +79,7 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
   for (const std::string& shard : index.shards) {
     if (!std::binary_search(files.names.begin(), files.names.end(), shard)) {
       return absl::NotFoundError(absl::StrCat(
-          source.name(), ": shard ", Quoted(shard),
+          source.name(), ": shard ", QuotedName(shard),
           " is not in its directory; download or copy all shards into it"));
     }
   }

@@ -11,9 +11,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "frontends/name_list.h"
-#include "frontends/quoted.h"
 #include "frontends/torch/element_ops.h"
 #include "ir/errors.h"
+#include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -112,10 +112,10 @@ absl::StatusOr<PlacedTensor> PlaceTensor(const TorchArchive& archive,
   TorchTensor tensor = named.tensor;
   const std::string member = absl::StrCat("data/", tensor.storage_key);
   const std::string where =
-      absl::StrCat(zip.name(), ": tensor ", Quoted(named.name));
+      absl::StrCat(zip.name(), ": tensor ", QuotedName(named.name));
   const auto damaged = [&](absl::string_view what) {
     return absl::DataLossError(
-        absl::StrCat(where, ": storage ", Quoted(member), " ", what));
+        absl::StrCat(where, ": storage ", QuotedName(member), " ", what));
   };
   const std::optional<size_t> found = archive.Find(member);
   if (!found.has_value()) {
@@ -126,7 +126,7 @@ absl::StatusOr<PlacedTensor> PlaceTensor(const TorchArchive& archive,
   const ZipEntry& entry = zip.entry(*found);
   if (entry.method != ZipMethod::kStored) {
     return absl::UnimplementedError(absl::StrCat(
-        where, ": storage ", Quoted(member),
+        where, ": storage ", QuotedName(member),
         " is compressed, which torch never does; load the file in torch and "
         "save it again"));
   }

@@ -6,7 +6,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "frontends/quoted.h"
+#include "ir/quoted.h"
+#include "ir/shape.h"
 
 namespace monoquant {
 namespace {
@@ -124,8 +125,8 @@ std::optional<std::vector<int64_t>> AsIntegers(const PickleGraph& graph,
   }
   const NodeKind kind = graph.kind(node);
   if (kind != NodeKind::kTuple && kind != NodeKind::kList) return std::nullopt;
+  if (graph.Items(node).size() > kMaxDims) return std::nullopt;
   std::vector<int64_t> integers;
-  integers.reserve(graph.Items(node).size());
   for (NodeId item : graph.Items(node)) {
     const auto integer = graph.AsInt(item);
     if (!integer.has_value()) return std::nullopt;
@@ -174,7 +175,7 @@ std::string DescribeNode(const PickleGraph& graph, NodeId node) {
            global->module == "numpy._core.multiarray")) {
         return "numpy array, not read";
       }
-      return Quoted(absl::StrCat(global->module, ".", global->name));
+      return QuotedName(absl::StrCat(global->module, ".", global->name));
     }
     default:
       return std::string(NodeKindName(kind));

@@ -32,7 +32,8 @@ NodeId FindEntry(const std::vector<DictEntry>& mapping,
 // decimal. nullopt for other keys.
 std::optional<std::string> KeyName(const PickleGraph& graph, NodeId key);
 
-// The integers of a tuple, a list or a torch.Size.
+// The integers of a tuple, a list or a torch.Size, of which there are at most
+// kMaxDims.
 std::optional<std::vector<int64_t>> AsIntegers(const PickleGraph& graph,
                                                NodeId node);
 

@@ -7,9 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "frontends/quoted.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/storage_types.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -79,6 +79,11 @@ const FunctionRow* FindFunction(const PickleGlobal* global) {
 }
 
 using Args = absl::Span<const NodeId>;
+
+// Many tensors can share one key and one dict. What each of them costs is
+// bounded.
+constexpr size_t kMaxStorageKey = 1000;
+constexpr size_t kMaxMetadata = 100;
 using Parts = std::vector<std::pair<std::string, NodeId>>;
 
 std::optional<uint64_t> AsSize(const PickleGraph& graph, NodeId node) {
@@ -113,6 +118,7 @@ absl::Status ReadStorage(const PickleGraph& graph, NodeId node,
   const auto numel = AsSize(graph, id[4]);
   if (storage_class == nullptr || !numel.has_value()) return malformed;
   if (const auto key = AsText(graph, id[2])) {
+    if (key->size() > kMaxStorageKey) return malformed;
     tensor->storage_key = std::string(*key);
   } else if (const auto number = AsSize(graph, id[2])) {
     tensor->storage_key = absl::StrCat(*number);
@@ -121,10 +127,11 @@ absl::Status ReadStorage(const PickleGraph& graph, NodeId node,
   }
   const auto type = FindStorageType(*storage_class);
   if (!type.has_value()) {
-    return absl::UnimplementedError(absl::StrCat(
-        "storage class ",
-        Quoted(absl::StrCat(storage_class->module, ".", storage_class->name)),
-        " is not known"));
+    return absl::UnimplementedError(
+        absl::StrCat("storage class ",
+                     QuotedName(absl::StrCat(storage_class->module, ".",
+                                             storage_class->name)),
+                     " is not known"));
   }
   tensor->dtype = type->dtype.value_or(DType::kU8);
   const auto item_size =
@@ -141,7 +148,7 @@ absl::Status ReadDType(const PickleGraph& graph, NodeId node, DType* dtype) {
   const auto found = DTypeFromTorchName(global->name);
   if (!found.has_value()) {
     return absl::UnimplementedError(
-        absl::StrCat("dtype ", Quoted(absl::StrCat("torch.", global->name)),
+        absl::StrCat("dtype ", QuotedName(absl::StrCat("torch.", global->name)),
                      " is not known"));
   }
   *dtype = *found;
@@ -150,6 +157,7 @@ absl::Status ReadDType(const PickleGraph& graph, NodeId node, DType* dtype) {
 
 // {'conj': True, 'neg': True}: lazy views that torch has not computed yet.
 void ReadMetadata(const PickleGraph& graph, NodeId node, TorchTensor* tensor) {
+  if (graph.Entries(node).size() > kMaxMetadata) return;
   const auto mapping = AsMapping(graph, node);
   if (!mapping.has_value()) return;
   const auto is_true = [&](absl::string_view key) {
@@ -168,7 +176,9 @@ absl::Status ReadView(const PickleGraph& graph, Args args,
   const auto size = AsIntegers(graph, args[2]);
   const auto stride = AsIntegers(graph, args[3]);
   if (!offset.has_value() || !size.has_value() || !stride.has_value()) {
-    return absl::DataLossError("malformed offset, size or stride");
+    return absl::DataLossError(
+        absl::StrCat("malformed offset, size or stride (of at most ", kMaxDims,
+                     " dimensions)"));
   }
   tensor->offset = *offset;
   tensor->size = *size;

@@ -9,10 +9,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "frontends/quoted.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/rebuild.h"
 #include "frontends/torch/structure.h"
+#include "ir/quoted.h"
 
 namespace monoquant {
 namespace {
@@ -58,6 +58,12 @@ void AddLeftOut(const PickleGraph& graph, const Structure& structure,
   for (const Child& child : structure.children) {
     if (&child == &chosen) continue;
     if (graph.kind(child.node) == NodeKind::kNone) continue;
+    const std::string name =
+        absl::StrCat(path, path.empty() ? "" : ".", child.name);
+    if (left_out->IsFull()) {
+      left_out->Add(name);
+      continue;
+    }
     const size_t tensors = counter->Count(child.node);
     std::string what = DescribeNode(graph, child.node);
     if (tensors == 1 && IsTensorCall(graph, child.node)) {
@@ -65,8 +71,7 @@ void AddLeftOut(const PickleGraph& graph, const Structure& structure,
     } else if (tensors > 0) {
       absl::StrAppend(&what, " with ", tensors, " tensors");
     }
-    left_out->Add(absl::StrCat(path, path.empty() ? "" : ".", child.name),
-                  what);
+    left_out->Add(name, what);
   }
 }
 
@@ -131,7 +136,7 @@ absl::StatusOr<Root> FindRoot(const PickleGraph& graph,
     names.Add(child.name);
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "there is nothing called ", Quoted(path), " in it",
+      "there is nothing called ", QuotedName(path), " in it",
       names.empty() ? "" : "; its top level has ", names.ToString()));
 }
 

@@ -7,11 +7,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "frontends/name_list.h"
-#include "frontends/quoted.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/root.h"
 #include "frontends/torch/structure.h"
 #include "ir/errors.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 #include "ir/utf8.h"
 
@@ -49,23 +49,26 @@ class Walker {
     NameList skipped;
   };
 
+  // Counts values looked at against the limit.
+  absl::Status Spend(size_t visits);
   absl::Status Visit(NodeId node);
   absl::Status VisitTensor(NodeId node, TorchValue value);
   absl::Status PushFrame(NodeId node, Structure structure);
   void PopFrame();
+  void Skip(NodeId node, NameList* list) const;
 
   const PickleGraph& graph_;
   const StateDictLimits limits_;
   std::vector<NamedTensor> tensors_;
   size_t name_bytes_ = 0;
+  size_t visits_ = 0;
   std::vector<Frame> frames_;
   // Name of the value that is being visited.
   std::string name_;
   // Values that are open on the way down: going into one again would not end.
   std::vector<bool> on_path_;
-  // Containers in which no tensor was found; not entered twice. With this,
-  // every visit leads to a new value or a new tensor, however often a pickle
-  // refers to the same values.
+  // Containers in which no tensor was found; not entered twice, so that values
+  // without tensors cost what their description costs.
   std::vector<bool> barren_;
 
   NameList skipped_;
@@ -113,12 +116,24 @@ absl::Status Walker::Walk(NodeId root, bool skip_training_state) {
   return absl::OkStatus();
 }
 
+absl::Status Walker::Spend(size_t visits) {
+  visits_ += visits;
+  if (visits_ <= limits_.visits) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("more entries than the limit of ", limits_.visits));
+}
+
+// Notes the value that is being visited, which is no tensor.
+void Walker::Skip(NodeId node, NameList* list) const {
+  list->Add(name_, list->IsFull() ? "" : DescribeNode(graph_, node));
+}
+
 absl::Status Walker::Visit(NodeId node) {
   node = Unwrap(graph_, node);
   if (graph_.kind(node) == NodeKind::kNone) return absl::OkStatus();
   absl::StatusOr<TorchValue> value = RebuildTensor(graph_, node);
   if (!value.ok()) {
-    return Annotate(absl::StrCat("tensor ", Quoted(name_)), value.status());
+    return Annotate(absl::StrCat("tensor ", QuotedName(name_)), value.status());
   }
   if (value->kind != TorchValue::Kind::kNoTensor) {
     return VisitTensor(node, *std::move(value));
@@ -130,8 +145,7 @@ absl::Status Walker::Visit(NodeId node) {
   Structure structure;
   if (!barren_[node]) structure = Expand(graph_, node);
   if (structure.kind == Structure::Kind::kLeaf) {
-    NameList& skipped = frames_.empty() ? skipped_ : frames_.back().skipped;
-    skipped.Add(name_, DescribeNode(graph_, node));
+    Skip(node, frames_.empty() ? &skipped_ : &frames_.back().skipped);
     return absl::OkStatus();
   }
   return PushFrame(node, std::move(structure));
@@ -151,8 +165,8 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
                          limits_.name_bytes, " bytes"));
       }
       if (!IsValidUtf8(name_)) {
-        return absl::DataLossError(
-            absl::StrCat("tensor ", Quoted(name_), ": its name is no UTF-8"));
+        return absl::DataLossError(absl::StrCat("tensor ", QuotedName(name_),
+                                                ": its name is no UTF-8"));
       }
       if (value.tensor.quantized) quantized_.Add(name_);
       tensors_.push_back({name_, std::move(value.tensor),
@@ -165,6 +179,7 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
       parts_.Add(name_, value.what);
       break;
   }
+  MQ_RETURN_IF_ERROR(Spend(value.parts.size()));
   if (value.parts.empty() || on_path_[node]) return absl::OkStatus();
   Structure structure;
   structure.kind = Structure::Kind::kMapping;
@@ -177,16 +192,12 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
 absl::Status Walker::PushFrame(NodeId node, Structure structure) {
   if (frames_.size() >= limits_.nesting) {
     return absl::DataLossError(
-        absl::StrCat(Quoted(name_), " is nested deeper than the limit of ",
+        absl::StrCat(QuotedName(name_), " is nested deeper than the limit of ",
                      limits_.nesting));
   }
-  if (name_.size() > limits_.name_bytes) {
-    return absl::DataLossError(
-        absl::StrCat("the names of the tensors exceed the limit of ",
-                     limits_.name_bytes, " bytes"));
-  }
+  MQ_RETURN_IF_ERROR(Spend(structure.cost));
   for (NodeId value : structure.unnamed) {
-    unnamed_.Add(name_, DescribeNode(graph_, value));
+    Skip(value, &unnamed_);
   }
   on_path_[node] = true;
   Frame frame;
@@ -211,7 +222,7 @@ void Walker::PopFrame() {
       skipped_.Add(frame.skipped);
     } else if (!frame.children.empty() ||
                frame.kind == Structure::Kind::kObject) {
-      frames_.back().skipped.Add(name_, DescribeNode(graph_, frame.node));
+      Skip(frame.node, &frames_.back().skipped);
     }
     return;
   }
@@ -266,7 +277,7 @@ absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
   result.root = root.path;
   if (!root.left_out.empty()) {
     result.notes.push_back(
-        absl::StrCat("the weights are those in ", Quoted(root.path),
+        absl::StrCat("the weights are those in ", QuotedName(root.path),
                      "; left out beside it: ", root.left_out.ToString(),
                      "; choose another part with --root"));
   }

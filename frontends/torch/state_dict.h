@@ -36,6 +36,8 @@ struct StateDictLimits {
   size_t nesting = 1000;
   size_t tensors = 1'000'000;
   size_t name_bytes = size_t{256} << 20;  // of all tensors
+  // Values looked at. A pickle can refer to the same values again and again.
+  size_t visits = 50'000'000;
 };
 
 // Finds the tensors under `root` of the pickled value; with an empty `root`,

@@ -119,6 +119,16 @@ TEST(StateDictTest, KeysThatAreNoNames) {
   EXPECT_THAT(Find(p)->notes, Contains(HasSubstr("whose key is no name")));
 }
 
+TEST(StateDictTest, AKeyOfManyBytesIsNoName) {
+  PickleBuilder p;
+  p.Dict().Mark();
+  Four(p.Str(std::string(5000, 'x')), "0");
+  Four(p.Str(std::string(4000, 'y')), "1");
+  p.SetItems();
+  EXPECT_EQ(Names(p), absl::StrCat(": ", std::string(4000, 'y'), "=1"));
+  EXPECT_THAT(Find(p)->notes, Contains(HasSubstr("whose key is no name")));
+}
+
 TEST(StateDictTest, GuessesTheRoot) {
   for (const char* name :
        {"state_dict", "model", "model_state_dict", "model_state", "module",
@@ -423,6 +433,23 @@ TEST(StateDictTest, SharedTensorsAreLimited) {
   limits.name_bytes = 100'000;
   ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
               "the names of the tensors exceed the limit of 100000 bytes");
+}
+
+TEST(StateDictTest, WorkIsLimited) {
+  // A list of 1000 numbers and a tensor, 1000 times.
+  PickleBuilder p;
+  p.Op(PickleOp::kEmptyList).Mark().Op(PickleOp::kEmptyList).Put(1).Mark();
+  for (int i = 0; i < 1000; ++i) p.Int(1);
+  Four(p, "0").Op(PickleOp::kAppends);
+  for (int i = 0; i < 999; ++i) p.Get(1);
+  p.Op(PickleOp::kAppends);
+  const auto graph = ReadPickle(p.Build());
+  ASSERT_TRUE(graph.ok());
+  StateDictLimits limits;
+  EXPECT_TRUE(FindStateDict(*graph, "", limits).ok());
+  limits.visits = 900'000;
+  ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
+              "more entries than the limit of 900000");
 }
 
 TEST(StateDictTest, DepthIsLimited) {

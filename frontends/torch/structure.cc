@@ -9,16 +9,21 @@
 #include "absl/types/span.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/rebuild.h"
+#include "ir/utf8.h"
 
 namespace monoquant {
 namespace {
 
 using Mapping = std::vector<DictEntry>;
 
+constexpr size_t kMaxClassName = 200;
+
 void AppendMapping(const PickleGraph& graph, const Mapping& mapping,
                    Structure* structure) {
   for (const DictEntry& entry : mapping) {
-    if (auto name = KeyName(graph, entry.key)) {
+    auto name = KeyName(graph, entry.key);
+    structure->cost += 1 + (name.has_value() ? name->size() / 64 : 0);
+    if (name.has_value() && name->size() <= kMaxNamePart) {
       structure->children.push_back({*std::move(name), entry.value});
     } else {
       structure->unnamed.push_back(entry.value);
@@ -28,6 +33,7 @@ void AppendMapping(const PickleGraph& graph, const Mapping& mapping,
 
 // Elements are named by their number, counted on where there are some already.
 void AppendItems(absl::Span<const NodeId> items, Structure* structure) {
+  structure->cost += items.size();
   for (NodeId item : items) {
     structure->children.push_back(
         {absl::StrCat(structure->children.size()), item});
@@ -52,10 +58,13 @@ bool ExpandModule(const PickleGraph& graph, const Mapping& state,
   if (!parameters.has_value() || !buffers.has_value() || !modules.has_value()) {
     return false;
   }
+  structure->cost += state.size() + buffers->size();
   absl::flat_hash_set<absl::string_view> not_saved;
   const NodeId set = FindEntry(state, graph, "_non_persistent_buffers_set");
   if (set != kNoNode) {
-    for (NodeId item : graph.Items(Unwrap(graph, set))) {
+    const auto items = graph.Items(Unwrap(graph, set));
+    structure->cost += items.size();
+    for (NodeId item : items) {
       if (const auto name = graph.AsString(item)) not_saved.insert(*name);
     }
   }
@@ -73,6 +82,10 @@ void ExpandObject(const PickleGraph& graph, NodeId node, Structure* structure) {
   if (const PickleGlobal* global = ClassOf(graph, node)) {
     // The last part of a name like "Outer.Inner".
     structure->class_name = global->name.substr(global->name.rfind('.') + 1);
+    if (structure->class_name.size() > kMaxClassName ||
+        !IsValidUtf8(structure->class_name)) {
+      structure->class_name.clear();
+    }
   }
   for (NodeId state : graph.States(node)) {
     const auto mapping = AsMapping(graph, state);

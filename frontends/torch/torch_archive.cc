@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "frontends/name_list.h"
-#include "frontends/quoted.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -92,10 +92,10 @@ absl::Status FindRootDirectory(TorchArchive* archive) {
     }
     if (directory.find('/') != directory.npos) continue;
     if (found) {
-      return absl::DataLossError(
-          absl::StrCat(zip.name(), ": it holds two pickles, ",
-                       Quoted(zip.entry(archive->data_pkl).name), " and ",
-                       Quoted(zip.entry(i).name), "; a checkpoint has one"));
+      return absl::DataLossError(absl::StrCat(
+          zip.name(), ": it holds two pickles, ",
+          QuotedName(zip.entry(archive->data_pkl).name), " and ",
+          QuotedName(zip.entry(i).name), "; a checkpoint has one"));
     }
     found = true;
     archive->root = std::string(directory);
@@ -111,8 +111,8 @@ absl::Status FindRootDirectory(TorchArchive* archive) {
       litter.Add(name);
     } else if (!absl::StartsWith(name, prefix)) {
       return absl::DataLossError(absl::StrCat(
-          zip.name(), ": member ", Quoted(name), " lies outside of ",
-          Quoted(prefix), ", in which torch puts everything"));
+          zip.name(), ": member ", QuotedName(name), " lies outside of ",
+          QuotedName(prefix), ", in which torch puts everything"));
     }
   }
   if (!litter.empty()) {
@@ -130,7 +130,7 @@ absl::Status ReadByteOrder(TorchArchive* archive) {
   if (order != "little" && order != "big") {
     return absl::DataLossError(
         absl::StrCat(archive->zip->name(), ": member 'byteorder' says ",
-                     Quoted(order), ", not 'little' or 'big'"));
+                     QuotedName(order), ", not 'little' or 'big'"));
   }
   archive->big_endian = order == "big";
   return absl::OkStatus();

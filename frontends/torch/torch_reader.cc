@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "frontends/pickle/pickle_machine.h"
-#include "frontends/quoted.h"
 #include "frontends/read_range.h"
 #include "frontends/torch/element_ops.h"
 #include "frontends/torch/placed_tensor.h"
@@ -21,6 +20,7 @@
 #include "frontends/torch/torch_archive.h"
 #include "ir/errors.h"
 #include "ir/quant_record.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -145,7 +145,7 @@ absl::StatusOr<StateDict> ReadStateDict(const TorchArchive& archive,
   const absl::StatusOr<PickleGraph> graph = ReadPickle(std::move(pickle));
   if (!graph.ok()) {
     const std::string where = absl::StrCat(
-        zip.name(), ": member ", Quoted(zip.entry(archive.data_pkl).name));
+        zip.name(), ": member ", QuotedName(zip.entry(archive.data_pkl).name));
     return Annotate(where, graph.status());
   }
   absl::StatusOr<StateDict> found = FindStateDict(*graph, options.root);
@@ -166,7 +166,7 @@ absl::Status ReadRecord(const TorchArchive& archive, CheckpointIndex* index) {
   if (!record.ok()) {
     return absl::DataLossError(
         absl::StrCat(archive.zip->name(), ": member ",
-                     Quoted(archive.zip->entry(*member).name), ": ",
+                     QuotedName(archive.zip->entry(*member).name), ": ",
                      record.status().message()));
   }
   index->quant = *std::move(record);

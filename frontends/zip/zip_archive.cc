@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "frontends/quoted.h"
 #include "frontends/zip/inflate.h"
 #include "ir/crc32.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -61,11 +61,11 @@ absl::Status ZipArchive::ReadAt(size_t member, uint64_t offset,
   const ZipEntry& entry = entries_[member];
   if (entry.method != ZipMethod::kStored) {
     return absl::InternalError(absl::StrCat(
-        name(), ": member ", Quoted(entry.name), " is compressed"));
+        name(), ": member ", QuotedName(entry.name), " is compressed"));
   }
   if (offset > entry.size || dst.size() > entry.size - offset) {
     return absl::OutOfRangeError(absl::StrCat(
-        name(), ": member ", Quoted(entry.name), " has ", entry.size,
+        name(), ": member ", QuotedName(entry.name), " has ", entry.size,
         " bytes, not ", dst.size(), " at offset ", offset));
   }
   MQ_ASSIGN_OR_RETURN(const uint64_t data_offset, DataOffset(member));
@@ -84,7 +84,7 @@ absl::StatusOr<std::string> ZipArchive::ReadMember(size_t member,
   const ZipEntry& entry = entries_[member];
   if (entry.size > limit) {
     return absl::DataLossError(
-        absl::StrCat(name(), ": member ", Quoted(entry.name), " has ",
+        absl::StrCat(name(), ": member ", QuotedName(entry.name), " has ",
                      entry.size, " bytes, more than the limit of ", limit));
   }
   std::string bytes(static_cast<size_t>(entry.size), '\0');
@@ -140,7 +140,7 @@ absl::Status ZipArchive::Settle(size_t member, uint32_t crc) const {
 
 absl::Status ZipArchive::Damaged(size_t member, absl::string_view what) const {
   return absl::DataLossError(
-      absl::StrCat(name(), ": member ", Quoted(entries_[member].name),
+      absl::StrCat(name(), ": member ", QuotedName(entries_[member].name),
                    " is damaged: ", what, "; download or copy it again"));
 }
 

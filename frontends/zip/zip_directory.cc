@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "frontends/quoted.h"
 #include "frontends/zip/zip_format.h"
+#include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -29,6 +29,12 @@ constexpr absl::string_view kAgain = "; download or copy it again";
 absl::Status Malformed(const ByteSource& source, absl::string_view what) {
   return absl::DataLossError(
       absl::StrCat(source.name(), ": malformed zip archive: ", what, kAgain));
+}
+
+absl::Status InParts(const ByteSource& source) {
+  return absl::UnimplementedError(absl::StrCat(
+      source.name(),
+      ": a zip archive in several parts is not read; join the parts first"));
 }
 
 // Where the directory lies, from the end records.
@@ -91,10 +97,7 @@ absl::Status ReadZip64End(const ByteSource& source, bool needed,
   const uint64_t locator_offset = *directory_end - sizeof(locator);
   const uint64_t offset = Load64(locator + 8);
   if (Load32(locator + 4) != 0 || Load32(locator + 16) > 1) {
-    return absl::UnimplementedError(
-        absl::StrCat(source.name(),
-                     ": a zip archive in several parts is not "
-                     "read; join the parts first"));
+    return InParts(source);
   }
   // The record stands right in front of its locator.
   uint64_t size = 0;
@@ -113,10 +116,7 @@ absl::Status ReadZip64End(const ByteSource& source, bool needed,
   }
   if (Load32(record + 16) != 0 || Load32(record + 20) != 0 ||
       Load64(record + 24) != Load64(record + 32)) {
-    return absl::UnimplementedError(
-        absl::StrCat(source.name(),
-                     ": a zip archive in several parts is not "
-                     "read; join the parts first"));
+    return InParts(source);
   }
   const DirectoryExtent wide = {Load64(record + 32), Load64(record + 48),
                                 Load64(record + 40)};
@@ -149,10 +149,7 @@ absl::StatusOr<DirectoryExtent> FindDirectory(const ByteSource& source) {
                          Load16(end + 8) == Load16(end + 10)) ||
                         (needs_zip64 && Load16(end + 4) == zip::kIn64Short);
   if (!one_part) {
-    return absl::UnimplementedError(
-        absl::StrCat(source.name(),
-                     ": a zip archive in several parts is not "
-                     "read; join the parts first"));
+    return InParts(source);
   }
   MQ_RETURN_IF_ERROR(
       ReadZip64End(source, needs_zip64, &directory_end, &extent));
@@ -230,26 +227,27 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
   if (!ApplyZip64Extra(
           directory->subspan(zip::kDirectorySize + name_size, extra_size),
           {&entry.size, &entry.compressed_size, &entry.header_offset})) {
-    return Malformed(source, absl::StrCat("the zip64 field of member ",
-                                          Quoted(entry.name), " is broken"));
+    return Malformed(source,
+                     absl::StrCat("the zip64 field of member ",
+                                  QuotedName(entry.name), " is broken"));
   }
   const uint16_t method = Load16(header + 10);
   directory->remove_prefix(zip::kDirectorySize + name_size + extra_size +
                            comment_size);
 
   if (entry.name.empty() || entry.name.find('\0') != std::string::npos) {
-    return Malformed(source,
-                     absl::StrCat("a member is named ", Quoted(entry.name)));
+    return Malformed(
+        source, absl::StrCat("a member is named ", QuotedName(entry.name)));
   }
   if (entry.flags & (zip::kEncrypted | zip::kStrongEncryption |
                      zip::kMaskedHeaders | zip::kPatched)) {
     return absl::UnimplementedError(absl::StrCat(
-        source.name(), ": member ", Quoted(entry.name),
+        source.name(), ": member ", QuotedName(entry.name),
         " is encrypted or patched; decrypt it and make the archive anew"));
   }
   if (method != 0 && method != 8) {
     return absl::UnimplementedError(absl::StrCat(
-        source.name(), ": member ", Quoted(entry.name),
+        source.name(), ": member ", QuotedName(entry.name),
         " uses compression method ", method,
         "; only stored and deflated members are read, make the archive anew"));
   }
@@ -258,9 +256,9 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
           ? entry.size != entry.compressed_size
           : entry.size / kMaxInflateRatio > entry.compressed_size) {
     return Malformed(
-        source,
-        absl::StrCat("member ", Quoted(entry.name), " cannot have ", entry.size,
-                     " bytes from ", entry.compressed_size, " stored ones"));
+        source, absl::StrCat("member ", QuotedName(entry.name), " cannot have ",
+                             entry.size, " bytes from ", entry.compressed_size,
+                             " stored ones"));
   }
   return entry;
 }
@@ -287,7 +285,7 @@ absl::Status CheckPlaces(const ByteSource& source, uint64_t directory_offset,
     if (!CheckedAdd(entry.header_offset, zip::kLocalSize + entry.name.size(),
                     &end) ||
         !CheckedAdd(end, entry.compressed_size, &end) || end > entry.limit) {
-      return Malformed(source, absl::StrCat("member ", Quoted(entry.name),
+      return Malformed(source, absl::StrCat("member ", QuotedName(entry.name),
                                             " overlaps what follows it"));
     }
   }
@@ -302,10 +300,10 @@ absl::Status CheckNames(const ByteSource& source,
     const auto [it, inserted] =
         seen.emplace(absl::AsciiStrToLower(entries[i].name), i);
     if (inserted) continue;
-    return Malformed(source,
-                     absl::StrCat("members ", Quoted(entries[it->second].name),
-                                  " and ", Quoted(entries[i].name),
-                                  " have the same name but for case"));
+    return Malformed(
+        source, absl::StrCat("members ", QuotedName(entries[it->second].name),
+                             " and ", QuotedName(entries[i].name),
+                             " have the same name but for case"));
   }
   return absl::OkStatus();
 }
@@ -363,7 +361,7 @@ absl::StatusOr<uint64_t> LocateZipMember(const ByteSource& source,
   const auto disagrees = [&](absl::string_view what) {
     return Malformed(
         source,
-        absl::StrCat("the header in front of member ", Quoted(entry.name),
+        absl::StrCat("the header in front of member ", QuotedName(entry.name),
                      " disagrees with the directory on its ", what));
   };
   // ReadZipDirectory has checked that this much lies before entry.limit.
@@ -391,7 +389,7 @@ absl::StatusOr<uint64_t> LocateZipMember(const ByteSource& source,
   const uint64_t data_offset = extra_offset + extra_size;
   if (data_offset > entry.limit ||
       entry.compressed_size > entry.limit - data_offset) {
-    return Malformed(source, absl::StrCat("member ", Quoted(entry.name),
+    return Malformed(source, absl::StrCat("member ", QuotedName(entry.name),
                                           " overlaps what follows it"));
   }
   // With a data descriptor the sizes stand behind the member.
