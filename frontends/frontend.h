@@ -16,7 +16,8 @@ namespace monoquant {
 
 struct OpenOptions {
   // Which dict of a training checkpoint holds the weights ("model",
-  // "state.ema"); empty: found by itself, and stated in CheckpointIndex::root.
+  // "state.ema"); empty: found by itself, and stated in CheckpointIndex::root;
+  // ".": all of the checkpoint.
   std::string root;
 };
 

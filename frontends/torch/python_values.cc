@@ -110,7 +110,10 @@ NodeId FindEntry(const std::vector<DictEntry>& mapping,
 }
 
 std::optional<std::string> KeyName(const PickleGraph& graph, NodeId key) {
-  if (const auto text = graph.AsString(key)) return std::string(*text);
+  if (const auto text = graph.AsString(key)) {
+    if (text->size() > kMaxNamePart) return std::nullopt;
+    return std::string(*text);
+  }
   if (const auto integer = graph.AsInt(key)) return absl::StrCat(*integer);
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 #ifndef MONOQUANT_FRONTENDS_TORCH_PYTHON_VALUES_H_
 #define MONOQUANT_FRONTENDS_TORCH_PYTHON_VALUES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,8 +29,12 @@ std::optional<std::vector<DictEntry>> AsMapping(const PickleGraph& graph,
 NodeId FindEntry(const std::vector<DictEntry>& mapping,
                  const PickleGraph& graph, absl::string_view key);
 
+// Strings beyond this are no names.
+inline constexpr size_t kMaxNamePart = 4096;
+
 // What a key contributes to a tensor's name: strings as they are, integers in
-// decimal. nullopt for other keys.
+// decimal. nullopt for other keys, and for strings of more than kMaxNamePart
+// bytes.
 std::optional<std::string> KeyName(const PickleGraph& graph, NodeId key);
 
 // The integers of a tuple, a list or a torch.Size, of which there are at most

@@ -79,12 +79,13 @@ const FunctionRow* FindFunction(const PickleGlobal* global) {
 }
 
 using Args = absl::Span<const NodeId>;
+using Parts = std::vector<std::pair<std::string, NodeId>>;
 
 // Many tensors can share one key and one dict. What each of them costs is
 // bounded.
 constexpr size_t kMaxStorageKey = 1000;
 constexpr size_t kMaxMetadata = 100;
-using Parts = std::vector<std::pair<std::string, NodeId>>;
+constexpr size_t kMaxAttributes = 10'000;
 
 std::optional<uint64_t> AsSize(const PickleGraph& graph, NodeId node) {
   const auto value = graph.AsInt(node);
@@ -201,20 +202,24 @@ absl::StatusOr<TorchTensor> ReadTensor(const PickleGraph& graph,
 }
 
 // The attributes of a tensor: a dict, or (dict, dict of slots).
-void AppendState(const PickleGraph& graph, NodeId state, Parts* parts) {
-  if (const auto mapping = AsMapping(graph, state)) {
+absl::Status AppendState(const PickleGraph& graph, NodeId state, Parts* parts) {
+  const bool is_pair = graph.kind(state) == NodeKind::kTuple;
+  const Args dicts = is_pair ? graph.Items(state) : Args(&state, 1);
+  if (dicts.size() > 2) return absl::DataLossError("malformed attributes");
+  for (NodeId dict : dicts) {
+    if (graph.Entries(dict).size() / 2 > kMaxAttributes) {
+      return absl::DataLossError(
+          absl::StrCat("more attributes than the limit of ", kMaxAttributes));
+    }
+    const auto mapping = AsMapping(graph, dict);
+    if (!mapping.has_value()) continue;
     for (const DictEntry& entry : *mapping) {
       if (const auto name = KeyName(graph, entry.key)) {
         parts->emplace_back(*name, entry.value);
       }
     }
-  } else if (graph.kind(state) == NodeKind::kTuple) {
-    for (NodeId item : graph.Items(state)) {
-      if (graph.kind(item) == NodeKind::kDict) {
-        AppendState(graph, item, parts);
-      }
-    }
   }
+  return absl::OkStatus();
 }
 
 // (layout, (components..., size, ...)).
@@ -294,13 +299,13 @@ absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph,
 
       case Function::kFromType: {
         // (function, class, arguments, state)
-        AppendState(graph, args[3], &value.parts);
+        MQ_RETURN_IF_ERROR(AppendState(graph, args[3], &value.parts));
         row = FindFunction(graph.AsGlobal(args[0]));
         args = graph.Items(args[2]);
         break;
       }
       case Function::kParameterWithState:
-        AppendState(graph, args[3], &value.parts);
+        MQ_RETURN_IF_ERROR(AppendState(graph, args[3], &value.parts));
         [[fallthrough]];
       case Function::kParameter:
       case Function::kFromCpuTensor: {

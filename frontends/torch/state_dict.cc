@@ -90,10 +90,8 @@ absl::Status Walker::Walk(NodeId root, bool skip_training_state) {
   if (skip_training_state && !frames_.empty()) {
     std::vector<Child> kept;
     for (Child& child : frames_[0].children) {
-      const bool is_container =
-          !IsTensorCall(graph_, child.node) &&
-          Expand(graph_, child.node).kind != Structure::Kind::kLeaf;
-      if (is_container && IsTrainingState(child.name)) {
+      if (IsTrainingState(child.name) && !IsTensorCall(graph_, child.node) &&
+          Expand(graph_, child.node).kind != Structure::Kind::kLeaf) {
         training_state_.Add(child.name, DescribeNode(graph_, child.node));
       } else {
         kept.push_back(std::move(child));
@@ -131,12 +129,15 @@ void Walker::Skip(NodeId node, NameList* list) const {
 absl::Status Walker::Visit(NodeId node) {
   node = Unwrap(graph_, node);
   if (graph_.kind(node) == NodeKind::kNone) return absl::OkStatus();
-  absl::StatusOr<TorchValue> value = RebuildTensor(graph_, node);
-  if (!value.ok()) {
-    return Annotate(absl::StrCat("tensor ", QuotedName(name_)), value.status());
-  }
-  if (value->kind != TorchValue::Kind::kNoTensor) {
-    return VisitTensor(node, *std::move(value));
+  if (IsTensorCall(graph_, node)) {
+    absl::StatusOr<TorchValue> value = RebuildTensor(graph_, node);
+    if (!value.ok()) {
+      return Annotate(absl::StrCat("tensor ", QuotedName(name_)),
+                      value.status());
+    }
+    if (value->kind != TorchValue::Kind::kNoTensor) {
+      return VisitTensor(node, *std::move(value));
+    }
   }
   if (on_path_[node]) {
     cycles_.Add(name_);

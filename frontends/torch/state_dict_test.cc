@@ -364,6 +364,21 @@ TEST(StateDictTest, MalformedTensors) {
               })),
               absl::StatusCode::kDataLoss, "malformed offset, size or stride");
   ExpectError(Find(named([](PickleBuilder& p) {
+                p.Tensor("FloatStorage", "0", 1, 0, std::vector<int64_t>(65, 1),
+                         std::vector<int64_t>(65, 1));
+              })),
+              absl::StatusCode::kDataLoss, "of at most 64 dimensions");
+  ExpectError(Find(named([](PickleBuilder& p) {
+                p.Global("torch._utils", "_rebuild_parameter_with_state");
+                Four(p.Mark(), "0").Bool(true).OrderedDict().Dict().Mark();
+                for (int i = 0; i < 10'001; ++i) {
+                  p.Str(absl::StrCat(i)).None();
+                }
+                p.SetItems().Tuple().Reduce();
+              })),
+              absl::StatusCode::kDataLoss,
+              "more attributes than the limit of 10000");
+  ExpectError(Find(named([](PickleBuilder& p) {
                 p.Tensor("SpecialStorage", "0", 1, 0, {1}, {1});
               })),
               absl::StatusCode::kUnimplemented,

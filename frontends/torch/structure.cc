@@ -23,7 +23,7 @@ void AppendMapping(const PickleGraph& graph, const Mapping& mapping,
   for (const DictEntry& entry : mapping) {
     auto name = KeyName(graph, entry.key);
     structure->cost += 1 + (name.has_value() ? name->size() / 64 : 0);
-    if (name.has_value() && name->size() <= kMaxNamePart) {
+    if (name.has_value()) {
       structure->children.push_back({*std::move(name), entry.value});
     } else {
       structure->unnamed.push_back(entry.value);

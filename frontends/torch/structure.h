@@ -27,17 +27,13 @@ struct Structure {
   };
   Kind kind = Kind::kLeaf;
   std::vector<Child> children;
-  // Values of a dict whose keys are neither strings of a sensible size nor
-  // integers.
+  // Values of a dict whose keys are no names.
   std::vector<NodeId> unnamed;
   // kModule and kObject: "Linear"; empty if it is no name for a report.
   std::string class_name;
   // A measure of what looking has cost, for limits.
   size_t cost = 1;
 };
-
-// Strings beyond this are no names.
-inline constexpr size_t kMaxNamePart = 4096;
 
 // Looks one level deep.
 Structure Expand(const PickleGraph& graph, NodeId node);

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "frontends/name_list.h"
 #include "frontends/pickle/pickle_machine.h"
 #include "frontends/read_range.h"
 #include "frontends/torch/element_ops.h"
@@ -53,7 +54,7 @@ class TorchReader : public CheckpointReader {
   std::optional<FileExtent> Locate(size_t tensor) const override;
 
  private:
-  // Items [first, first + dst.size() / item_size) as they are placed.
+  // Items [first, first + dst.size() / item_size) as they are stored.
   absl::Status ReadItems(size_t tensor, uint64_t first,
                          absl::Span<uint8_t> dst) const;
   absl::Status ReadTiles(size_t tensor, uint64_t first,
@@ -202,14 +203,22 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchZip(
   index.notes.insert(index.notes.end(), state_dict.notes.begin(),
                      state_dict.notes.end());
   std::vector<PlacedTensor> placed;
+  NameList longer;
   index.tensors.reserve(state_dict.tensors.size());
   placed.reserve(state_dict.tensors.size());
   for (const NamedTensor& named : state_dict.tensors) {
     TensorInfo info;
     MQ_ASSIGN_OR_RETURN(PlacedTensor tensor,
                         PlaceTensor(archive, named, &info));
+    if (archive.zip->entry(tensor.member).size > named.tensor.storage_bytes) {
+      longer.Add(named.name);
+    }
     placed.push_back(std::move(tensor));
     index.tensors.push_back(std::move(info));
+  }
+  if (!longer.empty()) {
+    index.notes.push_back(absl::StrCat(
+        "storages have more bytes than the pickle says: ", longer.ToString()));
   }
   FindTies(placed, &index.tensors);
   const std::string overlaps = DescribeOverlaps(placed, index.tensors);

@@ -323,6 +323,11 @@ TEST(TorchReaderTest, StoragesMustBeThereAndLargeEnough) {
                        {"1234"})
                        .Build()),
               kDataLoss, "tensor 'x': storage 'data/7' is not in the archive");
+  const Opened longer = Open(archive(2, 2).Build());
+  EXPECT_EQ(X(longer), "12345678");
+  EXPECT_THAT((*longer)->index().notes,
+              ElementsAre("storages have more bytes than the pickle says: "
+                          "'x'"));
   ZipBuilder compressed = archive(3, 3);
   compressed.members[1].deflate = true;
   ExpectError(Open(compressed.Build()), kUnimplemented,
