@@ -130,7 +130,7 @@ class Parser {
           return absl::OkStatus();
         });
     Add(command, "Input", "--root", "KEY",
-        "The dict that holds the weights, as in 'model' or 'state.ema'",
+        "The dict that holds the weights, as in 'model'; '.': everything",
         Text(input.root));
   }
 

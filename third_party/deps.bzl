@@ -6,7 +6,8 @@ downloaded. Preference: Debian's package, then the project's own on PyPI or
 npm, then somebody's repackaging, with the reason beside the pin.
 
 Another workspace calls `monoquant_repositories()` after it has declared the
-repositories that it brings itself; those win.
+repositories that it brings itself; those win. It calls `monoquant_toolchains()`
+too if it builds the WebAssembly module.
 """
 
 load("//third_party:deb.bzl", "deb_archive")
@@ -205,6 +206,14 @@ def monoquant_repositories():
 
     # Python for tools and tests.
     _maybe(local_python, name = "monoquant_python")
+
+# buildifier: disable=unnamed-macro
+def monoquant_toolchains():
+    """Registers the toolchains for WebAssembly and for monoquant's own tests.
+
+    Apart from the repositories, because a registered toolchain may win over one
+    that the calling workspace has: native libraries need neither of these.
+    """
 
     # Full names, because the macro is called from other workspaces too.
     native.register_toolchains(
