@@ -19,22 +19,38 @@ struct OpenOptions {
   // "state.ema"); empty: found by itself, and stated in CheckpointIndex::root;
   // ".": all of the checkpoint.
   std::string root;
+  // Read the weights of a file whose pickle calls something dangerous, which is
+  // refused otherwise. Nothing is ever executed, with or without this.
+  bool allow_opaque = false;
+  // List the tensors of an already quantized checkpoint as they are stored,
+  // codes and scales, and not as the floats that they stand for.
+  bool as_stored = false;
 };
 
-// One kind of container.
+// What a frontend may find; a row of the table in the README.
+struct ContainerKind {
+  absl::string_view name;           // CheckpointIndex::container
+  absl::string_view recognised_by;  // "`PK`, and `constants.pkl` inside"
+  absl::string_view description;    // "`torch.save` of torch 1.6 and later"
+};
+
+// A reader of one container, or of a family that begins alike.
 struct Frontend {
-  absl::string_view name;
-  // True if these bytes are of this kind, by content alone: looks at a few
-  // hundred bytes of the main file, or at the names in a directory. Claims
+  absl::Span<const ContainerKind> kinds;
+  // True if these bytes are of one of the kinds, by content alone: looks at a
+  // few hundred bytes of the main file, or at the names in a directory. Claims
   // nothing about whether they are sound.
   absl::StatusOr<bool> (*recognises)(const CheckpointFiles& files);
   absl::StatusOr<std::unique_ptr<CheckpointReader>> (*open)(
       const CheckpointFiles& files, const OpenOptions& options);
 };
 
-// Every container that monoquant reads, in the order in which they are asked.
-// To add one: a file of its own and one line in registry.cc.
+// Every frontend, in the order in which they are asked. To add one: a file of
+// its own and one line in registry.cc.
 absl::Span<const Frontend> AllFrontends();
+
+// The kinds of all frontends as a Markdown table, for the documents.
+std::string ContainerTable();
 
 // Opens a checkpoint of any container. Reads the index only.
 //

@@ -21,16 +21,34 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenMqirFile(
   return OpenMqir(files);
 }
 
+constexpr ContainerKind kMqirKinds[] = {
+    {"mqir", "the magic number",
+     "monoquant's own file, see docs/ir_format.md"},
+};
+
 constexpr Frontend kFrontends[] = {
-    {"mqir", IsMqir, OpenMqirFile},
-    {"torch", IsTorchZip, OpenTorchZip},
-    {"safetensors", IsSafetensorsFile, OpenSafetensorsFile},
-    {"safetensors-sharded", IsSafetensorsDirectory, OpenSafetensorsDirectory},
+    {kMqirKinds, IsMqir, OpenMqirFile},
+    {kTorchZipKinds, IsTorchZip, OpenTorchZip},
+    {kSafetensorsKinds, IsSafetensorsFile, OpenSafetensorsFile},
+    {kSafetensorsShardedKinds, IsSafetensorsDirectory,
+     OpenSafetensorsDirectory},
 };
 
 }  // namespace
 
 absl::Span<const Frontend> AllFrontends() { return kFrontends; }
+
+std::string ContainerTable() {
+  std::string table =
+      "| container | recognised by | what it is |\n|---|---|---|\n";
+  for (const Frontend& frontend : AllFrontends()) {
+    for (const ContainerKind& kind : frontend.kinds) {
+      absl::StrAppend(&table, "| `", kind.name, "` | ", kind.recognised_by,
+                      " | ", kind.description, " |\n");
+    }
+  }
+  return table;
+}
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(
     const CheckpointFiles& files, const OpenOptions& options) {

@@ -42,7 +42,10 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(absl::string_view name,
 TEST(RegistryTest, RowsHaveNamesOfTheirOwn) {
   std::set<std::string> names;
   for (const Frontend& frontend : AllFrontends()) {
-    EXPECT_TRUE(names.insert(std::string(frontend.name)).second);
+    EXPECT_FALSE(frontend.kinds.empty());
+    for (const ContainerKind& kind : frontend.kinds) {
+      EXPECT_TRUE(names.insert(std::string(kind.name)).second) << kind.name;
+    }
     EXPECT_NE(frontend.recognises, nullptr);
     EXPECT_NE(frontend.open, nullptr);
   }

@@ -148,7 +148,9 @@ absl::StatusOr<Json> Describe(uint32_t handle) {
 Json About() {
   Json containers((Json::Array()));
   for (const Frontend& frontend : AllFrontends()) {
-    containers.Append(frontend.name);
+    for (const ContainerKind& kind : frontend.kinds) {
+      containers.Append(kind.name);
+    }
   }
   Json formats((Json::Array()));
   for (const ExporterRow& row : AllExporters()) {

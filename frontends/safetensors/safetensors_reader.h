@@ -20,6 +20,16 @@ namespace monoquant {
 // them.
 inline constexpr absl::string_view kSafetensorsTiesKey = "monoquant.ties";
 
+inline constexpr ContainerKind kSafetensorsKinds[] = {
+    {"safetensors", "a plausible header size and `{` behind it",
+     "one file, or a directory with one file"},
+};
+inline constexpr ContainerKind kSafetensorsShardedKinds[] = {
+    {"safetensors-sharded",
+     "JSON with a `weight_map`; a directory with an index",
+     "shards, named by the index or its directory"},
+};
+
 // True for a file that begins like safetensors.
 absl::StatusOr<bool> IsSafetensorsFile(const CheckpointFiles& files);
 

@@ -13,6 +13,13 @@
 
 namespace monoquant {
 
+inline constexpr ContainerKind kTorchZipKinds[] = {
+    {"torch", "`PK`",
+     "`torch.save` of torch 1.6 and later: `.pt` `.pth` `.bin` `.ckpt`"},
+    {"torchscript", "`PK`, and `constants.pkl` inside",
+     "`torch.jit.save` of torch 1.3 and later"},
+};
+
 // True for any zip archive; opening tells which kind it is.
 absl::StatusOr<bool> IsTorchZip(const CheckpointFiles& files);
 
