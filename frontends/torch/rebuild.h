@@ -4,7 +4,6 @@
 #ifndef MONOQUANT_FRONTENDS_TORCH_REBUILD_H_
 #define MONOQUANT_FRONTENDS_TORCH_REBUILD_H_
 
-#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,25 +11,14 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "frontends/pickle/pickle_graph.h"
-#include "ir/dtype.h"
-#include "ir/shape.h"
+#include "frontends/tensors/placed_tensor.h"
 
 namespace monoquant {
 
-// A strided tensor as the pickle describes it: a view of a storage. Nothing of
-// it has been checked against the storage yet.
-struct TorchTensor {
+// A strided tensor as the pickle describes it.
+struct TorchTensor : StridedTensor {
+  // What the pickle calls its storage.
   std::string storage_key;
-  // Bytes of the storage, by the pickle's account.
-  uint64_t storage_bytes = 0;
-  DType dtype = DType::kF32;
-  // In elements of dtype, as torch counts them.
-  uint64_t offset = 0;
-  Shape size;
-  std::vector<int64_t> stride;
-  // Lazy views: the values are the conjugates, the negatives of those stored.
-  bool conj = false;
-  bool neg = false;
   // The values are codes; scale and zero point are in the pickle only.
   bool quantized = false;
 };

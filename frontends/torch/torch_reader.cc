@@ -1,7 +1,7 @@
 #include "frontends/torch/torch_reader.h"
 
-#include <algorithm>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,17 +9,15 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "frontends/name_list.h"
 #include "frontends/pickle/pickle_machine.h"
-#include "frontends/read_range.h"
-#include "frontends/torch/element_ops.h"
-#include "frontends/torch/placed_tensor.h"
+#include "frontends/tensors/placed_reader.h"
+#include "frontends/tensors/placed_tensor.h"
+#include "frontends/tensors/storage.h"
+#include "frontends/torch/place_state_dict.h"
 #include "frontends/torch/state_dict.h"
-#include "frontends/torch/strided.h"
-#include "frontends/torch/tile_cache.h"
 #include "frontends/torch/torch_archive.h"
-#include "ir/errors.h"
 #include "ir/quant_record.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -29,133 +27,54 @@ namespace {
 
 constexpr uint64_t kMaxRecordBytes = uint64_t{64} << 20;
 
-// Views whose elements lie in longer runs than this, in the order in which they
-// are read, gain nothing from being gathered ahead.
-constexpr uint64_t kLongRun = 4096;
-
-bool IsScattered(const StridedView& view) {
-  if (view.IsContiguous()) return false;
-  const StridedView::Dim& last = view.dims.back();
-  return last.stride != view.item_size || last.size * last.stride < kLongRun;
-}
-
-class TorchReader : public CheckpointReader {
+// A stored member of the archive.
+class ZipStorage : public Storage {
  public:
-  TorchReader(TorchArchive archive, std::string file, CheckpointIndex index,
-              std::vector<PlacedTensor> placed)
-      : archive_(std::move(archive)),
-        file_(std::move(file)),
-        index_(std::move(index)),
-        placed_(std::move(placed)) {}
+  ZipStorage(std::shared_ptr<const ZipArchive> zip, size_t member,
+             std::string label, std::string file_name)
+      : zip_(std::move(zip)),
+        member_(member),
+        label_(std::move(label)),
+        file_name_(std::move(file_name)) {}
 
-  const CheckpointIndex& index() const override { return index_; }
-  absl::Status Read(size_t tensor, uint64_t first, uint64_t count,
-                    absl::Span<uint8_t> dst) const override;
-  std::optional<FileExtent> Locate(size_t tensor) const override;
+  const std::string& file() const override { return zip_->name(); }
+  std::string label() const override { return label_; }
+  uint64_t size() const override { return zip_->entry(member_).size; }
+  absl::Status ReadAt(uint64_t offset, absl::Span<uint8_t> dst) const override {
+    return zip_->ReadAt(member_, offset, dst);
+  }
+  std::optional<FileExtent> Locate() const override {
+    const auto offset = zip_->DataOffset(member_);
+    if (!offset.ok()) return std::nullopt;
+    return FileExtent{file_name_, *offset, size()};
+  }
 
  private:
-  // Items [first, first + dst.size() / item_size) as they are stored.
-  absl::Status ReadItems(size_t tensor, uint64_t first,
-                         absl::Span<uint8_t> dst) const;
-  absl::Status ReadTiles(size_t tensor, uint64_t first,
-                         absl::Span<uint8_t> dst) const;
-  StorageReader StorageOf(const PlacedTensor& placed) const;
-
-  const TorchArchive archive_;
-  const std::string file_;  // bare name, for Locate
-  const CheckpointIndex index_;
-  const std::vector<PlacedTensor> placed_;  // parallel to index_.tensors
-  mutable TileCache tiles_;
+  const std::shared_ptr<const ZipArchive> zip_;
+  const size_t member_;
+  const std::string label_;
+  const std::string file_name_;  // bare
 };
 
-absl::Status TorchReader::Read(size_t tensor, uint64_t first, uint64_t count,
-                               absl::Span<uint8_t> dst) const {
-  MQ_RETURN_IF_ERROR(
-      CheckReadRange(index_, tensor, first, count, dst.size()).status());
-  if (dst.empty()) return absl::OkStatus();
-  const PlacedTensor& placed = placed_[tensor];
-  const TensorInfo& info = index_.tensors[tensor];
-  MQ_RETURN_IF_ERROR(
-      WithTensor(archive_.zip->name(), info.name,
-                 ReadItems(tensor, first / placed.elements_per_item, dst)));
-  if (placed.big_endian) SwapByteOrder(info.dtype, dst);
-  if (placed.conj) Conjugate(info.dtype, dst);
-  if (placed.neg) Negate(info.dtype, dst);
-  return absl::OkStatus();
-}
-
-StorageReader TorchReader::StorageOf(const PlacedTensor& placed) const {
-  return
-      [this, member = placed.member](uint64_t offset, absl::Span<uint8_t> dst) {
-        return archive_.zip->ReadAt(member, offset, dst);
-      };
-}
-
-absl::Status TorchReader::ReadItems(size_t tensor, uint64_t first,
-                                    absl::Span<uint8_t> dst) const {
-  const PlacedTensor& placed = placed_[tensor];
-  if (IsScattered(placed.view) && dst.size() < TileCache::kTileBytes) {
-    return ReadTiles(tensor, first, dst);
+absl::StatusOr<std::shared_ptr<const Storage>> FindZipStorage(
+    const TorchArchive& archive, const std::string& file_name,
+    absl::string_view key) {
+  std::string label = absl::StrCat("data/", key);
+  const std::optional<size_t> member = archive.Find(label);
+  if (!member.has_value()) {
+    return absl::DataLossError(absl::StrCat(
+        "storage ", QuotedName(label),
+        " is not in the archive; the file is incomplete, download or copy it "
+        "again"));
   }
-  return ReadStrided(placed.view, first, dst.size() / placed.view.item_size,
-                     StorageOf(placed), dst);
-}
-
-absl::Status TorchReader::ReadTiles(size_t tensor, uint64_t first,
-                                    absl::Span<uint8_t> dst) const {
-  const PlacedTensor& placed = placed_[tensor];
-  const uint64_t item_size = placed.view.item_size;
-  const uint64_t items_per_tile = TileCache::kTileBytes / item_size;
-  while (!dst.empty()) {
-    const uint64_t tile = first / items_per_tile;
-    const uint64_t tile_first = tile * items_per_tile;
-    const uint64_t tile_items =
-        std::min(items_per_tile, placed.view.elements - tile_first);
-    MQ_ASSIGN_OR_RETURN(
-        const TileCache::Tile bytes,
-        tiles_.Get(tensor, tile, static_cast<size_t>(tile_items * item_size),
-                   [&](absl::Span<uint8_t> all) {
-                     return ReadStrided(placed.view, tile_first, tile_items,
-                                        StorageOf(placed), all);
-                   }));
-    const auto begin = static_cast<size_t>((first - tile_first) * item_size);
-    const size_t size = std::min(dst.size(), bytes->size() - begin);
-    std::memcpy(dst.data(), bytes->data() + begin, size);
-    dst.remove_prefix(size);
-    first += size / item_size;
+  if (archive.zip->entry(*member).method != ZipMethod::kStored) {
+    return absl::UnimplementedError(absl::StrCat(
+        "storage ", QuotedName(label),
+        " is compressed, which torch never does; load the file in torch and "
+        "save it again"));
   }
-  return absl::OkStatus();
-}
-
-std::optional<FileExtent> TorchReader::Locate(size_t tensor) const {
-  if (tensor >= placed_.size()) return std::nullopt;
-  const PlacedTensor& placed = placed_[tensor];
-  const uint64_t size = index_.tensors[tensor].byte_size;
-  if (size == 0 || !placed.IsVerbatim()) return std::nullopt;
-  const auto data_offset = archive_.zip->DataOffset(placed.member);
-  if (!data_offset.ok()) return std::nullopt;
-  return FileExtent{file_, *data_offset + placed.view.offset, size};
-}
-
-absl::StatusOr<StateDict> ReadStateDict(const TorchArchive& archive,
-                                        const OpenOptions& options) {
-  const ZipArchive& zip = *archive.zip;
-  MQ_ASSIGN_OR_RETURN(std::string pickle,
-                      zip.ReadMember(archive.data_pkl, PickleLimits().bytes));
-  const size_t size = pickle.size();
-  const absl::StatusOr<PickleGraph> graph = ReadPickle(std::move(pickle));
-  if (!graph.ok()) {
-    const std::string where = absl::StrCat(
-        zip.name(), ": member ", QuotedName(zip.entry(archive.data_pkl).name));
-    return Annotate(where, graph.status());
-  }
-  absl::StatusOr<StateDict> found = FindStateDict(*graph, options.root);
-  if (!found.ok()) return Annotate(zip.name(), found.status());
-  if (graph->consumed() < size) {
-    found->notes.push_back(absl::StrCat("bytes after the end of data.pkl: ",
-                                        size - graph->consumed()));
-  }
-  return found;
+  return std::make_shared<ZipStorage>(archive.zip, *member, std::move(label),
+                                      file_name);
 }
 
 absl::Status ReadRecord(const TorchArchive& archive, CheckpointIndex* index) {
@@ -193,40 +112,27 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchZip(
                       files.open(files.main));
   MQ_ASSIGN_OR_RETURN(TorchArchive archive,
                       OpenTorchArchive(std::move(source)));
-  MQ_ASSIGN_OR_RETURN(const StateDict state_dict,
-                      ReadStateDict(archive, options));
+  const ZipArchive& zip = *archive.zip;
+  MQ_ASSIGN_OR_RETURN(std::string pickle,
+                      zip.ReadMember(archive.data_pkl, PickleLimits().bytes));
+  MQ_ASSIGN_OR_RETURN(
+      const StateDict state_dict,
+      ReadStateDict(
+          std::move(pickle), zip.name(),
+          absl::StrCat("member ", QuotedName(zip.entry(archive.data_pkl).name)),
+          options));
   CheckpointIndex index;
   index.container = archive.torchscript ? "torchscript" : "torch";
   index.path = files.path;
-  index.root = state_dict.root;
   index.notes = archive.notes;
-  index.notes.insert(index.notes.end(), state_dict.notes.begin(),
-                     state_dict.notes.end());
   std::vector<PlacedTensor> placed;
-  NameList longer;
-  index.tensors.reserve(state_dict.tensors.size());
-  placed.reserve(state_dict.tensors.size());
-  for (const NamedTensor& named : state_dict.tensors) {
-    TensorInfo info;
-    MQ_ASSIGN_OR_RETURN(PlacedTensor tensor,
-                        PlaceTensor(archive, named, &info));
-    if (archive.zip->entry(tensor.member).size > named.tensor.storage_bytes) {
-      longer.Add(named.name);
-    }
-    placed.push_back(std::move(tensor));
-    index.tensors.push_back(std::move(info));
-  }
-  if (!longer.empty()) {
-    index.notes.push_back(absl::StrCat(
-        "storages have more bytes than the pickle says: ", longer.ToString()));
-  }
-  FindTies(placed, &index.tensors);
-  const std::string overlaps = DescribeOverlaps(placed, index.tensors);
-  if (!overlaps.empty()) index.notes.push_back(overlaps);
+  const auto find = [&](absl::string_view key) {
+    return FindZipStorage(archive, files.main, key);
+  };
+  MQ_RETURN_IF_ERROR(PlaceStateDict(state_dict, zip.name(), find,
+                                    archive.big_endian, &index, &placed));
   MQ_RETURN_IF_ERROR(ReadRecord(archive, &index));
-  MQ_RETURN_IF_ERROR(ValidateIndex(index));
-  return std::make_unique<TorchReader>(std::move(archive), files.main,
-                                       std::move(index), std::move(placed));
+  return MakePlacedReader(std::move(index), std::move(placed));
 }
 
 }  // namespace monoquant

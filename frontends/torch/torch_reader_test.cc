@@ -361,7 +361,7 @@ TEST(TorchReaderTest, PickleErrorsNameTheMember) {
   const Opened reader = Open(zip.Build());
   ASSERT_TRUE(reader.ok());
   EXPECT_THAT((*reader)->index().notes,
-              ElementsAre("bytes after the end of data.pkl: 4"));
+              ElementsAre("bytes after the end of the pickle: 4"));
   OpenOptions options;
   options.root = "ema";
   ExpectError(Open(zip.Build(), options), absl::StatusCode::kInvalidArgument,

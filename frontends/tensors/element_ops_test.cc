@@ -1,6 +1,6 @@
 // Guards: byte order and sign of every kind of element.
 
-#include "frontends/torch/element_ops.h"
+#include "frontends/tensors/element_ops.h"
 
 #include <cstdint>
 #include <vector>

@@ -3,7 +3,7 @@
 // it reads in large pieces; and that views outside of their storage are
 // refused.
 
-#include "frontends/torch/strided.h"
+#include "frontends/tensors/strided.h"
 
 #include <algorithm>
 #include <cstddef>

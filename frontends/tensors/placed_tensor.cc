@@ -1,8 +1,9 @@
-#include "frontends/torch/placed_tensor.h"
+#include "frontends/tensors/placed_tensor.h"
 
 #include <algorithm>
 #include <limits>
-#include <optional>
+#include <tuple>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -10,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "frontends/name_list.h"
-#include "frontends/torch/element_ops.h"
+#include "frontends/tensors/element_ops.h"
 #include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
@@ -41,8 +42,8 @@ const PackedRow* FindPacked(DType dtype) {
   return nullptr;
 }
 
-// The strides of a contiguous tensor; saturated where a (then useless) product
-// overflows.
+}  // namespace
+
 std::vector<int64_t> ContiguousStride(const Shape& size) {
   std::vector<int64_t> stride(size.size(), 1);
   for (size_t i = size.size(); i-- > 1;) {
@@ -54,9 +55,11 @@ std::vector<int64_t> ContiguousStride(const Shape& size) {
   return stride;
 }
 
+namespace {
+
 // Brings size and stride of a packed tensor to bytes, and `info->shape` to what
 // ir/dtype.h says of the type.
-absl::Status Unpack(const PackedRow& packed, TorchTensor* tensor,
+absl::Status Unpack(const PackedRow& packed, StridedTensor* tensor,
                     TensorInfo* info, PlacedTensor* placed) {
   Shape& size = tensor->size;
   if (packed.torch_counts_bytes) {
@@ -94,8 +97,9 @@ uint64_t EndOf(const StridedView& view) {
 // Equal for tensors with equal elements in one storage.
 std::string Identity(const PlacedTensor& placed, const TensorInfo& info) {
   std::string key = absl::StrCat(
-      placed.member, ":", placed.view.offset, ":", static_cast<int>(info.dtype),
-      ":", placed.conj, placed.neg, ":", absl::StrJoin(info.shape, ","));
+      reinterpret_cast<uintptr_t>(placed.storage.get()), ":",
+      placed.view.offset, ":", static_cast<int>(info.dtype), ":", placed.conj,
+      placed.neg, ":", absl::StrJoin(info.shape, ","));
   for (const StridedView::Dim& dim : placed.view.dims) {
     absl::StrAppend(&key, ":", dim.size, "x", dim.stride);
   }
@@ -104,42 +108,20 @@ std::string Identity(const PlacedTensor& placed, const TensorInfo& info) {
 
 }  // namespace
 
-absl::StatusOr<PlacedTensor> PlaceTensor(const TorchArchive& archive,
-                                         const NamedTensor& named,
-                                         TensorInfo* info) {
-  const ZipArchive& zip = *archive.zip;
-  TorchTensor tensor = named.tensor;
-  const std::string member = absl::StrCat("data/", tensor.storage_key);
+absl::StatusOr<PlacedTensor> PlaceTensor(StridedTensor tensor,
+                                         std::shared_ptr<const Storage> storage,
+                                         bool big_endian, TensorInfo* info) {
   const std::string where =
-      absl::StrCat(zip.name(), ": tensor ", QuotedName(named.name));
-  const auto damaged = [&](absl::string_view what) {
-    return absl::DataLossError(
-        absl::StrCat(where, ": storage ", QuotedName(member), " ", what));
-  };
-  const std::optional<size_t> found = archive.Find(member);
-  if (!found.has_value()) {
-    return damaged(
-        "is not in the archive; the file is incomplete, download or copy it "
-        "again");
-  }
-  const ZipEntry& entry = zip.entry(*found);
-  if (entry.method != ZipMethod::kStored) {
-    return absl::UnimplementedError(absl::StrCat(
-        where, ": storage ", QuotedName(member),
-        " is compressed, which torch never does; load the file in torch and "
-        "save it again"));
-  }
-  if (entry.size < tensor.storage_bytes) {
-    return damaged(absl::StrCat(
-        "has ", entry.size, " bytes but ", tensor.storage_bytes,
+      absl::StrCat(storage->file(), ": tensor ", QuotedName(info->name));
+  if (storage->size() < tensor.storage_bytes) {
+    return absl::DataLossError(absl::StrCat(
+        where, ": storage ", QuotedName(storage->label()), " has ",
+        storage->size(), " bytes but ", tensor.storage_bytes,
         " are needed; the file is damaged, download or copy it again"));
   }
-
   PlacedTensor placed;
-  placed.member = *found;
-  info->name = named.name;
+  placed.storage = std::move(storage);
   info->dtype = tensor.dtype;
-  info->module_kind = named.module_kind;
   const PackedRow* packed = FindPacked(tensor.dtype);
   if (packed != nullptr) {
     const absl::Status unpacked = Unpack(*packed, &tensor, info, &placed);
@@ -165,7 +147,7 @@ absl::StatusOr<PlacedTensor> PlaceTensor(const TorchArchive& archive,
   }
   placed.conj = tensor.conj;
   placed.neg = tensor.neg;
-  placed.big_endian = archive.big_endian && bits > 8;
+  placed.big_endian = big_endian && bits > 8;
   return placed;
 }
 
@@ -184,22 +166,32 @@ void FindTies(const std::vector<PlacedTensor>& placed,
 
 std::string DescribeOverlaps(const std::vector<PlacedTensor>& placed,
                              const std::vector<TensorInfo>& infos) {
-  std::vector<size_t> order;
+  // Storages by their first tensor, so that the order follows from the file.
+  absl::flat_hash_map<const Storage*, size_t> first_user;
+  struct Use {
+    size_t first_user;
+    uint64_t offset;
+    size_t tensor;
+  };
+  std::vector<Use> uses;
   for (size_t i = 0; i < placed.size(); ++i) {
-    if (infos[i].tie == kNoTie && infos[i].byte_size > 0) order.push_back(i);
+    if (infos[i].tie != kNoTie || infos[i].byte_size == 0) continue;
+    const size_t first =
+        first_user.try_emplace(placed[i].storage.get(), i).first->second;
+    uses.push_back({first, placed[i].view.offset, i});
   }
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    if (placed[a].member != placed[b].member) {
-      return placed[a].member < placed[b].member;
-    }
-    return placed[a].view.offset < placed[b].view.offset;
+  std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
+    return std::tie(a.first_user, a.offset, a.tensor) <
+           std::tie(b.first_user, b.offset, b.tensor);
   });
   NameList overlapping;
   uint64_t end = 0;
-  for (size_t i = 0; i < order.size(); ++i) {
-    const PlacedTensor& tensor = placed[order[i]];
-    if (i == 0 || placed[order[i - 1]].member != tensor.member) end = 0;
-    if (tensor.view.offset < end) overlapping.Add(infos[order[i]].name);
+  for (size_t i = 0; i < uses.size(); ++i) {
+    const PlacedTensor& tensor = placed[uses[i].tensor];
+    if (i == 0 || uses[i - 1].first_user != uses[i].first_user) end = 0;
+    if (tensor.view.offset < end) {
+      overlapping.Add(infos[uses[i].tensor].name);
+    }
     end = std::max(end, EndOf(tensor.view));
   }
   if (overlapping.empty()) return "";

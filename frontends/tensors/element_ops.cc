@@ -1,4 +1,4 @@
-#include "frontends/torch/element_ops.h"
+#include "frontends/tensors/element_ops.h"
 
 #include <algorithm>
 #include <cstddef>

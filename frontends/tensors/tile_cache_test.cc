@@ -1,7 +1,7 @@
 // Guards: what the cache remembers, what it forgets, and that failures are not
 // kept.
 
-#include "frontends/torch/tile_cache.h"
+#include "frontends/tensors/tile_cache.h"
 
 #include <cstdint>
 

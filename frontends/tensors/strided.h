@@ -1,7 +1,7 @@
 // Views of a storage: which of its bytes make up a tensor, and in which order.
 
-#ifndef MONOQUANT_FRONTENDS_TORCH_STRIDED_H_
-#define MONOQUANT_FRONTENDS_TORCH_STRIDED_H_
+#ifndef MONOQUANT_FRONTENDS_TENSORS_STRIDED_H_
+#define MONOQUANT_FRONTENDS_TENSORS_STRIDED_H_
 
 #include <cstdint>
 #include <functional>
@@ -61,4 +61,4 @@ absl::Status ReadStrided(const StridedView& view, uint64_t first,
 
 }  // namespace monoquant
 
-#endif  // MONOQUANT_FRONTENDS_TORCH_STRIDED_H_
+#endif  // MONOQUANT_FRONTENDS_TENSORS_STRIDED_H_

@@ -1,7 +1,7 @@
 // Changes of tensor values in place that need no arithmetic: byte order, sign.
 
-#ifndef MONOQUANT_FRONTENDS_TORCH_ELEMENT_OPS_H_
-#define MONOQUANT_FRONTENDS_TORCH_ELEMENT_OPS_H_
+#ifndef MONOQUANT_FRONTENDS_TENSORS_ELEMENT_OPS_H_
+#define MONOQUANT_FRONTENDS_TENSORS_ELEMENT_OPS_H_
 
 #include <cstdint>
 
@@ -25,4 +25,4 @@ void Conjugate(DType dtype, absl::Span<uint8_t> elements);
 
 }  // namespace monoquant
 
-#endif  // MONOQUANT_FRONTENDS_TORCH_ELEMENT_OPS_H_
+#endif  // MONOQUANT_FRONTENDS_TENSORS_ELEMENT_OPS_H_

@@ -1,4 +1,4 @@
-#include "frontends/torch/tile_cache.h"
+#include "frontends/tensors/tile_cache.h"
 
 #include <utility>
 

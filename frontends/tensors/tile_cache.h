@@ -4,8 +4,8 @@
 // of a column side by side. Who reads such a tensor row by row would read a few
 // bytes at a time; gathering many rows at once reads longer runs.
 
-#ifndef MONOQUANT_FRONTENDS_TORCH_TILE_CACHE_H_
-#define MONOQUANT_FRONTENDS_TORCH_TILE_CACHE_H_
+#ifndef MONOQUANT_FRONTENDS_TENSORS_TILE_CACHE_H_
+#define MONOQUANT_FRONTENDS_TENSORS_TILE_CACHE_H_
 
 #include <array>
 #include <cstddef>
@@ -49,4 +49,4 @@ class TileCache {
 
 }  // namespace monoquant
 
-#endif  // MONOQUANT_FRONTENDS_TORCH_TILE_CACHE_H_
+#endif  // MONOQUANT_FRONTENDS_TENSORS_TILE_CACHE_H_

@@ -1,4 +1,4 @@
-#include "frontends/torch/strided.h"
+#include "frontends/tensors/strided.h"
 
 #include <algorithm>
 #include <cstddef>
