@@ -13,14 +13,17 @@
 namespace monoquant::cli {
 
 struct InputArgs {
-  std::string path;  // a file or a directory
-  std::string root;  // --root: OpenOptions::root
+  std::string path;           // a file or a directory
+  std::string root;           // --root: OpenOptions::root
+  bool allow_opaque = false;  // --allow-opaque, likewise
+  bool as_stored = false;     // --as-stored, likewise
 };
 
 struct OutputArgs {
   std::string path;  // empty: chosen by the command
   std::string to;    // --to: name of an exporter; empty: by the extension
   bool force = false;
+  uint64_t max_shard_bytes = 0;  // --max-shard-size; 0: shards as in the input
 };
 
 struct RunArgs {

@@ -31,6 +31,12 @@ std::string DirectoryOf(const std::string& path) {
 // InvalidArgument if the output cannot hold links to the input.
 absl::Status CheckLinkable(const Transform& transform) {
   const std::string& path = transform.output.path;
+  if (transform.output.is_directory) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path,
+                     ": is a directory, but --link is for one file beside the "
+                     "weights; name a .mqir file"));
+  }
   if (transform.output.row->exporter->name() != MqirExporter().name()) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,

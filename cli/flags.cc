@@ -8,12 +8,11 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "cli/flag_mistakes.h"
 #include "cli/flag_values.h"
 #include "cli/help_text.h"
-#include "cli/suggest.h"
 #include "core/version.h"
 #include "ir/shape.h"
 
@@ -23,6 +22,8 @@ namespace {
 constexpr int64_t kMaxThreads = 1024;
 constexpr uint64_t kMinChunk = uint64_t{64} << 10;
 constexpr uint64_t kMaxChunk = uint64_t{1} << 30;
+constexpr uint64_t kMinShard = uint64_t{1} << 10;
+constexpr uint64_t kMaxShard = uint64_t{1} << 50;
 
 // Declares the flags of every command and collects what they were set to. An
 // object parses one command line.
@@ -40,6 +41,7 @@ class Parser {
     AddCompare();
     AddDequantize();
     AddConvert();
+    AddScan();
   }
 
   absl::StatusOr<Command> Parse(std::vector<std::string> args) {
@@ -55,11 +57,12 @@ class Parser {
     } catch (const CLI::CallForHelp&) {
       return InfoText{absl::StrReplaceAll(app_.help(), {{"\n\n\n", "\n\n"}})};
     } catch (const CLI::ParseError& error) {
-      return ParseFailure(error.what());
+      return ParseFailure(app_, error.what());
     }
     if (version_) return InfoText{absl::StrCat("monoquant ", kVersion, "\n")};
     const std::vector<CLI::App*> chosen = app_.get_subcommands();
-    if (chosen.empty() || !app_.remaining().empty()) return UnknownCommand();
+    if (chosen.empty() || !app_.remaining().empty())
+      return UnknownCommand(app_);
     if (!chosen[0]->remaining().empty()) {
       return UnexpectedArgument(*chosen[0]);
     }
@@ -132,6 +135,21 @@ class Parser {
     Add(command, "Input", "--root", "KEY",
         "The dict that holds the weights, as in 'model'; '.': everything",
         Text(input.root));
+    AddAllowOpaque(command, input.allow_opaque);
+  }
+
+  void AddAllowOpaque(CLI::App* command, bool& allow_opaque) {
+    command
+        ->add_flag("--allow-opaque", allow_opaque,
+                   "Read files that call something dangerous; nothing runs")
+        ->group("Input");
+  }
+
+  void AddAsStored(CLI::App* command, bool& as_stored) {
+    command
+        ->add_flag("--as-stored", as_stored,
+                   "Of quantized checkpoints, codes and scales as stored")
+        ->group("Input");
   }
 
   void AddOutput(CLI::App* command, OutputArgs& output, const char* help) {
@@ -139,6 +157,11 @@ class Parser {
     Add(command, "Output", "--to", "FORMAT",
         "torch, safetensors or mqir; otherwise the output's extension decides",
         Text(output.to));
+    Add(command, "Output", "--max-shard-size", "SIZE",
+        "Spread the weights over files of at most this size, such as 5G",
+        Value(output.max_shard_bytes, [](const std::string& text) {
+          return ParseByteCount("--max-shard-size", text, kMinShard, kMaxShard);
+        }));
     command->add_flag("-f,--force", output.force, "Replace an existing output")
         ->group("Output");
   }
@@ -228,8 +251,9 @@ class Parser {
     CLI::App* command =
         AddCommand("quantize", "Write a smaller checkpoint", kQuantizeFooter);
     AddInput(command, quantize_.transform.input);
-    AddOutput(command, quantize_.transform.output,
-              "The file to write; default MODEL_TYPE.EXT beside the input");
+    AddOutput(
+        command, quantize_.transform.output,
+        "The file or directory to write; default MODEL_TYPE beside the input");
     command
         ->add_flag("--dry-run", quantize_.dry_run,
                    "Print what would happen, as 'plan' does")
@@ -248,9 +272,8 @@ class Parser {
         AddCommand("plan", "Say what quantize would do to each tensor, and why",
                    kPlanFooter);
     AddInput(command, plan_.transform.input);
-    AddOutput(
-        command, plan_.transform.output,
-        "The file that quantize would write, for the estimate of its size");
+    AddOutput(command, plan_.transform.output,
+              "What quantize would write, for its files and their sizes");
     AddRecipe(command, plan_.recipe);
     AddRun(command, plan_.transform.run);
     AddReport(command, plan_.transform.report, /*progress=*/false);
@@ -262,6 +285,7 @@ class Parser {
         AddCommand("inspect", "List what a checkpoint holds", kInspectFooter);
     command->alias("info");
     AddInput(command, inspect_.input);
+    AddAsStored(command, inspect_.input.as_stored);
     Add(command, "Output", "--tensors", "GLOB", "Only these",
         Text(inspect_.tensors));
     command
@@ -285,6 +309,8 @@ class Parser {
         "The checkpoint that counts as right", Text(compare_.original.path));
     Add(command, "Input", "--quantized,quantized", "PATH",
         "The checkpoint to judge", Text(compare_.other.path));
+    AddAllowOpaque(command, compare_.original.allow_opaque);
+    AddAsStored(command, compare_.original.as_stored);
     Add(command, "Output", "--top", "N",
         "List the N worst tensors; 0: all (default 20)",
         Value(compare_.top,
@@ -298,6 +324,8 @@ class Parser {
     AddReport(command, compare_.report);
     finish_[command] = [this] {
       SetProgress(compare_.report);
+      compare_.other.allow_opaque = compare_.original.allow_opaque;
+      compare_.other.as_stored = compare_.original.as_stored;
       return compare_;
     };
   }
@@ -307,8 +335,9 @@ class Parser {
         "dequantize", "Write the floats that a quantized checkpoint stands for",
         kDequantizeFooter);
     AddInput(command, dequantize_.transform.input);
-    AddOutput(command, dequantize_.transform.output,
-              "The file to write; default MODEL_float.EXT beside the input");
+    AddOutput(
+        command, dequantize_.transform.output,
+        "The file or directory to write; default MODEL_float beside the input");
     Add(command, "Output", "--dtype", "TYPE",
         "F32, F16, BF16 or F64; default what each tensor was before",
         Value(dequantize_.dtype, ParseFloatDType));
@@ -325,7 +354,9 @@ class Parser {
         AddCommand("convert", "Write the same tensors into another container",
                    kConvertFooter);
     AddInput(command, convert_.transform.input);
-    AddOutput(command, convert_.transform.output, "The file to write");
+    AddAsStored(command, convert_.transform.input.as_stored);
+    AddOutput(command, convert_.transform.output,
+              "The file or directory to write");
     command
         ->add_flag("--link", convert_.link,
                    "mqir only: leave the weights in the input's files")
@@ -336,6 +367,18 @@ class Parser {
       SetProgress(convert_.transform.report);
       return convert_;
     };
+  }
+
+  void AddScan() {
+    CLI::App* command =
+        AddCommand("scan", "Say what the pickles in a file would do in Python",
+                   kScanFooter);
+    command
+        ->add_option("paths", scan_.paths, "Files and directories, of any kind")
+        ->type_name("PATH")
+        ->group("Input");
+    AddReport(command, scan_.report, /*progress=*/false);
+    finish_[command] = [this] { return scan_; };
   }
 
   void SetProgress(ReportArgs& report) const {
@@ -357,62 +400,6 @@ class Parser {
     if (report.quiet) report.progress = ProgressStyle::kNone;
   }
 
-  // CLI11's own complaints: a flag without its value, one given twice.
-  absl::Status ParseFailure(const std::string& what) const {
-    std::string message = absl::StrReplaceAll(what, {{"\n", " "}, {"\r", " "}});
-    const std::vector<CLI::App*> chosen = app_.get_subcommands();
-    const std::string name =
-        chosen.empty() ? "" : absl::StrCat(chosen[0]->get_name(), " ");
-    return absl::InvalidArgumentError(
-        absl::StrCat(message, "; see 'monoquant ", name, "--help'"));
-  }
-
-  // For what stands before the first known command, or without one.
-  absl::Status UnknownCommand() const {
-    const std::vector<std::string> remaining = app_.remaining();
-    if (remaining.empty()) {
-      return absl::InvalidArgumentError(
-          "no command given; see 'monoquant --help'");
-    }
-    if (absl::StartsWith(remaining[0], "-")) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("unknown flag '", remaining[0],
-                       "'; flags come after the command, as in 'monoquant "
-                       "quantize --model model.pt'"));
-    }
-    std::vector<std::string> names;
-    for (const CLI::App* command : app_.get_subcommands({})) {
-      names.push_back(command->get_name());
-    }
-    const auto name = Suggest(remaining[0], names);
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown command '", remaining[0], "'; ",
-                     name ? absl::StrCat("did you mean '", *name, "'?")
-                          : "'monoquant --help' lists the commands"));
-  }
-
-  static absl::Status UnexpectedArgument(const CLI::App& command) {
-    const std::string argument = command.remaining()[0];
-    if (!absl::StartsWith(argument, "-")) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("unexpected argument '", argument, "'; see 'monoquant ",
-                       command.get_name(), " --help'"));
-    }
-    const std::string flag = argument.substr(0, argument.find('='));
-    std::vector<std::string> flags;
-    for (const CLI::Option* option : command.get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        flags.push_back(absl::StrCat("--", name));
-      }
-    }
-    const auto name = Suggest(flag, flags);
-    return absl::InvalidArgumentError(absl::StrCat(
-        "unknown flag '", flag, "'; ",
-        name
-            ? absl::StrCat("did you mean '", *name, "'?")
-            : absl::StrCat("see 'monoquant ", command.get_name(), " --help'")));
-  }
-
   const TerminalInfo terminal_;
   CLI::App app_{kOverview, "monoquant"};
   bool version_ = false;
@@ -425,6 +412,7 @@ class Parser {
   CompareArgs compare_;
   DequantizeArgs dequantize_;
   ConvertArgs convert_;
+  ScanArgs scan_;
 };
 
 }  // namespace

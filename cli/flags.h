@@ -1,7 +1,7 @@
 // The command line: what was typed, as the arguments of one command.
 //
-// flags.cc is the only file that knows CLI11, and the only one besides
-// parallel.cc in which exceptions exist.
+// flags.cc and flag_mistakes.cc are the only files that know CLI11, and the
+// former is the only one besides parallel.cc in which exceptions exist.
 
 #ifndef MONOQUANT_CLI_FLAGS_H_
 #define MONOQUANT_CLI_FLAGS_H_
@@ -17,6 +17,7 @@
 #include "cli/inspect_command.h"
 #include "cli/plan_command.h"
 #include "cli/quantize_command.h"
+#include "cli/scan_command.h"
 
 namespace monoquant::cli {
 
@@ -25,8 +26,9 @@ struct InfoText {
   std::string text;
 };
 
-using Command = std::variant<InfoText, QuantizeArgs, PlanArgs, InspectArgs,
-                             CompareArgs, DequantizeArgs, ConvertArgs>;
+using Command =
+    std::variant<InfoText, QuantizeArgs, PlanArgs, InspectArgs, CompareArgs,
+                 DequantizeArgs, ConvertArgs, ScanArgs>;
 
 // What --progress auto depends on.
 struct TerminalInfo {

@@ -2,11 +2,13 @@
 
 #include "cli/flags.h"
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -39,12 +41,13 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
       "-b 4 --type uint4 -s asymmetric --granularity group -g 64 "
       "--convention compressed-tensors --nonfinite zero --recipe r.json "
       "--min-elements 9 --allow-unmatched -T 3 --chunk-size 64K --json "
-      "--progress plain");
+      "--max-shard-size 5GB --progress plain");
   EXPECT_EQ(args.transform.input.path, "m.pt");
   EXPECT_EQ(args.transform.input.root, "a.b");
   EXPECT_EQ(args.transform.output.path, "o.bin");
   EXPECT_EQ(args.transform.output.to, "torch");
   EXPECT_TRUE(args.transform.output.force);
+  EXPECT_EQ(args.transform.output.max_shard_bytes, uint64_t{5} << 30);
   EXPECT_TRUE(args.dry_run);
   EXPECT_EQ(args.recipe.bits, 4);
   EXPECT_EQ(args.recipe.type, NumberFormat::kUInt4);
@@ -109,6 +112,33 @@ TEST(FlagsTest, OtherCommands) {
         DType::kF16);
   }
   EXPECT_TRUE(Get<ConvertArgs>("convert m.pt -o o.mqir --link").link);
+  const auto scan = Get<ScanArgs>("scan a.pt b.pt --json");
+  EXPECT_EQ(scan.paths, (std::vector<std::string>{"a.pt", "b.pt"}));
+  EXPECT_TRUE(scan.report.json);
+}
+
+TEST(FlagsTest, HowFilesAreRead) {
+  for (const char* command : {"quantize", "plan"}) {
+    const std::string line = absl::StrCat(command, " m.pt --allow-opaque");
+    const auto parsed = Parse(line);
+    EXPECT_TRUE(parsed.ok()) << parsed.status();
+  }
+  EXPECT_TRUE(Get<QuantizeArgs>("quantize m.pt --allow-opaque")
+                  .transform.input.allow_opaque);
+  EXPECT_FALSE(Get<QuantizeArgs>("quantize m.pt").transform.input.allow_opaque);
+  EXPECT_TRUE(Get<DequantizeArgs>("dequantize m.pt --allow-opaque")
+                  .transform.input.allow_opaque);
+  const auto inspect =
+      Get<InspectArgs>("inspect m.pt --allow-opaque --as-stored");
+  EXPECT_TRUE(inspect.input.allow_opaque);
+  EXPECT_TRUE(inspect.input.as_stored);
+  EXPECT_TRUE(
+      Get<ConvertArgs>("convert m.pt --as-stored").transform.input.as_stored);
+  // Of both sides.
+  const auto compare =
+      Get<CompareArgs>("compare a.pt b.pt --allow-opaque --as-stored");
+  EXPECT_TRUE(compare.original.allow_opaque && compare.other.allow_opaque);
+  EXPECT_TRUE(compare.original.as_stored && compare.other.as_stored);
 }
 
 TEST(FlagsTest, ProgressFollowsTheTerminalUnlessToldOtherwise) {
@@ -127,8 +157,8 @@ TEST(FlagsTest, ProgressFollowsTheTerminalUnlessToldOtherwise) {
 TEST(FlagsTest, HelpAndVersion) {
   EXPECT_THAT(Get<InfoText>("--version").text, HasSubstr("monoquant "));
   EXPECT_THAT(Get<InfoText>("--help").text, HasSubstr("quantize"));
-  for (const char* name :
-       {"quantize", "plan", "inspect", "compare", "dequantize", "convert"}) {
+  for (const char* name : {"quantize", "plan", "inspect", "compare",
+                           "dequantize", "convert", "scan"}) {
     const std::string text = Get<InfoText>(std::string(name) + " -h").text;
     EXPECT_THAT(text, HasSubstr("Examples:"));
     EXPECT_EQ(Get<InfoText>(std::string("help ") + name).text, text);
@@ -153,6 +183,7 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize m.pt n.pt", "unexpected argument 'n.pt'"},
       {"quantize -m m.pt --model n.pt", "two inputs, 'm.pt' and 'n.pt'"},
       {"compare a.pt b.pt c.pt", "unexpected argument 'c.pt'"},
+      {"scan a.pt --root x", "unknown flag '--root'"},
       {"quantize m.pt --bits 9", "--bits 9: use 4, 8 or 16"},
       {"quantize m.pt --bits eight", "--bits eight: use 4, 8 or 16"},
       {"quantize m.pt --bits", "--bits"},

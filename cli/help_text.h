@@ -21,6 +21,7 @@ gate failed, 5 input or output, 6 malformed or unsupported input, 130 interrupte
 inline constexpr char kQuantizeFooter[] = R"(Examples:
   monoquant quantize --model model.pt --output model_int8.pt --bits 8
   monoquant quantize model.pt -b 4 -g 64 --skip 'lm_head.*'
+  monoquant quantize model_dir --bits 4 --max-shard-size 2G
   monoquant quantize model_dir -o small.safetensors --rule '*.mlp.*=int4,group=128'
   monoquant quantize model.pt --bits 8 --dry-run)";
 
@@ -45,6 +46,14 @@ inline constexpr char kConvertFooter[] = R"(Examples:
   monoquant convert model.pt -o model.safetensors
   monoquant convert model_int8.pt -o model_int8.mqir
   monoquant convert model.pt -o model.mqir --link)";
+
+inline constexpr char kScanFooter[] = R"(Examples:
+  monoquant scan model.pt
+  monoquant scan model_dir *.ckpt
+  monoquant scan download.bin --json > report.json
+
+Exit codes: 0 safe, unknown globals or suspicious; 6 dangerous or malformed; 5 a
+file cannot be read.)";
 
 }  // namespace monoquant::cli
 

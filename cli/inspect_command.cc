@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "cli/hash_tensors.h"
 #include "cli/human.h"
@@ -100,6 +101,11 @@ std::string ToText(const Input& input, const Selection& selection) {
     absl::StrAppend(&text, "metadata  ", Printable(key), " = ",
                     MetadataText(value), "\n");
   }
+  if (!input.side_files.carried.empty()) {
+    absl::StrAppend(&text, "beside    ",
+                    Printable(absl::StrJoin(input.side_files.carried, ", ")),
+                    "\n");
+  }
   for (const std::string& note : index.notes) {
     absl::StrAppend(&text, "note      ", Printable(note), "\n");
   }
@@ -185,6 +191,8 @@ Json ToJson(const Input& input, const Selection& selection) {
     json.Set("root", index.root);
     json.Set("quantization",
              index.quant.empty() ? Json() : QuantizationToJson(index.quant));
+    const std::vector<std::string>& side_files = input.side_files.carried;
+    json.Set("side_files", Json::Array(side_files.begin(), side_files.end()));
     json.Set("notes", Json::Array(index.notes.begin(), index.notes.end()));
   }
   return json;

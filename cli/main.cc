@@ -84,6 +84,9 @@ struct Runner {
   absl::Status operator()(const ConvertArgs& args) const {
     return RunConvert(args, streams);
   }
+  absl::Status operator()(const ScanArgs& args) const {
+    return RunScan(args, streams);
+  }
 };
 
 absl::Status Run(const std::vector<std::string>& args,

@@ -24,75 +24,97 @@ bool HasExtension(const ExporterRow& row, absl::string_view extension) {
                      });
 }
 
-// "dir/model.pt" with "int8" becomes "dir/model_int8.pt".
-absl::StatusOr<OutputTarget> DefaultOutput(const std::string& to,
-                                           const std::string& input_path,
-                                           absl::string_view suffix) {
-  fs::path input(input_path);
+// Without its dot.
+std::string ExtensionOf(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  return extension.empty() ? "" : extension.substr(1);
+}
+
+const ExporterRow* RowWithExtension(absl::string_view extension) {
+  for (const ExporterRow& row : AllExporters()) {
+    if (HasExtension(row, extension)) return &row;
+  }
+  return nullptr;
+}
+
+// The format that --to states or, without it, that of the input's weights.
+absl::StatusOr<const ExporterRow*> FormatFor(const OutputArgs& args,
+                                             const Input& input) {
+  if (!args.to.empty()) return FindExporter(args.to);
+  fs::path weights = input.path;
+  if (input.is_directory) {
+    weights = input.weight_files.empty() ? "" : input.weight_files.front();
+  }
+  const ExporterRow* row = RowWithExtension(ExtensionOf(weights));
+  if (row != nullptr) return row;
+  return FindExporter(kFallbackFormat);
+}
+
+// Beside the input: "dir/model.pt" with "int8" becomes "dir/model_int8.pt", and
+// "dir" becomes "dir_int8".
+absl::StatusOr<std::string> DefaultPath(const Input& input,
+                                        const OutputTarget& target,
+                                        absl::string_view suffix) {
+  fs::path path = input.is_directory ? input.directory : input.path;
   // "dir/" names the directory, so the output lies beside it; "." and ".."
   // have no name to start from.
-  if (!input.has_filename()) input = input.parent_path();
-  std::error_code error;
-  const bool is_directory = fs::is_directory(input, error);
-  const fs::path name = input.filename();
+  if (!path.has_filename()) path = path.parent_path();
+  const fs::path name = path.filename();
   if (name.empty() || name == "." || name == "..") {
     return absl::InvalidArgumentError(
-        absl::StrCat(input_path,
+        absl::StrCat(input.path,
                      ": no name for the output follows from this; give "
                      "--output"));
   }
-  const fs::path stem = is_directory ? name : input.stem();
-  std::string extension = is_directory ? "" : input.extension().string();
-  if (!extension.empty()) extension.erase(0, 1);
-
-  OutputTarget target;
-  if (!to.empty()) {
-    MQ_ASSIGN_OR_RETURN(target.row, FindExporter(to));
-  } else {
-    for (const ExporterRow& row : AllExporters()) {
-      if (HasExtension(row, extension)) target.row = &row;
-    }
-    if (target.row == nullptr) {
-      MQ_ASSIGN_OR_RETURN(target.row, FindExporter(kFallbackFormat));
-    }
+  const fs::path stem = input.is_directory ? name : path.stem();
+  std::string file = absl::StrCat(stem.string(), "_", suffix);
+  if (!target.is_directory) {
+    const std::string extension = ExtensionOf(path);
+    absl::StrAppend(&file, ".",
+                    HasExtension(*target.row, extension)
+                        ? extension
+                        : std::string(target.row->extensions.front()));
   }
-  if (!HasExtension(*target.row, extension)) {
-    extension = std::string(target.row->extensions.front());
-  }
-  const std::string file =
-      absl::StrCat(stem.string(), "_", suffix, ".", extension);
-  target.path = (input.parent_path() / file).string();
-  return target;
+  return (path.parent_path() / file).string();
 }
 
-}  // namespace
-
-absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
-                                          const std::string& input_path,
-                                          absl::string_view suffix) {
-  if (args.path.empty() && suffix.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(input_path, ": no output given; add --output FILE"));
+// Decides between a file and a directory for the path that the user gave.
+void SetKind(const Input& input, bool several_files, OutputTarget* target) {
+  std::error_code error;
+  const std::string& path = target->path;
+  const bool has_slash = absl::EndsWith(path, "/");
+  target->may_exist = has_slash && !input.is_directory;
+  if (has_slash) {
+    target->is_directory = true;
+  } else if (input.is_directory || several_files) {
+    target->is_directory = RowWithExtension(ExtensionOf(path)) == nullptr ||
+                           fs::is_directory(path, error);
   }
-  if (args.path.empty()) return DefaultOutput(args.to, input_path, suffix);
-  OutputTarget target;
-  target.path = args.path;
-  if (args.to.empty()) {
-    MQ_ASSIGN_OR_RETURN(target.row, FindExporterForPath(args.path));
-  } else {
-    MQ_ASSIGN_OR_RETURN(target.row, FindExporter(args.to));
-  }
-  return target;
 }
 
-absl::Status CheckOutput(const OutputTarget& target,
-                         const std::string& input_path, bool force) {
-  const std::string& path = target.path;
-  MQ_RETURN_IF_ERROR(CheckNotInput(path, {input_path}));
+absl::Status CheckSeveralFiles(const OutputTarget& target) {
+  if (!target.row->naming.has_shards) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        target.path, ": ", target.row->exporter->name(),
+        " output is always one file; leave out --max-shard-size or choose "
+        "another format with --to"));
+  }
+  if (!target.is_directory) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        target.path,
+        ": is the name of one file, but --max-shard-size may give several; "
+        "name a directory, as in 'model/'"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFreeFile(const std::string& path, bool force) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
     return absl::AlreadyExistsError(
-        absl::StrCat(path, ": is a directory; give the output a file name"));
+        absl::StrCat(path,
+                     ": is a directory; name a file, or let the name end in "
+                     "'/' to write into the directory"));
   }
   // Not followed: a link that leads nowhere is there all the same.
   const fs::file_status status = fs::symlink_status(path, error);
@@ -100,7 +122,72 @@ absl::Status CheckOutput(const OutputTarget& target,
     return absl::AlreadyExistsError(absl::StrCat(
         path, ": the output exists already; add --force to replace it"));
   }
-  const fs::path parent = fs::path(path).parent_path();
+  return absl::OkStatus();
+}
+
+absl::Status CheckFreeDirectory(const OutputTarget& target, bool force) {
+  const std::string& path = target.path;
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(path, error);
+  if (!fs::exists(status)) return absl::OkStatus();
+  if (!fs::is_directory(path, error)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(path,
+                     ": is there already and no directory; choose another "
+                     "output"));
+  }
+  if (force || target.may_exist) return absl::OkStatus();
+  return absl::AlreadyExistsError(absl::StrCat(
+      path,
+      ": the output exists already; add --force to replace the files in it "
+      "that have the names of new ones"));
+}
+
+}  // namespace
+
+absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
+                                          const Input& input,
+                                          absl::string_view suffix) {
+  if (args.path.empty() && suffix.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(input.path, ": no output given; add --output PATH"));
+  }
+  const bool several_files = args.max_shard_bytes > 0;
+  OutputTarget target;
+  target.path = args.path;
+  if (args.path.empty()) {
+    target.is_directory = input.is_directory || several_files;
+  } else {
+    SetKind(input, several_files, &target);
+  }
+  if (args.path.empty() || target.is_directory) {
+    MQ_ASSIGN_OR_RETURN(target.row, FormatFor(args, input));
+  } else if (args.to.empty()) {
+    MQ_ASSIGN_OR_RETURN(target.row, FindExporterForPath(args.path));
+  } else {
+    MQ_ASSIGN_OR_RETURN(target.row, FindExporter(args.to));
+  }
+  if (args.path.empty()) {
+    MQ_ASSIGN_OR_RETURN(target.path, DefaultPath(input, target, suffix));
+  }
+  if (several_files) MQ_RETURN_IF_ERROR(CheckSeveralFiles(target));
+  return target;
+}
+
+absl::Status CheckOutput(const OutputTarget& target, const Input& input,
+                         bool force) {
+  const std::string& path = target.path;
+  MQ_RETURN_IF_ERROR(CheckNotInput(path, input.files));
+  if (input.is_directory) {
+    MQ_RETURN_IF_ERROR(
+        CheckNotInput(path, {input.directory.empty() ? "." : input.directory}));
+  }
+  MQ_RETURN_IF_ERROR(target.is_directory ? CheckFreeDirectory(target, force)
+                                         : CheckFreeFile(path, force));
+  fs::path parent = path;
+  if (!parent.has_filename()) parent = parent.parent_path();
+  parent = parent.parent_path();
+  std::error_code error;
   if (!parent.empty() && !fs::is_directory(parent, error) &&
       error != std::errc::permission_denied) {
     return absl::NotFoundError(

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cli/args.h"
+#include "cli/input_file.h"
 #include "exporters/exporter.h"
 
 namespace monoquant::cli {
@@ -17,22 +18,35 @@ namespace monoquant::cli {
 struct OutputTarget {
   std::string path;
   const ExporterRow* row = nullptr;
+  // A directory of files, which bears the side files of a model directory too.
+  bool is_directory = false;
+  // The directory may be there already: "DIR/" for an input that is a file, as
+  // with any program that writes a file. The files in it are not replaced.
+  bool may_exist = false;
 };
 
-// The path and format of the output. With an empty args.path:
-// STEM_`suffix`.EXT beside `input_path`, where the extension is the input's if
-// some format writes such files (and args.to does not say otherwise), that of
-// the format in args.to, or "safetensors". InvalidArgument with an empty path
-// and an empty suffix.
+// The path, kind and format of the output.
+//
+// Of a model directory, and with a largest size of shards, it is a directory;
+// otherwise a file. A path that ends in a slash or names a directory is a
+// directory in any case, and one with the extension of a format is a file.
+//
+// With an empty args.path: STEM_`suffix`.EXT beside the input, or STEM_`suffix`
+// for a directory. The format is that of args.to or of the output's extension;
+// failing these, that of the input's weights if some format has their
+// extension, or safetensors.
+//
+// InvalidArgument with an empty path and an empty suffix, and where several
+// files are asked for but the path or the format allows one only.
 absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
-                                          const std::string& input_path,
+                                          const Input& input,
                                           absl::string_view suffix);
 
-// Everything that can be known to be wrong with an output path before the input
-// is opened: it is the input itself, a directory, there already (without
-// `force`), or its directory is missing. Exit code 5 in every case.
-absl::Status CheckOutput(const OutputTarget& target,
-                         const std::string& input_path, bool force);
+// Everything that can be known to be wrong with an output path before any work:
+// it is the input itself, is there already (without `force`), or its directory
+// is missing. Exit code 5 in every case.
+absl::Status CheckOutput(const OutputTarget& target, const Input& input,
+                         bool force);
 
 // AlreadyExists if the output is one of `input_files`, however spelled or
 // linked: a shard of the input, or the original that an .mqir points into. No

@@ -3,11 +3,13 @@
 
 #include "cli/output_file.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "absl/status/status.h"
+#include "cli/input_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -16,6 +18,23 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+
+Input FileInput(const std::string& path) {
+  Input input;
+  input.path = path;
+  input.files = {path};
+  return input;
+}
+
+Input DirectoryInput(const std::string& path,
+                     const std::string& weights = "model.safetensors") {
+  Input input;
+  input.path = path;
+  input.directory = path;
+  input.is_directory = true;
+  input.weight_files = {weights};
+  return input;
+}
 
 class OutputFileTest : public ::testing::Test {
  protected:
@@ -40,7 +59,17 @@ class OutputFileTest : public ::testing::Test {
   absl::Status Check(const std::string& output, bool force = false) {
     OutputTarget target;
     target.path = output;
-    return CheckOutput(target, input_, force);
+    return CheckOutput(target, FileInput(input_), force);
+  }
+
+  // As a directory output of a directory.
+  absl::Status CheckDirectory(const std::string& output, bool force = false,
+                              bool may_exist = false) {
+    OutputTarget target;
+    target.path = output;
+    target.is_directory = true;
+    target.may_exist = may_exist;
+    return CheckOutput(target, DirectoryInput(Path("model_dir")), force);
   }
 
   fs::path directory_;
@@ -65,7 +94,7 @@ TEST_F(OutputFileTest, DefaultNames) {
   for (const auto& test : kCases) {
     OutputArgs args;
     args.to = test.to;
-    const auto target = ChooseOutput(args, test.input, "int8");
+    const auto target = ChooseOutput(args, FileInput(test.input), "int8");
     ASSERT_TRUE(target.ok()) << target.status();
     EXPECT_EQ(target->path, test.output);
     EXPECT_EQ(target->row->exporter->name(), test.format);
@@ -74,30 +103,110 @@ TEST_F(OutputFileTest, DefaultNames) {
 
 TEST_F(OutputFileTest, TheOutputOfADirectoryLiesBesideIt) {
   for (const char* spelling : {"model_dir", "model_dir/"}) {
-    const auto target = ChooseOutput({}, Path(spelling), "int4");
+    const auto target =
+        ChooseOutput({}, DirectoryInput(Path(spelling)), "int4");
     ASSERT_TRUE(target.ok()) << target.status();
-    EXPECT_EQ(target->path, Path("model_dir_int4.safetensors"));
+    EXPECT_EQ(target->path, Path("model_dir_int4"));
+    EXPECT_TRUE(target->is_directory);
+  }
+  // The index of the directory, by its name.
+  Input index = DirectoryInput(Path("model_dir"));
+  index.path += "/model.safetensors.index.json";
+  EXPECT_EQ((*ChooseOutput({}, index, "int4")).path, Path("model_dir_int4"));
+}
+
+TEST_F(OutputFileTest, ADirectoryKeepsTheFormatOfItsWeights) {
+  const struct {
+    const char* weights;
+    const char* to;
+    const char* format;
+  } kCases[] = {
+      {"model.safetensors", "", "safetensors"},
+      {"pytorch_model-00001-of-00002.bin", "", "torch"},
+      {"__0_0.distcp", "", "safetensors"},
+      {"model.safetensors", "mqir", "mqir"},
+  };
+  for (const auto& test : kCases) {
+    OutputArgs args;
+    args.to = test.to;
+    for (const char* path : {"", "out", "out.v1/"}) {
+      args.path = path;
+      const auto target =
+          ChooseOutput(args, DirectoryInput("dir", test.weights), "int8");
+      ASSERT_TRUE(target.ok()) << target.status();
+      EXPECT_EQ(target->row->exporter->name(), test.format);
+      EXPECT_TRUE(target->is_directory);
+      EXPECT_FALSE(target->may_exist);
+    }
   }
 }
 
+TEST_F(OutputFileTest, FileOrDirectory) {
+  const struct {
+    const char* path;
+    bool of_directory;
+    uint64_t max_shard_bytes;
+    bool is_directory;
+    bool may_exist;
+  } kCases[] = {
+      {"out", true, 0, true, false},      {"out.pt", true, 0, false, false},
+      {"out.pt/", true, 0, true, false},  {"model_dir", true, 0, true, false},
+      {"out.pt", false, 0, false, false}, {"out/", false, 0, true, true},
+      {"out", false, 1024, true, false},  {"out/", false, 1024, true, true},
+      {"", false, 1024, true, false},     {"", false, 0, false, false},
+  };
+  for (const auto& test : kCases) {
+    OutputArgs args;
+    args.path = test.path;
+    args.max_shard_bytes = test.max_shard_bytes;
+    const Input input = test.of_directory ? DirectoryInput(Path("model_dir"))
+                                          : FileInput("model.pt");
+    const auto target = ChooseOutput(args, input, "int8");
+    ASSERT_TRUE(target.ok()) << target.status();
+    EXPECT_EQ(target->is_directory, test.is_directory) << test.path;
+    EXPECT_EQ(target->may_exist, test.may_exist) << test.path;
+  }
+}
+
+TEST_F(OutputFileTest, OneFileIsNotSeveral) {
+  OutputArgs args;
+  args.max_shard_bytes = 1024;
+  args.path = "out.safetensors";
+  const absl::Status file =
+      ChooseOutput(args, FileInput("model.pt"), "int8").status();
+  EXPECT_EQ(file.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(file.message(), HasSubstr("name a directory"));
+  args.path = "out";
+  args.to = "mqir";
+  const absl::Status format =
+      ChooseOutput(args, DirectoryInput("dir"), "int8").status();
+  EXPECT_EQ(format.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(format.message(), HasSubstr("always one file"));
+}
+
 TEST_F(OutputFileTest, SomeInputsGiveNoName) {
-  EXPECT_EQ(ChooseOutput({}, "..", "int8").status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(ChooseOutput({}, "model.pt", "").status().code(),
+  for (const char* path : {".", "..", "../"}) {
+    EXPECT_EQ(ChooseOutput({}, DirectoryInput(path), "int8").status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << path;
+  }
+  EXPECT_EQ(ChooseOutput({}, FileInput("model.pt"), "").status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(OutputFileTest, TheExtensionChoosesTheFormatUnlessToDoes) {
   OutputArgs args;
   args.path = "x.safetensors";
-  EXPECT_EQ((*ChooseOutput(args, "m.pt", "int8")).row->exporter->name(),
-            "safetensors");
+  EXPECT_EQ(
+      (*ChooseOutput(args, FileInput("m.pt"), "int8")).row->exporter->name(),
+      "safetensors");
   args.to = "torch";
-  EXPECT_EQ((*ChooseOutput(args, "m.pt", "int8")).row->exporter->name(),
-            "torch");
+  EXPECT_EQ(
+      (*ChooseOutput(args, FileInput("m.pt"), "int8")).row->exporter->name(),
+      "torch");
   args.to = "";
   args.path = "x.unknown";
-  EXPECT_EQ(ChooseOutput(args, "m.pt", "int8").status().code(),
+  EXPECT_EQ(ChooseOutput(args, FileInput("m.pt"), "int8").status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
@@ -129,6 +238,30 @@ TEST_F(OutputFileTest, ADirectoryIsNoOutput) {
   EXPECT_EQ(Check(Path("missing/x.pt")).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Check(Path("model.pt/x.pt")).code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(Check(Path("model_dir/x.pt")).ok());
+}
+
+TEST_F(OutputFileTest, OutputsThatAreDirectories) {
+  EXPECT_TRUE(CheckDirectory(Path("new")).ok());
+  EXPECT_TRUE(CheckDirectory(Path("new/")).ok());
+  EXPECT_TRUE(CheckDirectory(Path("model_dir/int8")).ok());
+  EXPECT_EQ(CheckDirectory(Path("missing/new/")).code(),
+            absl::StatusCode::kNotFound);
+
+  fs::create_directory(Path("there"));
+  EXPECT_THAT(CheckDirectory(Path("there")).message(), HasSubstr("--force"));
+  EXPECT_TRUE(CheckDirectory(Path("there"), /*force=*/true).ok());
+  EXPECT_TRUE(
+      CheckDirectory(Path("there/"), /*force=*/false, /*may_exist=*/true).ok());
+  EXPECT_EQ(CheckDirectory(input_, /*force=*/true).code(),
+            absl::StatusCode::kAlreadyExists);
+
+  fs::create_directory_symlink("model_dir", Path("link"));
+  for (const char* spelling :
+       {"model_dir", "model_dir/", "./model_dir", "link", "link/"}) {
+    const absl::Status status = CheckDirectory(Path(spelling), /*force=*/true);
+    EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists) << spelling;
+    EXPECT_THAT(status.message(), HasSubstr("is the input"));
+  }
 }
 
 TEST_F(OutputFileTest, TheLineOfPythonQuotesThePath) {

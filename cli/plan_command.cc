@@ -7,15 +7,16 @@
 #include "cli/human.h"
 #include "cli/input_file.h"
 #include "cli/output_file.h"
+#include "cli/output_plan.h"
 #include "cli/parallel.h"
 #include "cli/run_job.h"
 #include "cli/run_report.h"
+#include "cli/side_files.h"
 #include "cli/table.h"
 #include "core/plan.h"
 #include "core/recipe.h"
-#include "exporters/exporter.h"
 #include "ir/dtype.h"
-#include "ir/errors.h"
+#include "ir/json.h"
 #include "ir/quant_scheme.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -46,24 +47,48 @@ std::string PlanTable(const CheckpointIndex& index, const Plan& plan) {
   return table.ToString();
 }
 
+// The files of an output that is a directory.
+std::string FilesTable(const OutputTarget& output, const OutputPlan& plan) {
+  if (!output.is_directory) return "";
+  Table table(
+      {"file", "tensors", "size"},
+      {Table::Align::kLeft, Table::Align::kRight, Table::Align::kRight});
+  for (const WeightFile& file : plan.files) {
+    table.Add({file.name, absl::StrCat(file.tensors),
+               HumanBytes(file.layout.file_size)});
+  }
+  std::string text = table.ToString();
+  if (!plan.side_files.empty()) {
+    absl::StrAppend(&text, "carried: ", Printable(FewNames(plan.side_files)),
+                    "\n");
+  }
+  for (const std::string& note : plan.notes) {
+    absl::StrAppend(&text, "note: ", Printable(note), "\n");
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
 absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
   const TransformArgs& transform = args.transform;
   MQ_RETURN_IF_ERROR(CheckInputGiven(transform.input));
   MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe));
-  MQ_ASSIGN_OR_RETURN(const OutputTarget output,
-                      ChooseOutput(transform.output, transform.input.path,
-                                   NumberFormatName(recipe.defaults.format)));
   MQ_ASSIGN_OR_RETURN(const Input file, OpenInput(transform.input));
+  MQ_ASSIGN_OR_RETURN(const OutputTarget output,
+                      ChooseOutput(transform.output, file,
+                                   NumberFormatName(recipe.defaults.format)));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(file));
   const CheckpointIndex& index = input.reader->index();
   MQ_ASSIGN_OR_RETURN(const Plan plan, MakePlan(index, recipe));
-  const absl::StatusOr<FileLayout> layout =
-      output.row->exporter->Layout(plan.manifest);
-  if (!layout.ok()) return Annotate(file.path, layout.status());
+  MQ_ASSIGN_OR_RETURN(
+      const OutputPlan output_plan,
+      PlanOutput(file, input, output, plan, *output.row->exporter,
+                 transform.output.max_shard_bytes));
   if (transform.report.json) {
-    streams.WriteDocument(PlanToJson(index, plan));
+    Json document = PlanToJson(index, plan);
+    AppendFilesJson(output_plan, document);
+    streams.WriteDocument(document);
     return absl::OkStatus();
   }
   if (transform.report.quiet) return absl::OkStatus();
@@ -75,11 +100,11 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
   *streams.out << Printable(file.path) << "  "
                << IndexToLine(file.reader->index(), file.file_bytes) << "\n\n"
                << PlanTable(index, plan) << '\n'
-               << PlanToLine(plan) << '\n'
+               << FilesTable(output, output_plan) << PlanToLine(plan) << '\n'
                << HumanBytes(file.file_bytes) << " become "
-               << HumanBytes(layout->file_size) << " as "
+               << HumanBytes(output_plan.weight_bytes()) << " as "
                << output.row->exporter->name() << ", "
-               << HumanRatio(file.file_bytes, layout->file_size)
+               << HumanRatio(file.file_bytes, output_plan.weight_bytes())
                << "; memory at most "
                << HumanBytes(PeakMemory(plan, threads, chunk))
                << " besides the index, with "

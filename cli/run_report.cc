@@ -1,6 +1,7 @@
 #include "cli/run_report.h"
 
 #include <cstddef>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -45,6 +46,15 @@ uint64_t CountNonfinite(const RunResult& result) {
   uint64_t count = 0;
   for (const TensorResult& tensor : result.tensors) count += tensor.nonfinite;
   return count;
+}
+
+// A line of Python that loads the output, where one line does.
+std::string LoadHint(const RunReport& report) {
+  const std::vector<WeightFile>& files = report.output_plan->files;
+  if (files.size() != 1) return "";
+  std::filesystem::path path = report.output->path;
+  if (report.output->is_directory) path /= files[0].name;
+  return PythonHint(*report.output->row, path.string());
 }
 
 absl::string_view ActionName(Action action) {
@@ -131,11 +141,20 @@ std::string ReportToText(const RunReport& report) {
                                 ", quantized already, back to floats"));
   }
   line("plan", PlanToLine(*report.plan));
+  const OutputPlan& output = *report.output_plan;
+  const std::string files =
+      output.files.size() == 1
+          ? ""
+          : absl::StrCat(Plural(output.files.size(), "shard"), ", ");
   line("wrote", absl::StrCat(Printable(report.output->path), "  ",
-                             report.output->row->exporter->name(), ", ",
-                             HumanBytes(result.file_bytes), ", ",
-                             HumanRatio(file.file_bytes, result.file_bytes),
+                             report.output->row->exporter->name(), ", ", files,
+                             HumanBytes(output.weight_bytes()), ", ",
+                             HumanRatio(file.file_bytes, output.weight_bytes()),
                              ", ", HumanSeconds(result.seconds)));
+  if (!output.side_files.empty()) {
+    line("carried",
+         Shortened(Printable(FewNames(output.side_files)), kMaxNoteWidth));
+  }
   if (!result.tensors.empty()) {
     line("quality", MeasureQuality(report).ToString());
   }
@@ -145,7 +164,7 @@ std::string ReportToText(const RunReport& report) {
                                        ? " counted as 0"
                                        : " kept"));
   }
-  const std::string hint = PythonHint(*report.output->row, report.output->path);
+  const std::string hint = LoadHint(report);
   if (!hint.empty()) line("load", Printable(hint));
   for (const std::string& note : report.notes) {
     line("note", Shortened(Printable(note), kMaxNoteWidth));
@@ -163,9 +182,10 @@ Json ReportToJson(const RunReport& report) {
   Json output;
   output.Set("path", report.output->path);
   output.Set("format", report.output->row->exporter->name());
-  output.Set("bytes", result.file_bytes);
-  const std::string hint = PythonHint(*report.output->row, report.output->path);
+  output.Set("bytes", report.output_plan->weight_bytes());
+  const std::string hint = LoadHint(report);
   output.Set("load", hint.empty() ? Json() : Json(hint));
+  AppendFilesJson(*report.output_plan, output);
 
   const Plan& plan = *report.plan;
   Json summary;
@@ -177,7 +197,7 @@ Json ReportToJson(const RunReport& report) {
   summary.Set("nonfinite", CountNonfinite(result));
   summary.Set("compression_ratio",
               static_cast<double>(report.file->file_bytes) /
-                  static_cast<double>(result.file_bytes));
+                  static_cast<double>(report.output_plan->weight_bytes()));
   summary.Set("sqnr_db", MeasureQuality(report).ToJson());
 
   Json notes((Json::Array()));

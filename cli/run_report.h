@@ -11,6 +11,7 @@
 #include "cli/args.h"
 #include "cli/input_file.h"
 #include "cli/output_file.h"
+#include "cli/output_plan.h"
 #include "cli/streams.h"
 #include "core/job.h"
 #include "core/plan.h"
@@ -20,7 +21,6 @@
 namespace monoquant::cli {
 
 struct RunResult {
-  uint64_t file_bytes = 0;
   // Job::Results: one for each quantized tensor, in plan order.
   std::vector<TensorResult> tensors;
   double seconds = 0;
@@ -32,13 +32,14 @@ struct RunReport {
   const Input* file;          // the checkpoint as it is
   const Input* input;         // as it was read: the file, or its floats
   const OutputTarget* output;
+  const OutputPlan* output_plan;
   const Plan* plan;  // made from the index of `input`
   const RunResult* result;
   std::vector<std::string> notes;
 };
 
-// A line each: read, decode, plan, wrote, quality, nonfinite, load, note; those
-// that apply.
+// A line each: read, decode, plan, wrote, carried, quality, nonfinite, load,
+// note; those that apply.
 std::string ReportToText(const RunReport& report);
 
 // The document of docs/schemas/result.json.

@@ -1,5 +1,5 @@
 // What quantize, dequantize and convert have in common: from an open checkpoint
-// and a plan to a finished file and a report.
+// and a plan to finished files and a report.
 
 #ifndef MONOQUANT_CLI_TRANSFORM_H_
 #define MONOQUANT_CLI_TRANSFORM_H_
@@ -27,7 +27,7 @@ struct Transform {
   OutputTarget output;
 };
 
-// Chooses and checks the output, then opens the input: everything that can fail
+// Opens the input, then chooses and checks the output: everything that can fail
 // before a decision about tensors. `suffix` is for the default output name.
 absl::StatusOr<Transform> BeginTransform(absl::string_view command,
                                          absl::string_view label,
@@ -36,8 +36,9 @@ absl::StatusOr<Transform> BeginTransform(absl::string_view command,
 
 // Executes `plan`, made from the index of `input`, which is the file itself or
 // the file seen as floats, and prints the report with `notes` and those of the
-// input. Nothing is under the output's name before all of it is; after an error
-// or an interruption nothing is left.
+// input. The side files of a model directory go with it. Nothing is under the
+// output's name before all of it is; after an error or an interruption nothing
+// is left.
 absl::Status FinishTransform(const Transform& transform, const Input& input,
                              const Plan& plan, const Exporter& exporter,
                              std::vector<std::string> notes,

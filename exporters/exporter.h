@@ -53,6 +53,19 @@ class Exporter {
                                   ByteSink& sink) const = 0;
 };
 
+// What the files of a model directory are called.
+struct FileNaming {
+  // "model" and "safetensors", for model.safetensors and, where there are
+  // several, model-00001-of-00003.safetensors.
+  absl::string_view stem;
+  absl::string_view extension;
+  // False for a format that is always one file.
+  bool has_shards = false;
+  // Whether the index of the shards has the names of tied tensors too: those
+  // under which a reader of the format finds a tensor.
+  bool lists_ties = false;
+};
+
 struct ExporterRow {
   const Exporter* exporter;
   // Extensions that choose this format where --to is not given, without dot.
@@ -61,6 +74,7 @@ struct ExporterRow {
   // path; empty where only monoquant reads the format.
   absl::string_view python_hint;
   absl::string_view description;
+  FileNaming naming;
 };
 
 // Every output format. To add one: a file of its own and a line in registry.cc.

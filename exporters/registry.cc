@@ -31,14 +31,21 @@ std::string Extension(absl::string_view path) {
 
 absl::Span<const ExporterRow> AllExporters() {
   static const ExporterRow kRows[] = {
-      {&TorchPtExporter(), kTorchExtensions,
+      {&TorchPtExporter(),
+       kTorchExtensions,
        "import torch; weights = torch.load(PATH, weights_only=True)",
-       "torch.save archive of plain tensors"},
-      {&SafetensorsExporter(), kSafetensorsExtensions,
+       "torch.save archive of plain tensors",
+       {"pytorch_model", "bin", /*has_shards=*/true, /*lists_ties=*/true}},
+      {&SafetensorsExporter(),
+       kSafetensorsExtensions,
        "from safetensors.torch import load_file; weights = load_file(PATH)",
-       "safetensors file"},
-      {&MqirExporter(), kMqirExtensions, "",
-       "monoquant's own format, with checksums"},
+       "safetensors file",
+       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false}},
+      {&MqirExporter(),
+       kMqirExtensions,
+       "",
+       "monoquant's own format, with checksums",
+       {"model", "mqir", /*has_shards=*/false, /*lists_ties=*/false}},
   };
   return kRows;
 }

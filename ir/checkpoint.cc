@@ -50,10 +50,12 @@ absl::Status CheckTie(const CheckpointIndex& index, size_t i) {
 }
 
 absl::Status CheckTensors(const CheckpointIndex& index) {
+  IndexBudget budget;
   absl::flat_hash_set<absl::string_view> names;
   names.reserve(index.tensors.size());
   for (size_t i = 0; i < index.tensors.size(); ++i) {
     const TensorInfo& tensor = index.tensors[i];
+    MQ_RETURN_IF_ERROR(budget.Add(tensor.name, tensor.shape.size()));
     if (!IsValidUtf8(tensor.name)) {
       return absl::DataLossError(absl::StrCat(
           "tensor ", JsonExcerpt(tensor.name), ": the name is not UTF-8"));
@@ -68,6 +70,26 @@ absl::Status CheckTensors(const CheckpointIndex& index) {
 }
 
 }  // namespace
+
+absl::Status IndexBudget::Add(absl::string_view name, size_t rank) {
+  name_bytes_ += name.size();
+  dims_ += rank;
+  if (++tensors_ > limits_.tensors) {
+    return absl::DataLossError(
+        absl::StrCat("more tensors than the limit of ", limits_.tensors));
+  }
+  if (name_bytes_ > limits_.name_bytes) {
+    return absl::DataLossError(
+        absl::StrCat("the names of the tensors exceed the limit of ",
+                     limits_.name_bytes, " bytes"));
+  }
+  if (dims_ > limits_.dims) {
+    return absl::DataLossError(
+        absl::StrCat("the shapes of the tensors exceed the limit of ",
+                     limits_.dims, " dimensions together"));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<ByteRange> ElementBytes(const TensorInfo& tensor, uint64_t first,
                                        uint64_t count) {

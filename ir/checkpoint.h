@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "ir/dtype.h"
 #include "ir/quant_record.h"
@@ -35,6 +36,30 @@ struct TensorInfo {
   size_t tie = kNoTie;
   // Class of the module that owns it ("Linear", "LSTM") where the file says so.
   std::string module_kind;
+};
+
+// What an index may hold, whatever the container; each is named in its error.
+// The largest checkpoints in use have some 150,000 tensors.
+struct IndexLimits {
+  size_t tensors = 250'000;
+  size_t name_bytes = size_t{32} << 20;  // of all tensors together
+  size_t dims = 2'000'000;               // of all tensors together
+};
+
+// Counts tensors against these limits. Readers count while they read, since
+// few bytes of a hostile file can describe many tensors.
+class IndexBudget {
+ public:
+  explicit IndexBudget(const IndexLimits& limits = {}) : limits_(limits) {}
+
+  // DataLoss, without the file's name, if one more tensor is too much.
+  absl::Status Add(absl::string_view name, size_t rank);
+
+ private:
+  const IndexLimits limits_;
+  size_t tensors_ = 0;
+  size_t name_bytes_ = 0;
+  size_t dims_ = 0;
 };
 
 // Where a tensor's contiguous bytes lie as they are, if they do.
@@ -101,7 +126,7 @@ struct ByteRange {
 absl::StatusOr<ByteRange> ElementBytes(const TensorInfo& tensor, uint64_t first,
                                        uint64_t count);
 
-// Checks what every reader promises of its index: unique names, byte sizes
+// Checks what every reader promises of its index: the limits, unique names, byte sizes
 // that follow from dtype and shape, ties that point backwards at tensors of
 // equal dtype and shape, a quantization record that fits (Validate there).
 // Called by every reader once, at the end of opening. DataLoss with the path

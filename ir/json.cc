@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "ir/status_macros.h"
 #include "ir/utf8.h"
 #include "nlohmann/json.hpp"
 
@@ -56,10 +58,16 @@ class CountingIterator {
   size_t* taken_ = nullptr;
 };
 
-// Receives the parser's events and builds the value. Every event returns
-// whether to go on.
+// Receives the parser's events and builds the value, or hands over its members.
+// Every event returns whether to go on.
 class Builder {
  public:
+  // Keeps all of the value.
+  Builder() = default;
+  // Hands over members (see ForEachJsonMember).
+  Builder(JsonMemberFunction member, absl::string_view elements_of)
+      : member_(member), elements_of_(elements_of) {}
+
   // nlohmann's interface.
   bool null() { return Add(Json()); }
   bool boolean(bool value) { return Add(Json(value)); }
@@ -91,6 +99,8 @@ class Builder {
   }
 
   const std::string& error() const { return error_; }
+  // What a JsonMemberFunction returned.
+  const absl::Status& status() const { return status_; }
   Json TakeResult() { return std::move(result_); }
 
  private:
@@ -120,10 +130,27 @@ class Builder {
     return Add(std::move(value));
   }
 
+  // Whether the value that is being added goes to the function.
+  bool IsHandedOver() const {
+    if (!member_.has_value() || !open_[0].value.is_object()) return false;
+    return open_.size() == 1 ||
+           (open_.size() == 2 && open_[1].value.is_array() &&
+            open_[0].key == elements_of_);
+  }
+
   bool Add(Json value) {
+    if (++values_ > kMaxJsonValues) {
+      return Fail(
+          absl::StrCat("more values than the limit of ", kMaxJsonValues));
+    }
     if (open_.empty()) {
       result_ = std::move(value);
       return true;
+    }
+    if (IsHandedOver()) {
+      values_ = 0;
+      status_ = (*member_)(open_[0].key, std::move(value));
+      return status_.ok();
     }
     OpenValue& parent = open_.back();
     if (parent.value.is_object()) {
@@ -169,14 +196,35 @@ class Builder {
     return std::string(what);
   }
 
+  const std::optional<JsonMemberFunction> member_;
+  const absl::string_view elements_of_;
   std::vector<OpenValue> open_;
+  size_t values_ = 0;
   Json result_;
   std::string error_;
+  absl::Status status_;
 };
 
 absl::Status ErrorAt(size_t position, absl::string_view reason) {
   return absl::InvalidArgumentError(absl::StrCat(
       "JSON error near byte ", position, ": ", reason.substr(0, kMaxReason)));
+}
+
+absl::Status Parse(absl::string_view text, Builder& builder) {
+  // Two things that nlohmann lets pass: a zero byte ends its input early, and
+  // it skips a byte order mark.
+  const size_t zero = text.find('\0');
+  if (zero != absl::string_view::npos) return ErrorAt(zero, "a zero byte");
+  if (text.substr(0, 3) == "\xEF\xBB\xBF") {
+    return ErrorAt(0, "a byte order mark; save the text as UTF-8 without one");
+  }
+  size_t taken = 0;
+  const bool ok = nlohmann::json::sax_parse(
+      CountingIterator(text.data(), &taken),
+      CountingIterator(text.data() + text.size(), &taken), &builder);
+  if (ok) return absl::OkStatus();
+  if (!builder.status().ok()) return builder.status();
+  return ErrorAt(taken, builder.error());
 }
 
 // ---------------------------------------------------------------- writing --
@@ -338,21 +386,18 @@ std::string JsonExcerpt(const Json& json) {
 }
 
 absl::StatusOr<Json> ParseJson(absl::string_view text) {
-  // Two things that nlohmann lets pass: a zero byte ends its input early, and
-  // it skips a byte order mark.
-  const size_t zero = text.find('\0');
-  if (zero != absl::string_view::npos) return ErrorAt(zero, "a zero byte");
-  if (text.substr(0, 3) == "\xEF\xBB\xBF") {
-    return ErrorAt(0, "a byte order mark; save the text as UTF-8 without one");
-  }
-
-  size_t taken = 0;
   Builder builder;
-  const bool ok = nlohmann::json::sax_parse(
-      CountingIterator(text.data(), &taken),
-      CountingIterator(text.data() + text.size(), &taken), &builder);
-  if (!ok) return ErrorAt(taken, builder.error());
+  MQ_RETURN_IF_ERROR(Parse(text, builder));
   return builder.TakeResult();
+}
+
+absl::Status ForEachJsonMember(absl::string_view text,
+                               JsonMemberFunction member,
+                               absl::string_view elements_of) {
+  Builder builder(member, elements_of);
+  MQ_RETURN_IF_ERROR(Parse(text, builder));
+  if (builder.TakeResult().is_object()) return absl::OkStatus();
+  return ErrorAt(0, "an object is expected");
 }
 
 }  // namespace monoquant

@@ -19,6 +19,8 @@
 #include <variant>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -99,9 +101,31 @@ class Json {
 // The beginning of json.ToString(), as much as fits a message.
 std::string JsonExcerpt(const Json& json);
 
+// Values that a text may have, containers and what is in them alike: a value
+// of two bytes of text takes a hundred bytes of memory.
+inline constexpr size_t kMaxJsonValues = 2'000'000;
+
 // Parses one complete JSON text. InvalidArgument with the byte position and
-// the reason; the caller adds the file's name.
+// the reason, among them more than kMaxJsonValues; the caller adds the file's
+// name.
 absl::StatusOr<Json> ParseJson(absl::string_view text);
+
+using JsonMemberFunction =
+    absl::FunctionRef<absl::Status(const std::string& key, Json value)>;
+
+// Parses a text whose value is an object and hands over its members one by one,
+// in order, so that only one of them is in memory, which may have kMaxJsonValues
+// by itself. Of the member called `elements_of`, if that is an array, every
+// element is handed over for itself under the member's key, and at last the
+// array, empty. Keys that occur twice in the outermost object are the caller's
+// to find.
+//
+// InvalidArgument like ParseJson, and if the text is no object; an error of
+// `member` ends the parsing and is returned as it is.
+absl::Status ForEachJsonMember(
+    absl::string_view text,
+    JsonMemberFunction member,
+    absl::string_view elements_of = {});
 
 }  // namespace monoquant
 

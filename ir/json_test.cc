@@ -236,5 +236,57 @@ TEST(JsonTest, MessagesAreShort) {
   }
 }
 
+std::string Members(absl::string_view text, absl::string_view elements_of) {
+  std::string members;
+  const absl::Status status = ForEachJsonMember(
+      text,
+      [&](const std::string& key, Json value) {
+        members += absl::StrCat(key, "=", value.ToString(), " ");
+        return absl::OkStatus();
+      },
+      elements_of);
+  return status.ok() ? members : status.ToString();
+}
+
+TEST(JsonTest, HandsOverMembers) {
+  const char* text = R"({"a": [1, {"b": 2}], "c": {"d": [3]}, "e": null})";
+  EXPECT_EQ(Members(text, ""), R"(a=[1,{"b":2}] c={"d":[3]} e=null )");
+  EXPECT_EQ(Members(text, "a"), R"(a=1 a={"b":2} a=[] c={"d":[3]} e=null )");
+  // Only arrays have elements, and only below the outermost object.
+  EXPECT_EQ(Members(text, "c"), R"(a=[1,{"b":2}] c={"d":[3]} e=null )");
+  EXPECT_EQ(Members(text, "d"), R"(a=[1,{"b":2}] c={"d":[3]} e=null )");
+  EXPECT_EQ(Members("{}", ""), "");
+}
+
+TEST(JsonTest, MembersMayFail) {
+  int calls = 0;
+  const auto fail = [&](const std::string&, Json) {
+    ++calls;
+    return absl::DataLossError("no");
+  };
+  EXPECT_EQ(ForEachJsonMember(R"({"a": 1, "b": 2})", fail),
+            absl::DataLossError("no"));
+  EXPECT_EQ(calls, 1);
+  ExpectError(ForEachJsonMember("[1]", fail),
+              absl::StatusCode::kInvalidArgument, "an object is expected");
+  ExpectError(ForEachJsonMember("{\"a\"", fail),
+              absl::StatusCode::kInvalidArgument, "JSON error near byte 4");
+}
+
+TEST(JsonTest, ValuesAreLimited) {
+  const int limit = static_cast<int>(kMaxJsonValues);
+  const auto list = [](int values) {
+    return absl::StrCat("[", Repeat("0,", values - 2), "0]");
+  };
+  ExpectError(ParseJson(list(limit + 1)), absl::StatusCode::kInvalidArgument,
+              "more values than the limit of 2000000");
+  // Those that were handed over count no longer.
+  const std::string two = absl::StrCat("{\"a\":", list(limit - 1),
+                                       ",\"b\":", list(limit - 1), "}");
+  EXPECT_TRUE(ForEachJsonMember(two, [](const std::string&, Json) {
+                return absl::OkStatus();
+              }).ok());
+}
+
 }  // namespace
 }  // namespace monoquant

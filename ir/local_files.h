@@ -49,9 +49,11 @@ struct LocalSinkOptions {
 absl::StatusOr<std::unique_ptr<ByteSink>> CreateLocalSink(
     const std::string& path, uint64_t size, const LocalSinkOptions& options);
 
-// Removes the temporary files of all sinks that are neither committed nor
-// destroyed. Async-signal-safe, for a handler that is about to end the process:
-// the sinks cannot be committed afterwards. Covers up to 32 sinks at a time.
+// Removes the temporary files of all sinks, and of every LocalDirectory
+// (ir/local_directory.h), that are neither committed nor destroyed.
+// Async-signal-safe (on Linux), for a handler that is about to end the process:
+// they cannot be committed afterwards. Covers up to 32 at a time; a directory
+// with all of its files is one.
 void RemovePendingOutputs();
 
 // True if both paths exist and are one file or directory (device and inode),

@@ -1,14 +1,10 @@
 // Outputs on the local file system: a temporary file that is renamed.
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,80 +16,16 @@
 #include "ir/status_macros.h"
 #include "ir/temporary_file.h"
 #include "ir/unique_fd.h"
+#include "ir/write_file.h"
 
 namespace monoquant {
 namespace {
 
-constexpr size_t kMaxTransfer = size_t{1} << 30;
 constexpr int kMaxLinks = 40;
 
 absl::Status ExistsError(const std::string& path) {
   return absl::AlreadyExistsError(absl::StrCat(
       path, ": already exists; choose another name or allow to replace it"));
-}
-
-// What to say when the disk is full.
-absl::Status NoSpaceError(int error, const std::string& path, uint64_t needed,
-                          int fd) {
-  std::string free = "an unknown number of";
-  struct statvfs info;
-  if (fstatvfs(fd, &info) == 0) {
-    free = absl::StrCat(uint64_t{info.f_bavail} * uint64_t{info.f_frsize});
-  }
-  return absl::ResourceExhaustedError(absl::StrCat(
-      path, ": ",
-      error == EDQUOT ? "the disk quota is used up" : "the disk is full",
-      ": the output needs ", needed, " bytes, ", free,
-      " bytes are free; free some space or choose another disk"));
-}
-
-absl::Status WriteError(int error, const std::string& path, uint64_t needed,
-                        int fd) {
-  if (error == ENOSPC || error == EDQUOT) {
-    return NoSpaceError(error, path, needed, fd);
-  }
-  if (error == EFBIG) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(path,
-                     ": the file system or a limit of the process does "
-                     "not allow a file of ",
-                     needed, " bytes; choose another disk"));
-  }
-  return ErrnoStatus(error, path, "cannot write");
-}
-
-// Reserves the space, so that a full disk is found now and not at the end.
-absl::Status Reserve(int fd, const std::string& path, uint64_t size) {
-  if (size == 0) return absl::OkStatus();
-  if (size > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) {
-    return WriteError(EFBIG, path, size, fd);
-  }
-  // Asked first, since the system ends a process that goes beyond its limit.
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-      size > limit.rlim_cur) {
-    return WriteError(EFBIG, path, size, fd);
-  }
-  const off_t length = static_cast<off_t>(size);
-#ifdef __linux__
-  // Not posix_fallocate, which writes to every block where the file system
-  // cannot reserve.
-  const int error =
-      RetryOnInterrupt([&] { return fallocate(fd, 0, 0, length); });
-  if (error == 0) return absl::OkStatus();
-  if (error != EOPNOTSUPP && error != ENOSYS && error != EINVAL) {
-    return WriteError(error, path, size, fd);
-  }
-#endif
-  struct statvfs info;
-  if (fstatvfs(fd, &info) == 0 && info.f_blocks > 0 &&
-      size / std::max<uint64_t>(1, info.f_frsize) >= info.f_bavail) {
-    return NoSpaceError(ENOSPC, path, size, fd);
-  }
-  const int truncate_error =
-      RetryOnInterrupt([&] { return ftruncate(fd, length); });
-  if (truncate_error != 0) return WriteError(truncate_error, path, size, fd);
-  return absl::OkStatus();
 }
 
 // Follows symbolic links by hand, so that a link to a file that does not exist
@@ -157,37 +89,21 @@ class LocalSink : public ByteSink {
     file_name_ = resolved.substr(resolved.rfind('/') + 1);
     const int error = temporary_.Create(directory_.fd.get(), file_name_);
     if (error == ENOSPC || error == EDQUOT) {
-      return NoSpaceError(error, path_, size_, directory_.fd.get());
+      return WriteError(error, path_, size_, directory_.fd.get());
     }
     if (error != 0) {
       return ErrnoStatus(
           error, path_,
           absl::StrCat("cannot create a file in '", directory_.path, "'"));
     }
-    return Reserve(temporary_.fd(), path_, size_);
+    return ReserveSpace(temporary_.fd(), path_, size_);
   }
 
   const std::string& name() const override { return path_; }
 
   absl::Status WriteAt(uint64_t offset,
                        absl::Span<const uint8_t> src) override {
-    if (offset > size_ || src.size() > size_ - offset) {
-      return absl::OutOfRangeError(absl::StrCat(
-          path_, ": writing ", src.size(), " bytes at offset ", offset,
-          " goes beyond the planned size of ", size_, " bytes"));
-    }
-    while (!src.empty()) {
-      const ssize_t n = pwrite(temporary_.fd(), src.data(),
-                               std::min(src.size(), kMaxTransfer),
-                               static_cast<off_t>(offset));
-      if (n < 0) {
-        if (errno == EINTR) continue;
-        return WriteError(errno, path_, size_, temporary_.fd());
-      }
-      offset += static_cast<uint64_t>(n);
-      src.remove_prefix(static_cast<size_t>(n));
-    }
-    return absl::OkStatus();
+    return WriteFileAt(temporary_.fd(), path_, size_, offset, src);
   }
 
   absl::Status Commit() override {

@@ -1,6 +1,7 @@
 #include "ir/quant_record.h"
 
 #include <initializer_list>
+#include <iterator>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -235,6 +236,30 @@ absl::StatusOr<QuantRecord> QuantRecordFromJson(absl::string_view text) {
     record.tensors.push_back(*std::move(read));
   }
   return record;
+}
+
+absl::Status MergeQuantRecord(QuantRecord part, QuantRecord* record) {
+  if (record->empty()) {
+    *record = std::move(part);
+    return absl::OkStatus();
+  }
+  absl::string_view differs;
+  if (part.version != record->version) differs = "version";
+  if (part.source_container != record->source_container ||
+      part.source_name != record->source_name) {
+    differs = "source";
+  }
+  if (part.recipe != record->recipe) differs = "recipe";
+  if (!differs.empty()) {
+    return absl::DataLossError(
+        absl::StrCat("quantization record: its ", differs,
+                     " differs from that of another shard; the shards are not "
+                     "of one run"));
+  }
+  record->tensors.insert(record->tensors.end(),
+                         std::make_move_iterator(part.tensors.begin()),
+                         std::make_move_iterator(part.tensors.end()));
+  return absl::OkStatus();
 }
 
 absl::Status ValidateQuantRecord(const QuantRecord& record,

@@ -60,6 +60,11 @@ inline constexpr absl::string_view kQuantRecordFile = "monoquant.json";
 std::string QuantRecordToJson(const QuantRecord& record);
 absl::StatusOr<QuantRecord> QuantRecordFromJson(absl::string_view text);
 
+// Adds what `part`, the record of one file, says to `record`, that of the
+// checkpoint that the file is a shard of; empty before the first. DataLoss if
+// the two are not of one run: another version, source or recipe.
+absl::Status MergeQuantRecord(QuantRecord part, QuantRecord* record);
+
 // A stored tensor, as far as a record says something about it.
 struct StoredTensor {
   absl::string_view name;

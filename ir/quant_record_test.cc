@@ -198,5 +198,42 @@ TEST(ValidateQuantRecordTest, Refuses) {
   }
 }
 
+TEST(QuantRecordTest, RecordsOfShardsAreOne) {
+  QuantRecord first;
+  first.version = "1.2.3";
+  first.source_container = "torch";
+  first.source_name = "m.pt";
+  first.recipe = "{}";
+  first.tensors.resize(1);
+  first.tensors[0].name = "a";
+  QuantRecord second = first;
+  second.tensors[0].name = "b";
+
+  QuantRecord merged;
+  ASSERT_TRUE(MergeQuantRecord(first, &merged).ok());
+  ASSERT_TRUE(MergeQuantRecord(second, &merged).ok());
+  EXPECT_EQ(merged.version, "1.2.3");
+  EXPECT_EQ(merged.recipe, "{}");
+  ASSERT_EQ(merged.tensors.size(), 2u);
+  EXPECT_EQ(merged.tensors[0].name, "a");
+  EXPECT_EQ(merged.tensors[1].name, "b");
+
+  const struct {
+    std::string QuantRecord::* member;
+    const char* name;
+  } kCases[] = {{&QuantRecord::version, "version"},
+                {&QuantRecord::source_container, "source"},
+                {&QuantRecord::source_name, "source"},
+                {&QuantRecord::recipe, "recipe"}};
+  for (const auto& test : kCases) {
+    QuantRecord other = second;
+    other.*test.member += "x";
+    const absl::Status status = MergeQuantRecord(other, &merged);
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_NE(status.message().find(test.name), std::string::npos) << status;
+  }
+  EXPECT_EQ(merged.tensors.size(), 2u);
+}
+
 }  // namespace
 }  // namespace monoquant

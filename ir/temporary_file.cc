@@ -8,10 +8,10 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 
 #include "absl/strings/str_cat.h"
 #include "ir/errno_status.h"
+#include "ir/rename_file.h"
 
 namespace monoquant {
 namespace {
@@ -48,6 +48,19 @@ class BlockSignals {
   sigset_t before_;
 };
 
+// Calls `create` with new temporary names until one is free; gives 0 or errno.
+template <typename Function>
+int CreateUnderTemporaryName(absl::string_view name, std::string* temporary,
+                             Function create) {
+  constexpr int kAttempts = 100;
+  int error = EEXIST;
+  for (int i = 0; i < kAttempts && error == EEXIST; ++i) {
+    *temporary = TemporaryName(name);
+    error = create(temporary->c_str()) ? 0 : errno;
+  }
+  return error;
+}
+
 }  // namespace
 
 TemporaryFile::~TemporaryFile() {
@@ -56,19 +69,16 @@ TemporaryFile::~TemporaryFile() {
 
 int TemporaryFile::Create(int directory_fd, absl::string_view name) {
   const BlockSignals block;
-  constexpr int kAttempts = 100;
-  int error = EEXIST;
-  for (int i = 0; i < kAttempts && error == EEXIST; ++i) {
-    name_ = TemporaryName(name);
-    fd_ = UniqueFd(openat(directory_fd, name_.c_str(),
+  const auto create = [&](const char* temporary) {
+    fd_ = UniqueFd(openat(directory_fd, temporary,
                           O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-    error = fd_.ok() ? 0 : errno;
-  }
-  if (error == 0) {
-    directory_fd_ = directory_fd;
-    pending_.emplace(directory_fd, name_);
-  }
-  return error;
+    return fd_.ok();
+  };
+  const int error = CreateUnderTemporaryName(name, &name_, create);
+  if (error != 0) return error;
+  directory_fd_ = directory_fd;
+  pending_.emplace(directory_fd, name_, PendingFile::Kind::kFile);
+  return 0;
 }
 
 int TemporaryFile::SyncAndClose() {
@@ -79,7 +89,9 @@ int TemporaryFile::SyncAndClose() {
 }
 
 int TemporaryFile::Rename(const std::string& name, bool overwrite) {
-  const int error = overwrite ? RenameOver(name) : RenameNew(name);
+  const Entry from = {directory_fd_, name_};
+  const Entry to = {directory_fd_, name};
+  const int error = overwrite ? RenameOver(from, to) : RenameNew(from, to);
   if (error == 0) {
     directory_fd_ = -1;
     pending_.reset();
@@ -87,34 +99,31 @@ int TemporaryFile::Rename(const std::string& name, bool overwrite) {
   return error;
 }
 
-int TemporaryFile::RenameOver(const std::string& name) {
-  const int result =
-      renameat(directory_fd_, name_.c_str(), directory_fd_, name.c_str());
-  return result == 0 ? 0 : errno;
+TemporaryDirectory::~TemporaryDirectory() {
+  if (parent_fd_ >= 0) RemoveFlatDirectory(parent_fd_, name_.c_str());
 }
 
-int TemporaryFile::RenameNew(const std::string& name) {
-#ifdef RENAME_NOREPLACE
-  if (renameat2(directory_fd_, name_.c_str(), directory_fd_, name.c_str(),
-                RENAME_NOREPLACE) == 0) {
-    return 0;
+int TemporaryDirectory::Create(int parent_fd, absl::string_view name) {
+  const BlockSignals block;
+  const auto create = [&](const char* temporary) {
+    return mkdirat(parent_fd, temporary, 0777) == 0;
+  };
+  const int error = CreateUnderTemporaryName(name, &name_, create);
+  if (error != 0) return error;
+  parent_fd_ = parent_fd;
+  pending_.emplace(parent_fd, name_, PendingFile::Kind::kDirectory);
+  fd_ = UniqueFd(openat(parent_fd, name_.c_str(),
+                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return fd_.ok() ? 0 : errno;
+}
+
+int TemporaryDirectory::Rename(const std::string& name) {
+  const int error = RenameNew({parent_fd_, name_}, {parent_fd_, name});
+  if (error == 0) {
+    parent_fd_ = -1;
+    pending_.reset();
   }
-  if (errno != EINVAL && errno != ENOSYS) return errno;
-#endif
-  // File systems without that operation: a second name is made only if it is
-  // free, then the first one goes.
-  if (linkat(directory_fd_, name_.c_str(), directory_fd_, name.c_str(), 0) ==
-      0) {
-    unlinkat(directory_fd_, name_.c_str(), 0);
-    return 0;
-  }
-  if (errno == EEXIST) return EEXIST;
-  // File systems without hard links: look, then rename.
-  struct stat info;
-  if (fstatat(directory_fd_, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
-    return EEXIST;
-  }
-  return RenameOver(name);
+  return error;
 }
 
 }  // namespace monoquant

@@ -1,4 +1,8 @@
-// A file that exists under a temporary name until it is complete.
+// Files and directories that exist under a temporary name until they are
+// complete.
+//
+// Both remove themselves when destroyed, unless they were renamed before; until
+// then RemovePendingFiles covers them too. All functions give 0 or an errno.
 
 #ifndef MONOQUANT_IR_TEMPORARY_FILE_H_
 #define MONOQUANT_IR_TEMPORARY_FILE_H_
@@ -12,9 +16,7 @@
 
 namespace monoquant {
 
-// Removes the file when destroyed, unless it was renamed before; until then
-// RemovePendingFiles covers it too. All functions give 0 or an errno. Not
-// thread-safe, but fd() may be written to from any thread.
+// Not thread-safe, but fd() may be written to from any thread.
 class TemporaryFile {
  public:
   TemporaryFile() = default;
@@ -37,11 +39,34 @@ class TemporaryFile {
   int Rename(const std::string& name, bool overwrite);
 
  private:
-  int RenameOver(const std::string& name);
-  int RenameNew(const std::string& name);
-
   UniqueFd fd_;
   int directory_fd_ = -1;  // -1: there is nothing to remove
+  std::string name_;
+  std::optional<PendingFile> pending_;
+};
+
+// A directory of files, without directories in it.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() = default;
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  // Creates ".NAME.mq-XXXXXX.tmp" in the open directory `parent_fd`, which must
+  // outlive this object, with mode 0777 less the umask. To be called once.
+  int Create(int parent_fd, absl::string_view name);
+
+  // The directory itself.
+  int fd() const { return fd_.get(); }
+
+  // Gives the directory its final name in the same parent; EEXIST or ENOTEMPTY
+  // if there is something of that name.
+  int Rename(const std::string& name);
+
+ private:
+  UniqueFd fd_;
+  int parent_fd_ = -1;  // -1: there is nothing to remove
   std::string name_;
   std::optional<PendingFile> pending_;
 };

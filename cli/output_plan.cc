@@ -1,0 +1,274 @@
+#include "cli/output_plan.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "ir/checkpoint.h"
+#include "ir/errors.h"
+#include "ir/local_files.h"
+#include "ir/status_macros.h"
+
+namespace monoquant::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A file name in two parts: "model" and "safetensors".
+struct Name {
+  std::string stem;
+  std::string extension;
+};
+
+Name Split(const fs::path& path) {
+  std::string extension = path.extension().string();
+  if (!extension.empty()) extension.erase(0, 1);
+  return {path.stem().string(), std::move(extension)};
+}
+
+bool IsExtensionOf(const ExporterRow& row, absl::string_view extension) {
+  return std::any_of(row.extensions.begin(), row.extensions.end(),
+                     [extension](absl::string_view each) {
+                       return absl::EqualsIgnoreCase(each, extension);
+                     });
+}
+
+std::string OrHere(const std::string& directory) {
+  return directory.empty() ? "." : directory;
+}
+
+// "model" from "model-00001-of-00003"; anything else as it is.
+std::string WithoutShardNumber(const std::string& stem) {
+  constexpr absl::string_view kPattern = "-ddddd-of-ddddd";
+  if (stem.size() <= kPattern.size()) return stem;
+  const size_t length = stem.size() - kPattern.size();
+  for (size_t i = 0; i < kPattern.size(); ++i) {
+    const char c = stem[length + i];
+    const bool is_digit = c >= '0' && c <= '9';
+    if (kPattern[i] == 'd' ? !is_digit : c != kPattern[i]) return stem;
+  }
+  return stem.substr(0, length);
+}
+
+// What the files of a directory are called, but for their number.
+class Naming {
+ public:
+  Naming(const Input& input, const ExporterRow& row) : input_(input) {
+    const FileNaming& naming = row.naming;
+    Name name = Split(input.path);
+    if (input.is_directory) {
+      name = Name();
+      if (!input.weight_files.empty() && !IsDistributed(*input.reader)) {
+        name = Split(input.weight_files.front());  // stands for all
+      }
+      name.stem = WithoutShardNumber(name.stem);
+      // Other names than those of a format tell nothing.
+      if (!IsKnownExtension(name.extension)) name = Name();
+    }
+    same_format_ = IsExtensionOf(row, name.extension);
+    one_.extension = name.extension;
+    if (!same_format_) {
+      one_.extension = std::string(input.is_directory ? naming.extension
+                                                      : row.extensions.front());
+    }
+    // Loaders of a directory look for the name that goes with the format.
+    several_.extension = std::string(naming.extension);
+    several_.stem = name.stem.empty() || IsStandardStem(name.stem)
+                        ? std::string(naming.stem)
+                        : name.stem;
+    one_.stem = !same_format_ && input.is_directory ? several_.stem : name.stem;
+  }
+
+  // The names of `shards`, which are the input's own files if `as_input`.
+  std::vector<std::string> Names(const std::vector<Shard>& shards,
+                                 bool as_input) const {
+    std::vector<std::string> names;
+    const size_t count = shards.size();
+    const Name& name = count == 1 ? one_ : several_;
+    const bool keep =
+        as_input && count > 1 && same_format_ &&
+        count == input_.weight_files.size() &&
+        std::all_of(input_.weight_files.begin(), input_.weight_files.end(),
+                    [this](const std::string& file) {
+                      return Split(file).extension == several_.extension;
+                    });
+    for (size_t i = 0; i < count; ++i) {
+      names.push_back(keep
+                          ? input_.weight_files[shards[i].group]
+                          : ShardFileName(name.stem, name.extension, i, count));
+    }
+    return names;
+  }
+
+  std::string IndexName() const {
+    // An index that was named is the one that its directory is read by.
+    const std::string& main = input_.checkpoint_files.main;
+    if (absl::EndsWith(main, ShardIndexFileName("", several_.extension))) {
+      return main;
+    }
+    return ShardIndexFileName(several_.stem, several_.extension);
+  }
+
+ private:
+  static bool IsKnownExtension(absl::string_view extension) {
+    return std::any_of(AllExporters().begin(), AllExporters().end(),
+                       [extension](const ExporterRow& row) {
+                         return IsExtensionOf(row, extension);
+                       });
+  }
+  static bool IsStandardStem(absl::string_view stem) {
+    return std::any_of(
+        AllExporters().begin(), AllExporters().end(),
+        [stem](const ExporterRow& row) { return row.naming.stem == stem; });
+  }
+
+  const Input& input_;
+  bool same_format_ = false;  // as the input's weights
+  Name one_;                  // of the only file
+  Name several_;              // of shards
+};
+
+// For each tensor to be written the position in Input::weight_files of the file
+// that it comes from. What lies in no file as it is, counts to the one before.
+std::vector<size_t> SourceFiles(const Input& file, const Input& input,
+                                const Plan& plan) {
+  std::map<std::string, size_t> positions;
+  for (const std::string& name : file.weight_files) {
+    positions.emplace(name, positions.size());
+  }
+  absl::flat_hash_map<absl::string_view, size_t> source;
+  const std::vector<TensorInfo>& stored = file.stored->index().tensors;
+  size_t position = 0;
+  for (size_t i = 0; i < stored.size(); ++i) {
+    if (const auto extent = file.stored->Locate(i)) {
+      position = positions[extent->file];
+    }
+    source[stored[i].name] = position;
+  }
+  std::vector<size_t> result(plan.manifest.tensors.size());
+  position = 0;
+  for (const TensorPlan& tensor : plan.tensors) {
+    const auto found =
+        source.find(input.reader->index().tensors[tensor.input].name);
+    if (found != source.end()) position = found->second;
+    for (const size_t output :
+         {tensor.output, tensor.scale, tensor.zero_point}) {
+      if (output != kNoTensor) result[output] = position;
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<Shard>> MakeShards(const Input& file,
+                                              const Input& input,
+                                              const OutputTarget& target,
+                                              const Plan& plan,
+                                              uint64_t max_shard_bytes) {
+  if (max_shard_bytes > 0) return ShardBySize(plan.manifest, max_shard_bytes);
+  const bool has_shards = file.is_directory && target.row->naming.has_shards &&
+                          !IsDistributed(*file.reader);
+  std::vector<Shard> shards = ShardByGroup(
+      plan.manifest, has_shards
+                         ? SourceFiles(file, input, plan)
+                         : std::vector<size_t>(plan.manifest.tensors.size()));
+  if (shards.empty()) return ShardBySize(plan.manifest, UINT64_MAX);
+  return shards;
+}
+
+}  // namespace
+
+uint64_t OutputPlan::weight_bytes() const {
+  uint64_t bytes = 0;
+  for (const WeightFile& file : files) bytes += file.layout.file_size;
+  return bytes;
+}
+
+absl::StatusOr<OutputPlan> PlanOutput(const Input& file, const Input& input,
+                                      const OutputTarget& target,
+                                      const Plan& plan,
+                                      const Exporter& exporter,
+                                      uint64_t max_shard_bytes) {
+  OutputPlan output;
+  const auto add = [&](std::string name, const Manifest& manifest) {
+    absl::StatusOr<FileLayout> layout = exporter.Layout(manifest);
+    if (!layout.ok()) return Annotate(file.path, layout.status());
+    output.files.push_back(
+        {std::move(name), *std::move(layout), manifest.tensors.size()});
+    return absl::OkStatus();
+  };
+  if (!target.is_directory) {
+    MQ_RETURN_IF_ERROR(
+        add(fs::path(target.path).filename().string(), plan.manifest));
+    const fs::path directory = fs::path(target.path).parent_path();
+    if (!file.side_files.carried.empty() &&
+        !SameFile(OrHere(directory.string()), OrHere(file.directory))) {
+      output.notes.push_back(
+          absl::StrCat("an output that is a file has no side files; name a "
+                       "directory to have ",
+                       FewNames(file.side_files.carried)));
+    }
+    return output;
+  }
+
+  absl::StatusOr<std::vector<Shard>> shards =
+      MakeShards(file, input, target, plan, max_shard_bytes);
+  if (!shards.ok()) return Annotate(file.path, shards.status());
+  output.shards = *std::move(shards);
+  const Naming naming(file, *target.row);
+  std::vector<std::string> names =
+      naming.Names(output.shards, /*as_input=*/max_shard_bytes == 0);
+  for (size_t i = 0; i < names.size(); ++i) {
+    MQ_RETURN_IF_ERROR(add(names[i], output.shards[i].manifest));
+  }
+  if (names.size() > 1) {
+    output.index_name = naming.IndexName();
+    output.index_text =
+        ShardIndexToJson(output.shards, names, target.row->naming);
+  }
+  output.side_files = file.side_files.carried;
+  output.notes = NotesOnLeftOut(file.side_files);
+  return output;
+}
+
+absl::Status CheckOutputFiles(const OutputPlan& plan,
+                              const OutputTarget& target, const Input& input,
+                              bool force) {
+  if (!target.is_directory) return absl::OkStatus();
+  std::vector<std::string> names = plan.side_files;
+  for (const WeightFile& file : plan.files) names.push_back(file.name);
+  if (!plan.index_name.empty()) names.push_back(plan.index_name);
+  for (const std::string& name : names) {
+    const std::string path = (fs::path(target.path) / name).string();
+    MQ_RETURN_IF_ERROR(CheckNotInput(path, input.files));
+    std::error_code error;
+    if (!force && fs::exists(fs::symlink_status(path, error))) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          path, ": the output exists already; add --force to replace it"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void AppendFilesJson(const OutputPlan& plan, Json& json) {
+  Json::Array files;
+  for (const WeightFile& file : plan.files) {
+    Json row;
+    row.Set("name", file.name);
+    row.Set("bytes", file.layout.file_size);
+    row.Set("tensors", file.tensors);
+    files.push_back(std::move(row));
+  }
+  json.Set("files", Json(std::move(files)));
+  json.Set("index", plan.index_name.empty() ? Json() : Json(plan.index_name));
+  json.Set("side_files",
+           Json::Array(plan.side_files.begin(), plan.side_files.end()));
+}
+
+}  // namespace monoquant::cli
