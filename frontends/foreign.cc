@@ -73,10 +73,6 @@ constexpr MagicRow kMagic[] = {
      {"a Git LFS pointer, not the file it points to",
       "run 'git lfs pull' where it came from"}},
     {4,
-     "PTMF",
-     {"a mobile flatbuffer module (.ptl)",
-      "save the state_dict() of the model that it was made from"}},
-    {4,
      "TFL3",
      {"a TensorFlow Lite model", "only PyTorch checkpoints are read"}},
     {4,
@@ -85,14 +81,8 @@ constexpr MagicRow kMagic[] = {
       "save the state_dict() of the model that it was made from"}},
     {257,
      "ustar",
-     {"a tar archive",
-      "extract it and name the checkpoint inside; if torch 0.1 wrote it, load "
-      "it once in torch and save it again"}},
+     {"a tar archive", "extract it and name the checkpoint inside"}},
 };
-
-// A pickle whose first object is the number that torch wrote before 1.6.
-constexpr absl::string_view kLegacyMagic =
-    "\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19\x2E";
 
 bool BeginsWithTag(absl::string_view text) {
   text = absl::StripLeadingAsciiWhitespace(text);
@@ -133,14 +123,10 @@ Description DescribeHead(absl::string_view head) {
       return row.description;
     }
   }
+  // As with zip archives: asked only where safetensors is needed.
   if (head.size() > 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5) {
-    if (absl::StartsWith(head.substr(2), kLegacyMagic)) {
-      return {
-          "a legacy torch stream (before 1.6): not read yet by this version",
-          "load it once in torch and save it again"};
-    }
-    return {"a bare pickle, not what torch.save writes",
-            "load it in Python and save its tensors with torch.save"};
+    return {"a pickle, not a safetensors shard",
+            "name it by itself, or convert all shards to safetensors"};
   }
   if (BeginsWithTag(head)) return {"a web page (HTML) or XML", kAgain};
   const absl::string_view text = absl::StripLeadingAsciiWhitespace(head);
@@ -166,20 +152,22 @@ Description DescribeHead(absl::string_view head) {
 }
 
 absl::Status DescribeDirectory(const CheckpointFiles& files) {
-  if (std::find(files.names.begin(), files.names.end(), ".metadata") !=
-      files.names.end()) {
+  if (std::any_of(files.names.begin(), files.names.end(),
+                  [](const std::string& name) {
+                    return absl::EndsWith(name, ".distcp");
+                  })) {
     return absl::UnimplementedError(absl::StrCat(
         files.path,
-        ": this directory is a torch distributed checkpoint (DCP), which is "
-        "not read yet; convert it with torch.distributed.checkpoint."
-        "format_utils.dcp_to_torch_save"));
+        ": this directory is a distributed checkpoint without its file "
+        ".metadata; copy that too (cp and ls pass over names that begin with a "
+        "dot), or save again if saving was interrupted"));
   }
   NameList found;
   for (const std::string& name : files.names) found.Add(name);
   return absl::UnimplementedError(absl::StrCat(
       files.path,
-      ": this directory has neither a safetensors file nor an index "
-      "(*.index.json); found ",
+      ": this directory has neither a checkpoint (*.safetensors, *.bin, *.pt, "
+      "*.pth, *.ckpt) nor an index (*.index.json); found ",
       found.empty() ? "no files" : found.ToString(),
       "; name a checkpoint file itself"));
 }

@@ -1,8 +1,16 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "frontends/dcp/dcp_reader.h"
+#include "frontends/dcp/dcp_safetensors_reader.h"
 #include "frontends/foreign.h"
 #include "frontends/frontend.h"
+#include "frontends/legacy/legacy_reader.h"
+#include "frontends/mobile/mobile_reader.h"
+#include "frontends/numpy/numpy_reader.h"
 #include "frontends/safetensors/safetensors_reader.h"
+#include "frontends/scaled/scaled_reader.h"
+#include "frontends/sharded/sharded_reader.h"
+#include "frontends/tar/tar_reader.h"
 #include "frontends/torch/torch_reader.h"
 #include "ir/mqir_reader.h"
 #include "ir/quoted.h"
@@ -21,17 +29,40 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenMqirFile(
   return OpenMqir(files);
 }
 
+// Opens a checkpoint as its container lists it.
+absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenContainer(
+    const CheckpointFiles& files, const OpenOptions& options) {
+  for (const Frontend& frontend : AllFrontends()) {
+    MQ_ASSIGN_OR_RETURN(const bool recognised, frontend.recognises(files));
+    if (recognised) return frontend.open(files, options);
+  }
+  return DescribeForeign(files);
+}
+
+// A weight and its scales may lie in different shards, so scales are applied to
+// the whole checkpoint only.
+absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenShardedCheckpoint(
+    const CheckpointFiles& files, const OpenOptions& options) {
+  return OpenSharded(files, options, OpenContainer);
+}
+
 constexpr ContainerKind kMqirKinds[] = {
-    {"mqir", "the magic number",
-     "monoquant's own file, see docs/ir_format.md"},
+    {"mqir", "the magic number", "monoquant's own file, see docs/ir_format.md"},
 };
 
 constexpr Frontend kFrontends[] = {
     {kMqirKinds, IsMqir, OpenMqirFile},
+    // Before torch: its files begin like archives.
+    {kDcpKinds, IsDcp, OpenDcp},
     {kTorchZipKinds, IsTorchZip, OpenTorchZip},
+    {kDcpSafetensorsKinds, IsDcpSafetensors, OpenDcpSafetensors},
+    {kTarKinds, IsTorchTar, OpenTorchTar},
+    {kLegacyKinds, IsLegacyStream, OpenLegacyStream},
+    {kMobileKinds, IsMobileModule, OpenMobileModule},
     {kSafetensorsKinds, IsSafetensorsFile, OpenSafetensorsFile},
-    {kSafetensorsShardedKinds, IsSafetensorsDirectory,
-     OpenSafetensorsDirectory},
+    {kShardedKinds, IsSharded, OpenShardedCheckpoint},
+    // Last: a pickle of protocol 0 has no mark of its own.
+    {kBarePickleKinds, IsBarePickle, OpenBarePickle},
 };
 
 }  // namespace
@@ -52,11 +83,10 @@ std::string ContainerTable() {
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(
     const CheckpointFiles& files, const OpenOptions& options) {
-  for (const Frontend& frontend : AllFrontends()) {
-    MQ_ASSIGN_OR_RETURN(const bool recognised, frontend.recognises(files));
-    if (recognised) return frontend.open(files, options);
-  }
-  return DescribeForeign(files);
+  MQ_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointReader> reader,
+                      OpenContainer(files, options));
+  if (options.as_stored) return reader;
+  return ApplyScales(std::move(reader), files);
 }
 
 }  // namespace monoquant

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
+#include "ir/dtype.h"
 #include "ir/testing.h"
 
 namespace monoquant {
@@ -49,8 +50,11 @@ TEST(RegistryTest, RowsHaveNamesOfTheirOwn) {
     EXPECT_NE(frontend.recognises, nullptr);
     EXPECT_NE(frontend.open, nullptr);
   }
-  EXPECT_THAT(names, ::testing::IsSupersetOf({"mqir", "torch", "safetensors",
-                                              "safetensors-sharded"}));
+  EXPECT_THAT(names,
+              ::testing::IsSupersetOf({"mqir", "torch", "safetensors",
+                                       "safetensors-sharded", "torch-sharded",
+                                       "dcp", "dcp-safetensors", "torch-legacy",
+                                       "torch-tar", "torch-mobile", "pickle"}));
 }
 
 TEST(RegistryTest, ContentCountsNotTheName) {
@@ -96,13 +100,9 @@ TEST(RegistryTest, NamesWhatAFileIsNot) {
        "ELF",
        "a program or library", "name the checkpoint"},
       {Bytes("\x08\x07\x12\x07pytorch"), "an ONNX model", "state_dict()"},
-      {Bytes("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19\x2E"),
-       "a legacy torch stream (before 1.6): not read yet by this version",
-       "load it once in torch and save it again"},
       {"\x80\x04N.", "a bare pickle", "torch.save"},
       {tar, "a tar archive", "extract it"},
       {Bytes("\x04\0\0\0\x01\0\0\0"), "a Lua Torch file (.t7)", "convert it"},
-      {Bytes("\x20\0\0\0PTMF"), "a mobile flatbuffer module", "state_dict()"},
       {Bytes("\x93NUMPY\x01\0"), "a NumPy array", "safetensors"},
       {"some notes\n", "plain text", "name the checkpoint itself"},
       {Bytes("\x01\x02\x03\0"), "of no kind that monoquant knows",
@@ -133,12 +133,45 @@ TEST(RegistryTest, DirectoriesWithoutACheckpoint) {
     return OpenCheckpoint(InMemoryFiles("dir", std::move(files)));
   };
   ExpectError(open({}), kUnimplemented,
-              "dir: this directory has neither a safetensors file nor an index "
-              "(*.index.json); found no files; name a checkpoint file itself");
-  ExpectError(open({{"a.pt", "x"}, {"b.txt", "y"}}), kUnimplemented,
-              "found 'a.pt', 'b.txt'; name a checkpoint file itself");
-  ExpectError(open({{".metadata", "x"}, {"__0_0.distcp", "y"}}), kUnimplemented,
-              "a torch distributed checkpoint (DCP)");
+              "dir: this directory has neither a checkpoint (*.safetensors, "
+              "*.bin, *.pt, *.pth, *.ckpt) nor an index (*.index.json); found "
+              "no files; name a checkpoint file itself");
+  ExpectError(open({{"a.npz", "x"}, {"b.txt", "y"}}), kUnimplemented,
+              "found 'a.npz', 'b.txt'; name a checkpoint file itself");
+  ExpectError(open({{"__0_0.distcp", "y"}}), kUnimplemented,
+              "a distributed checkpoint without its file .metadata; copy that");
+  // Of some other program.
+  ExpectError(open({{".metadata", "x"}, {"a.npz", "y"}}), kUnimplemented,
+              "found '.metadata', 'a.npz'");
+}
+
+TEST(RegistryTest, ScalesAreAppliedToTheWholeCheckpoint) {
+  const auto shard = [](absl::string_view name, absl::string_view dtype) {
+    const std::string header =
+        absl::StrCat("{\"", name, "\":{\"dtype\":\"", dtype,
+                     "\",\"shape\":[1],\"data_offsets\":[0,1]}}");
+    return absl::StrCat(std::string(1, static_cast<char>(header.size())),
+                        std::string(7, '\0'), header, "\x40");
+  };
+  // The two halves of a weight, in files of their own.
+  const CheckpointFiles files = InMemoryFiles(
+      "dir",
+      {{"a.safetensors", shard("w", "F8_E4M3")},
+       {"b.safetensors", shard("w_scale_inv", "F8_E8M0")},
+       {"model.safetensors.index.json", R"({"weight_map":{"w":"a.safetensors",)"
+                                        R"("w_scale_inv":"b.safetensors"}})"}});
+  const auto floats = OpenCheckpoint(files);
+  ASSERT_TRUE(floats.ok()) << floats.status();
+  ASSERT_EQ((*floats)->index().tensors.size(), 1);
+  EXPECT_EQ((*floats)->index().tensors[0].dtype, DType::kF32);
+  OpenOptions options;
+  options.as_stored = true;
+  const auto stored = OpenCheckpoint(files, options);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ((*stored)->index().tensors.size(), 2);
+  // One half alone.
+  ExpectError(Open("b.safetensors", shard("w_scale_inv", "F8_E8M0")),
+              absl::StatusCode::kDataLoss, "has scales for 'w'");
 }
 
 TEST(RegistryTest, ErrorsOfTheSourceArePassedOn) {

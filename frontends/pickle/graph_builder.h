@@ -21,12 +21,26 @@ namespace monoquant {
 // All errors are DataLoss without a position.
 class PickleGraphBuilder {
  public:
-  // At most `max_values` nodes are made.
-  PickleGraphBuilder(std::string bytes, size_t max_values);
+  struct Limits {
+    size_t values;  // nodes
+    size_t memory;  // bytes for the pickle and for all that is made of it
+  };
+
+  PickleGraphBuilder(std::string bytes, const Limits& limits);
 
   // The pickle's own bytes, and any string node's text.
   absl::string_view bytes() const { return graph_.bytes_; }
   const PickleGraph& graph() const { return graph_; }
+
+  // Where the instruction begins that the following calls are part of.
+  void BeginInstruction(size_t position) {
+    position_ = static_cast<uint32_t>(position);
+    ++graph_.instructions_;
+  }
+  void SetProtocol(int protocol);
+
+  // Counts memory that somebody else takes for this pickle.
+  absl::Status Spend(size_t bytes);
 
   absl::StatusOr<NodeId> Bool(bool value);
   absl::StatusOr<NodeId> Int(int64_t value);
@@ -40,7 +54,7 @@ class PickleGraphBuilder {
   absl::StatusOr<NodeId> Empty(NodeKind kind);
   absl::StatusOr<NodeId> Global(absl::string_view module,
                                 absl::string_view name);
-  // Refuses what CheckCall refuses. `keyword_args` may be kNoNode.
+  // `keyword_args` may be kNoNode.
   absl::StatusOr<NodeId> Call(NodeId callee, NodeId args, NodeId keyword_args);
   absl::StatusOr<NodeId> PersistentId(NodeId value);
 
@@ -51,19 +65,26 @@ class PickleGraphBuilder {
   // To an object or a class.
   absl::Status Build(NodeId target, NodeId state);
 
-  // The finished graph; the builder is used up.
+  // The graph, with kNoNode for one that is not complete; the builder is used
+  // up.
   PickleGraph Finish(NodeId root, size_t consumed) &&;
 
  private:
   absl::StatusOr<NodeId> New(PickleGraph::Node node);
   // A value without content, of which there is one node.
   absl::StatusOr<NodeId> Shared(PickleGraph::Node node, NodeId* id);
-  PickleGraph::Attachments& Attach(NodeId node);
+  // Where to keep what is given to an object or a global.
+  absl::StatusOr<PickleGraph::Attachments*> Attach(NodeId node);
   // The elements of a list, dict or set.
-  std::vector<NodeId>& Growing(NodeId node);
+  absl::StatusOr<std::vector<NodeId>*> Growing(NodeId node);
+  absl::Status Extend(absl::Span<const NodeId> items,
+                      std::vector<NodeId>* list);
+  absl::Status NoteAct(NodeId node, std::vector<PickleAct>* acts);
 
-  const size_t max_values_;
+  const Limits limits_;
   PickleGraph graph_;
+  size_t memory_ = 0;
+  uint32_t position_ = 0;
   absl::flat_hash_map<std::pair<std::string, std::string>, uint32_t>
       global_ids_;
   NodeId none_ = kNoNode;

@@ -14,6 +14,9 @@
 
 namespace monoquant {
 
+// What errors say that more bytes could mend.
+inline constexpr absl::string_view kTruncatedPickle = "the pickle is truncated";
+
 // A place in a pickle. Whatever is taken is a slice of it; taking more than
 // there is, or a string beyond the limit, is DataLoss and takes nothing.
 class PickleCursor {
@@ -22,8 +25,11 @@ class PickleCursor {
       : bytes_(bytes), max_string_bytes_(max_string_bytes) {}
 
   size_t position() const { return position_; }
+  // True once more was wanted than there is.
+  bool truncated() const { return truncated_; }
 
   absl::StatusOr<absl::string_view> Take(uint64_t size) {
+    truncated_ |= size > bytes_.size() - position_;
     MQ_RETURN_IF_ERROR(Need(size));
     const size_t start = position_;
     position_ += static_cast<size_t>(size);
@@ -33,10 +39,9 @@ class PickleCursor {
   // Fails unless `size` bytes follow.
   absl::Status Need(uint64_t size) const {
     if (size <= bytes_.size() - position_) return absl::OkStatus();
-    return absl::DataLossError(
-        absl::StrCat("the pickle is truncated: an instruction goes on beyond "
-                     "its end at byte ",
-                     bytes_.size()));
+    return absl::DataLossError(absl::StrCat(
+        kTruncatedPickle, ": an instruction goes on beyond its end at byte ",
+        bytes_.size()));
   }
 
   absl::StatusOr<absl::string_view> TakeString(uint64_t size) {
@@ -73,6 +78,7 @@ class PickleCursor {
   const absl::string_view bytes_;
   const size_t max_string_bytes_;
   size_t position_ = 0;
+  bool truncated_ = false;
 };
 
 }  // namespace monoquant

@@ -15,12 +15,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "frontends/pickle/opcodes.h"
 
 namespace monoquant {
 
@@ -60,17 +63,39 @@ struct PickleGlobal {
   }
 };
 
+// Which instructions name a global. Of many, the first few are kept.
+struct PickleMentions {
+  static constexpr size_t kKept = 16;
+  uint64_t count = 0;
+  std::vector<uint32_t> positions;  // at most kKept, ascending
+};
+
+// An instruction that would have had Python run something, and the node that it
+// was about.
+struct PickleAct {
+  NodeId node;
+  uint32_t position;
+};
+
 class PickleGraph {
  public:
   PickleGraph(PickleGraph&&) = default;
   PickleGraph& operator=(PickleGraph&&) = default;
 
-  // The unpickled value.
+  // The unpickled value; kNoNode if the pickle broke off before its STOP.
   NodeId root() const { return root_; }
   // Nodes are numbered from 0 to size() - 1.
   size_t size() const { return nodes_.size(); }
-  // How many bytes the pickle took, from its first to its STOP.
+  // How many bytes the pickle took, from its first to its STOP, and how many
+  // instructions those are.
   size_t consumed() const { return consumed_; }
+  uint64_t instructions() const { return instructions_; }
+  // The highest protocol that it declares; 0 if it declares none.
+  int protocol() const { return protocol_; }
+  // The instruction that begins at byte `position`.
+  PickleOp OpAt(uint32_t position) const {
+    return static_cast<PickleOp>(bytes_[position]);
+  }
 
   NodeKind kind(NodeId node) const { return nodes_[node].kind; }
 
@@ -81,6 +106,15 @@ class PickleGraph {
   std::optional<absl::string_view> AsString(NodeId node) const;
   std::optional<absl::string_view> AsBytes(NodeId node) const;
   const PickleGlobal* AsGlobal(NodeId node) const;
+
+  // Where the text of a string or bytes node begins in what TakeText returns.
+  size_t TextOffset(NodeId node) const { return nodes_[node].text.offset; }
+  // The pickle, and behind it what it writes with escapes: all the texts of the
+  // graph, which is used up.
+  std::string TakeText() && {
+    bytes_ += decoded_;
+    return std::move(bytes_);
+  }
 
   // The elements of a tuple, list or set, and those appended to an object;
   // empty for other nodes.
@@ -104,6 +138,17 @@ class PickleGraph {
 
   // Every global of the pickle, each once, in the order of appearance.
   absl::Span<const PickleGlobal> globals() const { return globals_; }
+  // Parallel to globals().
+  absl::Span<const PickleMentions> mentions() const { return mentions_; }
+  // Index in globals() of a global's node.
+  size_t GlobalIndex(NodeId node) const { return nodes_[node].global; }
+
+  // Every call in the order of the pickle, each with the object that it would
+  // have made. The nodes ascend.
+  absl::Span<const PickleAct> calls() const { return calls_; }
+  // Every time that a state, keys or items were given to an object or a global,
+  // with that node.
+  absl::Span<const PickleAct> changes() const { return changes_; }
 
  private:
   friend class PickleGraphBuilder;
@@ -153,13 +198,19 @@ class PickleGraph {
   // Strings that are written with escapes, decoded. Offsets of text ranges
   // count on from the end of bytes_ into this.
   std::string decoded_;
-  std::vector<Node> nodes_;
+  // Deques do not copy as they grow, so that their peak is their size.
+  std::deque<Node> nodes_;
   std::vector<NodeId> tuple_items_;
-  std::vector<std::vector<NodeId>> growing_;
-  std::vector<Attachments> attachments_;
+  std::deque<std::vector<NodeId>> growing_;
+  std::deque<Attachments> attachments_;
   std::vector<PickleGlobal> globals_;
+  std::vector<PickleMentions> mentions_;
+  std::vector<PickleAct> calls_;
+  std::vector<PickleAct> changes_;
   NodeId root_ = kNoNode;
   size_t consumed_ = 0;
+  uint64_t instructions_ = 0;
+  int protocol_ = 0;
 };
 
 }  // namespace monoquant

@@ -7,13 +7,16 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "frontends/pickle/global_verdict.h"
 #include "frontends/pickle/graph_builder.h"
 #include "frontends/pickle/opcodes.h"
 #include "frontends/pickle/pickle_cursor.h"
+#include "frontends/pickle/pickle_policy.h"
 #include "frontends/pickle/pickle_text.h"
 #include "ir/errors.h"
 #include "ir/status_macros.h"
@@ -26,31 +29,30 @@ absl::Status Beyond(absl::string_view what, uint64_t limit) {
       absl::StrCat(what, " exceeds the limit of ", limit));
 }
 
+enum class Manner {
+  kStrict,   // for ReadPickle
+  kLenient,  // for RunPickle
+};
+
 // The stack program's state. One object runs one pickle.
 class PickleMachine {
  public:
-  PickleMachine(std::string bytes, const PickleLimits& limits)
+  PickleMachine(std::string bytes, const PickleLimits& limits, Manner manner)
       : limits_(limits),
-        nodes_(std::move(bytes), limits.values),
+        lenient_(manner == Manner::kLenient),
+        nodes_(std::move(bytes), {limits.values, limits.memory}),
         cursor_(nodes_.bytes(), limits.string_bytes) {}
 
-  absl::StatusOr<PickleGraph> Run() {
-    if (nodes_.bytes().size() > limits_.bytes) {
-      return Beyond("the size of the pickle", limits_.bytes);
-    }
-    uint64_t count = 0;
-    while (root_ == kNoNode) {
-      const size_t start = cursor_.position();
-      const absl::Status status =
-          ++count > limits_.opcodes
-              ? Beyond("the number of instructions", limits_.opcodes)
-              : Step();
-      if (!status.ok()) return Annotate(absl::StrCat("byte ", start), status);
-    }
-    return std::move(nodes_).Finish(root_, cursor_.position());
+  PickleRun Run() && {
+    const absl::Status status = RunToStop();
+    // In this order: the graph is moved out of this object.
+    const NodeId root = root_;
+    return {std::move(nodes_).Finish(root, cursor_.position()), status,
+            !status.ok() && cursor_.truncated()};
   }
 
  private:
+  absl::Status RunToStop();
   // Runs the next instruction; sets root_ at STOP. The instructions are
   // grouped by what they deal with.
   absl::Status Step();
@@ -59,6 +61,7 @@ class PickleMachine {
   absl::Status StepContainer(PickleOp op);
   absl::Status StepMemo(PickleOp op);
   absl::Status StepCall(PickleOp op);
+  absl::Status StepExtension(PickleOp op);
 
   // A string or bytes behind their size in the given width.
   template <typename Size>
@@ -82,24 +85,64 @@ class PickleMachine {
 
   absl::Status Memoize(uint64_t index);
   absl::Status Recall(uint64_t index);
+  size_t MemoSize() const { return memo_.size() + far_memo_.size(); }
+
+  // `status`, unless it is about a value that Python may yet accept.
+  absl::Status Tolerate(const absl::Status& status, NodeId target) const;
+  // A value of which nothing is known but that it is there.
+  absl::Status PushUnknown(absl::string_view what);
 
   const PickleLimits limits_;
+  const bool lenient_;
   PickleGraphBuilder nodes_;
   PickleCursor cursor_;
   NodeId root_ = kNoNode;
   std::vector<NodeId> stack_;
   std::vector<size_t> marks_;
-  // A map, never an array: the index comes from the file.
-  absl::flat_hash_map<uint64_t, NodeId> memo_;
+  // The memo. Its indices come from the file: those that count up from 0 are in
+  // an array, all others in a map, never in an array that they would stretch.
+  // The array ends before the first index of the map.
+  std::vector<NodeId> memo_;
+  absl::flat_hash_map<uint64_t, NodeId> far_memo_;
 };
+
+absl::Status PickleMachine::RunToStop() {
+  if (nodes_.bytes().size() > limits_.bytes) {
+    return Beyond("the size of the pickle", limits_.bytes);
+  }
+  uint64_t count = 0;
+  while (root_ == kNoNode) {
+    const size_t start = cursor_.position();
+    nodes_.BeginInstruction(start);
+    const absl::Status status =
+        ++count > limits_.opcodes
+            ? Beyond("the number of instructions", limits_.opcodes)
+            : Step();
+    if (!status.ok()) return Annotate(absl::StrCat("byte ", start), status);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PickleMachine::Tolerate(const absl::Status& status,
+                                     NodeId target) const {
+  const NodeKind kind = nodes_.graph().kind(target);
+  const bool is_opaque = kind == NodeKind::kObject || kind == NodeKind::kGlobal;
+  return lenient_ && !is_opaque ? absl::OkStatus() : status;
+}
+
+absl::Status PickleMachine::PushUnknown(absl::string_view what) {
+  if (!lenient_) return absl::DataLossError(what);
+  return Push(nodes_.Empty(NodeKind::kBigInt));
+}
 
 template <typename Size>
 absl::StatusOr<NodeId> PickleMachine::TakeSized(NodeKind kind) {
   MQ_ASSIGN_OR_RETURN(const Size size, cursor_.TakeInt<Size>());
   // Bytes hold whole arrays; they are bounded by the size of the pickle.
   MQ_ASSIGN_OR_RETURN(const absl::string_view slice,
-                      kind == NodeKind::kString ? cursor_.TakeString(size)
-                                                : cursor_.Take(size));
+                      kind == NodeKind::kString && !lenient_
+                          ? cursor_.TakeString(size)
+                          : cursor_.Take(size));
   return nodes_.Slice(kind, slice);
 }
 
@@ -141,16 +184,30 @@ absl::Status PickleMachine::Push(const absl::StatusOr<NodeId>& node) {
 
 absl::Status PickleMachine::Memoize(uint64_t index) {
   MQ_RETURN_IF_ERROR(Need(1));
-  if (memo_.size() >= limits_.memo && !memo_.contains(index)) {
+  if (index < memo_.size()) {
+    memo_[static_cast<size_t>(index)] = stack_.back();
+    return absl::OkStatus();
+  }
+  const bool is_known = far_memo_.contains(index);
+  if (MemoSize() >= limits_.memo && !is_known) {
     return Beyond("the memo", limits_.memo);
   }
-  memo_[index] = stack_.back();
+  if (index == memo_.size() && !is_known) {
+    MQ_RETURN_IF_ERROR(nodes_.Spend(3 * sizeof(NodeId)));
+    memo_.push_back(stack_.back());
+    return absl::OkStatus();
+  }
+  // A hash map that has just grown, and the one it grew from.
+  constexpr size_t kFarCost = 58;
+  if (!is_known) MQ_RETURN_IF_ERROR(nodes_.Spend(kFarCost));
+  far_memo_[index] = stack_.back();
   return absl::OkStatus();
 }
 
 absl::Status PickleMachine::Recall(uint64_t index) {
-  const auto it = memo_.find(index);
-  if (it == memo_.end()) {
+  if (index < memo_.size()) return Push(memo_[static_cast<size_t>(index)]);
+  const auto it = far_memo_.find(index);
+  if (it == far_memo_.end()) {
     return absl::DataLossError(
         absl::StrCat("memo ", index, " is read but was never set"));
   }
@@ -170,6 +227,7 @@ absl::Status PickleMachine::Step() {
       return absl::OkStatus();
     case PickleOp::kProto: {
       MQ_ASSIGN_OR_RETURN(const uint8_t version, cursor_.TakeInt<uint8_t>());
+      nodes_.SetProtocol(version);
       if (version <= 5) return absl::OkStatus();
       return absl::UnimplementedError(
           absl::StrCat("pickle protocol ", version, " is not known"));
@@ -178,7 +236,7 @@ absl::Status PickleMachine::Step() {
       // A hint for readers that buffer; it needs no following, but may not
       // lie.
       MQ_ASSIGN_OR_RETURN(const uint64_t size, cursor_.TakeInt<uint64_t>());
-      return cursor_.Need(size);
+      return lenient_ ? absl::OkStatus() : cursor_.Need(size);
     }
     case PickleOp::kMark:
       MQ_RETURN_IF_ERROR(NeedRoom());
@@ -269,6 +327,7 @@ absl::Status PickleMachine::Step() {
     case PickleOp::kExt1:
     case PickleOp::kExt2:
     case PickleOp::kExt4:
+      if (lenient_) return StepExtension(op);
       return absl::UnimplementedError(
           "an extension code, which only the program that wrote it can "
           "resolve");
@@ -287,17 +346,16 @@ absl::Status PickleMachine::StepText(PickleOp op) {
     const std::optional<std::string> text = op == PickleOp::kString
                                                 ? ParsePickleString(line)
                                                 : ParsePickleUnicode(line);
-    if (!text.has_value()) return absl::DataLossError("a broken string");
+    if (!text.has_value()) return PushUnknown("a broken string");
     return Push(nodes_.Decoded(*text));
   }
   if (line.size() > limits_.integer_bytes) {
+    if (lenient_) return PushUnknown("");
     return Beyond("the size of a number", limits_.integer_bytes);
   }
   if (op == PickleOp::kFloat) {
     double value;
-    if (!absl::SimpleAtod(line, &value)) {
-      return absl::DataLossError("a broken number");
-    }
+    if (!absl::SimpleAtod(line, &value)) return PushUnknown("a broken number");
     return Push(nodes_.Float(value));
   }
   // How protocols 0 and 1 write booleans.
@@ -305,7 +363,7 @@ absl::Status PickleMachine::StepText(PickleOp op) {
     return Push(nodes_.Bool(line == "01"));
   }
   const auto integer = ParsePickleInteger(line, op == PickleOp::kLong);
-  if (!integer.has_value()) return absl::DataLossError("a broken number");
+  if (!integer.has_value()) return PushUnknown("a broken number");
   return Push(integer->value.has_value() ? nodes_.Int(*integer->value)
                                          : nodes_.Empty(NodeKind::kBigInt));
 }
@@ -345,7 +403,7 @@ absl::Status PickleMachine::StepValue(PickleOp op) {
       } else {
         MQ_ASSIGN_OR_RETURN(size, cursor_.TakeInt<uint32_t>());
       }
-      if (size > limits_.integer_bytes) {
+      if (size > limits_.integer_bytes && !lenient_) {
         return Beyond("the size of a number", limits_.integer_bytes);
       }
       MQ_ASSIGN_OR_RETURN(const absl::string_view bytes, cursor_.Take(size));
@@ -417,12 +475,13 @@ absl::Status PickleMachine::StepContainer(PickleOp op) {
 
     case PickleOp::kAppend:
       MQ_RETURN_IF_ERROR(Need(2));
-      MQ_RETURN_IF_ERROR(nodes_.Append(Top(2)[0], Top(1)));
+      MQ_RETURN_IF_ERROR(Tolerate(nodes_.Append(Top(2)[0], Top(1)), Top(2)[0]));
       Pop();
       return absl::OkStatus();
     case PickleOp::kSetItem:
       MQ_RETURN_IF_ERROR(Need(3));
-      MQ_RETURN_IF_ERROR(nodes_.SetItems(Top(3)[0], Top(2)));
+      MQ_RETURN_IF_ERROR(
+          Tolerate(nodes_.SetItems(Top(3)[0], Top(2)), Top(3)[0]));
       stack_.resize(stack_.size() - 2);
       return absl::OkStatus();
     default: {  // APPENDS, ADDITEMS, SETITEMS
@@ -434,9 +493,10 @@ absl::Status PickleMachine::StepContainer(PickleOp op) {
         return absl::DataLossError("too few values are on the stack");
       }
       const NodeId target = stack_[floor - 1];
-      MQ_RETURN_IF_ERROR(op == PickleOp::kSetItems
-                             ? nodes_.SetItems(target, AboveMark())
-                             : nodes_.Append(target, AboveMark()));
+      MQ_RETURN_IF_ERROR(Tolerate(op == PickleOp::kSetItems
+                                      ? nodes_.SetItems(target, AboveMark())
+                                      : nodes_.Append(target, AboveMark()),
+                                  target));
       PopToMark();
       return absl::OkStatus();
     }
@@ -446,7 +506,7 @@ absl::Status PickleMachine::StepContainer(PickleOp op) {
 absl::Status PickleMachine::StepMemo(PickleOp op) {
   switch (op) {
     case PickleOp::kMemoize:
-      return Memoize(memo_.size());
+      return Memoize(MemoSize());
     case PickleOp::kBinGet:
     case PickleOp::kBinPut: {
       MQ_ASSIGN_OR_RETURN(const uint8_t index, cursor_.TakeInt<uint8_t>());
@@ -489,6 +549,7 @@ absl::Status PickleMachine::StepCall(PickleOp op) {
       const auto name = nodes_.graph().AsString(Pop());
       const auto module = nodes_.graph().AsString(Pop());
       if (!name.has_value() || !module.has_value()) {
+        if (lenient_) return Push(nodes_.Global(kComputedModule, "?"));
         return absl::DataLossError("a class whose name is no string");
       }
       return Push(nodes_.Global(*module, *name));
@@ -528,16 +589,41 @@ absl::Status PickleMachine::StepCall(PickleOp op) {
     default: {  // BUILD
       MQ_RETURN_IF_ERROR(Need(2));
       const NodeId state = Pop();
-      return nodes_.Build(stack_.back(), state);
+      return Tolerate(nodes_.Build(stack_.back(), state), stack_.back());
     }
   }
+}
+
+absl::Status PickleMachine::StepExtension(PickleOp op) {
+  uint32_t code = 0;
+  if (op == PickleOp::kExt1) {
+    MQ_ASSIGN_OR_RETURN(code, cursor_.TakeInt<uint8_t>());
+  } else if (op == PickleOp::kExt2) {
+    MQ_ASSIGN_OR_RETURN(code, cursor_.TakeInt<uint16_t>());
+  } else {
+    MQ_ASSIGN_OR_RETURN(code, cursor_.TakeInt<uint32_t>());
+  }
+  return Push(nodes_.Global(kComputedModule, absl::StrCat("extension ", code)));
 }
 
 }  // namespace
 
 absl::StatusOr<PickleGraph> ReadPickle(std::string bytes,
-                                       const PickleLimits& limits) {
-  return PickleMachine(std::move(bytes), limits).Run();
+                                       const PickleLimits& limits,
+                                       OpaqueCalls calls) {
+  PickleRun run =
+      PickleMachine(std::move(bytes), limits, Manner::kStrict).Run();
+  MQ_RETURN_IF_ERROR(run.status);
+  if (calls == OpaqueCalls::kRefuse) MQ_RETURN_IF_ERROR(CheckCalls(run.graph));
+  return std::move(run.graph);
+}
+
+bool IsTruncatedPickle(const absl::Status& status) {
+  return absl::StrContains(status.message(), kTruncatedPickle);
+}
+
+PickleRun RunPickle(std::string bytes, const PickleLimits& limits) {
+  return PickleMachine(std::move(bytes), limits, Manner::kLenient).Run();
 }
 
 }  // namespace monoquant

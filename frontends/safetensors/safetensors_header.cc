@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "frontends/name_list.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
@@ -41,7 +42,7 @@ absl::StatusOr<uint64_t> ReadHeaderSize(const ByteSource& source) {
 }
 
 // The header's JSON, without the spaces behind it.
-absl::StatusOr<Json> ReadHeaderJson(const ByteSource& source, uint64_t size) {
+absl::StatusOr<std::string> ReadHeaderText(const ByteSource& source, uint64_t size) {
   std::string text(static_cast<size_t>(size), '\0');
   MQ_RETURN_IF_ERROR(source.ReadAt(
       kSizeBytes,
@@ -50,10 +51,8 @@ absl::StatusOr<Json> ReadHeaderJson(const ByteSource& source, uint64_t size) {
   if (text[0] != '{' || text[end] != '}') {
     return Malformed(source, "it does not begin with { and end with }");
   }
-  const absl::StatusOr<Json> json =
-      ParseJson(absl::string_view(text).substr(0, end + 1));
-  if (!json.ok()) return Malformed(source, json.status().message());
-  return json;
+  text.resize(end + 1);
+  return text;
 }
 
 // Fills in a tensor from its entry; `range` gets its place in the data.
@@ -112,16 +111,15 @@ absl::Status ReadEntry(const Json& json, TensorInfo* info, uint64_t range[2],
   return absl::OkStatus();
 }
 
-absl::Status ReadMetadata(const ByteSource& source, const Json& json,
-                          SafetensorsHeader* header) {
+absl::Status ReadMetadata(const Json& json, SafetensorsHeader* header) {
   const Json::Object* fields = json.AsObject();
   if (fields == nullptr) {
-    return Malformed(source, "'__metadata__' is no object");
+    return absl::DataLossError("'__metadata__' is no object");
   }
   for (const auto& [key, value] : *fields) {
     if (value.AsString() == nullptr) {
-      return Malformed(
-          source, absl::StrCat("metadata ", QuotedName(key), " is no string"));
+      return absl::DataLossError(
+          absl::StrCat("metadata ", QuotedName(key), " is no string"));
     }
     header->metadata.emplace_back(key, *value.AsString());
   }
@@ -180,14 +178,21 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
     return Truncated(
         source, absl::StrCat("its header ends at byte ", kSizeBytes + size));
   }
-  MQ_ASSIGN_OR_RETURN(const Json json, ReadHeaderJson(source, size));
+  MQ_ASSIGN_OR_RETURN(const std::string text, ReadHeaderText(source, size));
 
   SafetensorsHeader header;
   NameList unknown_fields;
-  for (const auto& [name, value] : *json.AsObject()) {
+  IndexBudget budget;
+  bool has_metadata = false;
+  // What is wrong with one of the entries, where the JSON itself is right.
+  absl::Status entry_status;
+  const auto read_entry = [&](const std::string& name, const Json& value) {
     if (name == kMetadata) {
-      MQ_RETURN_IF_ERROR(ReadMetadata(source, value, &header));
-      continue;
+      if (has_metadata) {
+        return absl::DataLossError("'__metadata__' occurs twice");
+      }
+      has_metadata = true;
+      return ReadMetadata(value, &header);
     }
     SafetensorsEntry entry;
     entry.info.name = name;
@@ -196,14 +201,21 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
     const absl::Status read =
         ReadEntry(value, &entry.info, range, &has_unknown_fields);
     if (!read.ok()) {
-      return absl::Status(read.code(),
-                          absl::StrCat(source.name(), ": tensor ",
-                                       QuotedName(name), ": ", read.message()));
+      return Annotate(absl::StrCat("tensor ", QuotedName(name)), read);
     }
     if (has_unknown_fields) unknown_fields.Add(name);
     entry.offset = range[0];
+    MQ_RETURN_IF_ERROR(budget.Add(name, entry.info.shape.size()));
     header.tensors.push_back(std::move(entry));
-  }
+    return absl::OkStatus();
+  };
+  const absl::Status parsed =
+      ForEachJsonMember(text, [&](const std::string& name, Json value) {
+        entry_status = read_entry(name, value);
+        return entry_status;
+      });
+  if (!entry_status.ok()) return Annotate(source.name(), entry_status);
+  if (!parsed.ok()) return Malformed(source, parsed.message());
   if (!unknown_fields.empty()) {
     header.notes.push_back(absl::StrCat("unknown fields are ignored in: ",
                                         unknown_fields.ToString()));

@@ -8,16 +8,13 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "frontends/foreign.h"
 #include "frontends/name_list.h"
 #include "frontends/read_range.h"
 #include "frontends/safetensors/safetensors_header.h"
-#include "frontends/safetensors/shard_index.h"
 #include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
@@ -92,15 +89,18 @@ class Builder {
 
  private:
   absl::Status AddMetadata(const ByteSource& source, Metadata metadata);
-  absl::Status ApplyRecord(const std::string& text);
-  absl::Status ApplyTies(const std::string& text);
+  absl::Status AddRecord(const ByteSource& source, const std::string& text);
+  absl::Status AddTies(const ByteSource& source, const std::string& text);
+  absl::Status ApplyTies();
 
   const CheckpointFiles& files_;
   CheckpointIndex index_;
   std::vector<Shard> shards_;
   std::vector<Place> places_;
-  // What is in index_.metadata already.
+  // The first value of every key.
   absl::flat_hash_map<std::string, std::string> metadata_;
+  // Tied tensors with the names of those that they share the bytes of.
+  Json::Object ties_;
   NameList unmapped_;
 };
 
@@ -108,21 +108,18 @@ absl::Status Builder::AddShard(const std::string& file,
                                const ShardIndex* wanted) {
   MQ_ASSIGN_OR_RETURN(std::shared_ptr<const ByteSource> source,
                       files_.open(file));
-  // Nobody has looked into the files of a directory yet. A clone without Git
-  // LFS has pointers in their place.
-  if (wanted != nullptr || files_.is_directory) {
+  // Nobody has looked into all shards yet. A clone without Git LFS has pointers
+  // in their place.
+  if (wanted != nullptr) {
     MQ_ASSIGN_OR_RETURN(const bool is_safetensors, IsSafetensors(*source));
     if (!is_safetensors) return DescribeForeignFile(*source);
   }
   MQ_ASSIGN_OR_RETURN(SafetensorsHeader header, ReadSafetensorsHeader(*source));
   const size_t shard = shards_.size();
   for (SafetensorsEntry& entry : header.tensors) {
-    if (wanted != nullptr) {
-      const auto it = wanted->shard_of.find(entry.info.name);
-      if (it == wanted->shard_of.end() || it->second != shard) {
-        unmapped_.Add(entry.info.name, file);
-        continue;
-      }
+    if (wanted != nullptr && !wanted->Maps(entry.info.name, shard)) {
+      unmapped_.Add(entry.info.name, file);
+      continue;
     }
     index_.tensors.push_back(std::move(entry.info));
     places_.push_back({shard, entry.offset});
@@ -138,50 +135,68 @@ absl::Status Builder::AddShard(const std::string& file,
 absl::Status Builder::AddMetadata(const ByteSource& source, Metadata metadata) {
   for (auto& [key, value] : metadata) {
     const auto [it, inserted] = metadata_.try_emplace(key, value);
-    if (!inserted) {
-      if (it->second == value) continue;
-      if (key == kQuantRecordKey || key == kSafetensorsTiesKey) {
-        return absl::DataLossError(
-            absl::StrCat(source.name(), ": metadata ", QuotedName(key),
-                         " differs from that of another shard"));
-      }
+    if (!inserted && it->second == value) continue;
+    if (key == kQuantRecordKey) {
+      MQ_RETURN_IF_ERROR(AddRecord(source, value));
+    } else if (key == kSafetensorsTiesKey) {
+      MQ_RETURN_IF_ERROR(AddTies(source, value));
+    } else if (inserted) {
+      index_.metadata.emplace_back(std::move(key), std::move(value));
+    } else {
       AddNote(absl::StrCat("metadata ", QuotedName(key),
                            " differs between shards; the first is kept"));
-      continue;
     }
-    index_.metadata.emplace_back(std::move(key), std::move(value));
   }
   return absl::OkStatus();
 }
 
-absl::Status Builder::ApplyRecord(const std::string& text) {
+absl::Status RefuseMetadata(const ByteSource& source, absl::string_view key,
+                            absl::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat(source.name(), ": metadata ", QuotedName(key), ": ", what));
+}
+
+// A shard's record speaks of its own tensors.
+absl::Status Builder::AddRecord(const ByteSource& source,
+                                const std::string& text) {
   absl::StatusOr<QuantRecord> record = QuantRecordFromJson(text);
   if (!record.ok()) {
-    return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
-                                            QuotedName(kQuantRecordKey), ": ",
-                                            record.status().message()));
+    return RefuseMetadata(source, kQuantRecordKey, record.status().message());
   }
-  index_.quant = *std::move(record);
+  const absl::Status merged =
+      MergeQuantRecord(*std::move(record), &index_.quant);
+  if (merged.ok()) return merged;
+  return RefuseMetadata(source, kQuantRecordKey, merged.message());
+}
+
+absl::Status Builder::AddTies(const ByteSource& source,
+                              const std::string& text) {
+  absl::StatusOr<Json> json = ParseJson(text);
+  if (!json.ok()) {
+    return RefuseMetadata(source, kSafetensorsTiesKey, json.status().message());
+  }
+  if (!json->is_object()) {
+    return RefuseMetadata(source, kSafetensorsTiesKey, "no object");
+  }
+  for (const Json::Member& tie : *json->AsObject()) ties_.push_back(tie);
   return absl::OkStatus();
 }
 
 // Adds the tied tensors behind the others and takes the entries for torch out
 // of the metadata.
-absl::Status Builder::ApplyTies(const std::string& text) {
+absl::Status Builder::ApplyTies() {
+  if (ties_.empty()) return absl::OkStatus();
   const auto refuse = [this](absl::string_view what) {
     return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
                                             QuotedName(kSafetensorsTiesKey),
                                             ": ", what));
   };
-  const absl::StatusOr<Json> json = ParseJson(text);
-  if (!json.ok()) return refuse(json.status().message());
-  if (!json->is_object()) return refuse("no object");
   absl::flat_hash_map<std::string, size_t> by_name;
   for (size_t i = 0; i < index_.tensors.size(); ++i) {
     by_name.emplace(index_.tensors[i].name, i);
   }
   absl::flat_hash_map<std::string, std::string> pairs;
-  for (const auto& [name, value] : *json->AsObject()) {
+  for (const auto& [name, value] : ties_) {
     const std::string* kept = value.AsString();
     const auto it = kept == nullptr ? by_name.end() : by_name.find(*kept);
     if (it == by_name.end()) {
@@ -216,21 +231,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> Builder::Finish() {
                          unmapped_.ToString()));
   }
   std::sort(index_.metadata.begin(), index_.metadata.end());
-  std::optional<std::string> record;
-  std::optional<std::string> ties;
-  Metadata rest;
-  for (auto& [key, value] : index_.metadata) {
-    if (key == kQuantRecordKey) {
-      record = std::move(value);
-    } else if (key == kSafetensorsTiesKey) {
-      ties = std::move(value);
-    } else {
-      rest.emplace_back(std::move(key), std::move(value));
-    }
-  }
-  index_.metadata = std::move(rest);
-  if (record.has_value()) MQ_RETURN_IF_ERROR(ApplyRecord(*record));
-  if (ties.has_value()) MQ_RETURN_IF_ERROR(ApplyTies(*ties));
+  MQ_RETURN_IF_ERROR(ApplyTies());
   MQ_RETURN_IF_ERROR(ValidateIndex(index_));
   return std::make_unique<SafetensorsReader>(
       std::move(index_), std::move(shards_), std::move(places_));
@@ -242,50 +243,6 @@ absl::Status RefuseRoot(const CheckpointFiles& files,
   return absl::InvalidArgumentError(
       absl::StrCat(files.path, ": safetensors has no nested dicts to choose ",
                    QuotedName(options.root), " from; leave out --root"));
-}
-
-absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenShards(
-    const CheckpointFiles& files, const std::string& index_file) {
-  MQ_ASSIGN_OR_RETURN(const std::shared_ptr<ByteSource> source,
-                      files.open(index_file));
-  MQ_ASSIGN_OR_RETURN(const ShardIndex shard_index,
-                      ReadShardIndex(*source, files));
-  Builder builder(files, "safetensors-sharded");
-  for (const std::string& shard : shard_index.shards) {
-    MQ_RETURN_IF_ERROR(builder.AddShard(shard, &shard_index));
-  }
-  MQ_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointReader> reader,
-                      builder.Finish());
-  absl::flat_hash_set<absl::string_view> found;
-  for (const TensorInfo& info : reader->index().tensors) {
-    found.insert(info.name);
-  }
-  NameList missing;
-  for (const std::string& name : shard_index.tensors) {
-    if (found.contains(name)) continue;
-    missing.Add(name, shard_index.shards[shard_index.shard_of.at(name)]);
-  }
-  if (!missing.empty()) {
-    return absl::DataLossError(absl::StrCat(
-        source->name(), ": not in the shards that it maps them to: ",
-        missing.ToString(), "; download or copy all files again"));
-  }
-  return reader;
-}
-
-std::vector<std::string> NamesWith(const CheckpointFiles& files,
-                                   absl::string_view suffix) {
-  std::vector<std::string> names;
-  for (const std::string& name : files.names) {
-    if (absl::EndsWith(name, suffix)) names.push_back(name);
-  }
-  return names;
-}
-
-NameList ListOf(const std::vector<std::string>& names) {
-  NameList list;
-  for (const std::string& name : names) list.Add(name);
-  return list;
 }
 
 }  // namespace
@@ -304,44 +261,18 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsFile(
   return builder.Finish();
 }
 
-absl::StatusOr<bool> IsSafetensorsDirectory(const CheckpointFiles& files) {
-  if (files.is_directory) {
-    return !NamesWith(files, ".safetensors").empty() ||
-           !NamesWith(files, ".index.json").empty();
-  }
-  MQ_ASSIGN_OR_RETURN(const auto source, files.open(files.main));
-  return IsShardIndex(*source);
-}
-
-absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsDirectory(
-    const CheckpointFiles& files, const OpenOptions& options) {
+absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsShards(
+    const CheckpointFiles& files, const ShardIndex& shard_index,
+    const OpenOptions& options) {
   MQ_RETURN_IF_ERROR(RefuseRoot(files, options));
-  if (!files.is_directory) return OpenShards(files, files.main);
-
-  // A directory may hold the same weights a second time as pickles.
-  std::vector<std::string> indexes =
-      NamesWith(files, ".safetensors.index.json");
-  if (indexes.size() == 1) return OpenShards(files, indexes[0]);
-  const std::vector<std::string> single = NamesWith(files, ".safetensors");
-  if (indexes.empty() && single.size() == 1) {
-    Builder builder(files, "safetensors");
-    MQ_RETURN_IF_ERROR(builder.AddShard(single[0], nullptr));
-    return builder.Finish();
+  Builder builder(files, "safetensors-sharded");
+  for (const std::string& shard : shard_index.shards) {
+    MQ_RETURN_IF_ERROR(builder.AddShard(shard, &shard_index));
   }
-  if (indexes.empty() && single.empty()) {
-    indexes = NamesWith(files, ".index.json");
-    if (indexes.size() == 1) return OpenShards(files, indexes[0]);
-  }
-  if (!indexes.empty()) {
-    return absl::UnimplementedError(
-        absl::StrCat(files.path, ": this directory has several indexes: ",
-                     ListOf(indexes).ToString(), "; name one of them"));
-  }
-  return absl::UnimplementedError(absl::StrCat(
-      files.path,
-      ": this directory has several safetensors files but no index (",
-      "*.safetensors.index.json): ", ListOf(single).ToString(),
-      "; name one of them, or download the index too"));
+  MQ_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointReader> reader,
+                      builder.Finish());
+  MQ_RETURN_IF_ERROR(CheckAllFound(shard_index, reader->index().tensors));
+  return reader;
 }
 
 }  // namespace monoquant

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "frontends/frontend.h"
+#include "frontends/safetensors/shard_index.h"
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
 
@@ -24,11 +25,6 @@ inline constexpr ContainerKind kSafetensorsKinds[] = {
     {"safetensors", "a plausible header size and `{` behind it",
      "one file, or a directory with one file"},
 };
-inline constexpr ContainerKind kSafetensorsShardedKinds[] = {
-    {"safetensors-sharded",
-     "JSON with a `weight_map`; a directory with an index",
-     "shards, named by the index or its directory"},
-};
 
 // True for a file that begins like safetensors.
 absl::StatusOr<bool> IsSafetensorsFile(const CheckpointFiles& files);
@@ -37,16 +33,11 @@ absl::StatusOr<bool> IsSafetensorsFile(const CheckpointFiles& files);
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsFile(
     const CheckpointFiles& files, const OpenOptions& options);
 
-// True for a shard index, and for a directory that has one or any *.safetensors
-// file.
-absl::StatusOr<bool> IsSafetensorsDirectory(const CheckpointFiles& files);
-
-// Opens the shards that an index names, or the only safetensors file of a
-// directory that has no index. Tensors that are in a shard but not in the index
-// are left out and noted. NotFound for missing shards; Unimplemented where a
-// directory could mean several checkpoints.
-absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsDirectory(
-    const CheckpointFiles& files, const OpenOptions& options);
+// Opens the shards of an index, in its order. Tensors that are in a shard but
+// not in the index are left out and noted.
+absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsShards(
+    const CheckpointFiles& files, const ShardIndex& shard_index,
+    const OpenOptions& options);
 
 }  // namespace monoquant
 

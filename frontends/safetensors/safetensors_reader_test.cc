@@ -1,6 +1,6 @@
-// Guards: safetensors files and directories, from their bytes to the tensors;
-// every rule of the header; ties, records and metadata; shards; and that damage
-// ends in an error.
+// Guards: safetensors files, from their bytes to the tensors; every rule of the
+// header; ties, records and metadata; and that damage ends in an error. Shards
+// are tested in frontends/sharded.
 
 #include "frontends/safetensors/safetensors_reader.h"
 
@@ -37,10 +37,8 @@ using testing::ReadTensor;
 
 constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
 constexpr absl::StatusCode kUnimplemented = absl::StatusCode::kUnimplemented;
-constexpr absl::StatusCode kNotFound = absl::StatusCode::kNotFound;
 
 using Opened = absl::StatusOr<std::unique_ptr<CheckpointReader>>;
-using Files = std::vector<std::pair<std::string, std::string>>;
 
 // A file with this header and data.
 std::string File(absl::string_view json, absl::string_view data) {
@@ -139,7 +137,11 @@ TEST(SafetensorsReaderTest, RefusesMalformedHeaders) {
       {" {}", "does not begin with {"},
       {"{}\n", "end with }"},
       {"{}{}", "malformed safetensors header"},
-      {R"({"x":{},"x":{}})", "malformed safetensors header"},
+      {R"({"x":{"dtype":"U8","dtype":"U8"}})", "malformed safetensors header"},
+      {R"({"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},)"
+       R"("x":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})",
+       "tensor 'x': the name occurs twice"},
+      {R"({"__metadata__":{},"__metadata__":{}})", "occurs twice"},
       {R"({"x":1})", "tensor 'x': its entry is no object"},
       {R"({"x":{}})", "'dtype' is missing"},
       {entry("5", "[4]", "[0,4]"), "'dtype' is missing or no string"},
@@ -261,146 +263,6 @@ TEST(SafetensorsReaderTest, HasNoRoots) {
   ExpectError(OpenSafetensorsFile(
                   InMemoryFiles("m", {{"m", File(kTwo, "abcdef")}}), options),
               absl::StatusCode::kInvalidArgument, "leave out --root");
-}
-
-// One shard with the U8 tensors `names`, a byte each.
-std::string Shard(const std::vector<std::string>& names,
-                  absl::string_view metadata = R"("format":"pt")") {
-  std::string json = absl::StrCat(R"({"__metadata__":{)", metadata, "}");
-  std::string data;
-  for (const std::string& name : names) {
-    absl::StrAppend(&json, ",\"", name,
-                    R"(":{"dtype":"U8","shape":[],"data_offsets":[)",
-                    data.size(), ",", data.size() + 1, "]}");
-    data.push_back(name[0]);
-  }
-  return File(json + "}", data);
-}
-
-constexpr absl::string_view kIndex =
-    R"({"metadata":{"total_size":3},"weight_map":)"
-    R"({"c":"2.safetensors","a":"1.safetensors","b":"1.safetensors"}})";
-
-Files GoodShards() {
-  return {{"m.safetensors.index.json", std::string(kIndex)},
-          {"1.safetensors", Shard({"b", "a"})},
-          {"2.safetensors", Shard({"c", "x"})}};
-}
-
-Opened OpenDirectory(Files files) {
-  return OpenSafetensorsDirectory(InMemoryFiles("dir", std::move(files)), {});
-}
-
-TEST(SafetensorsDirectoryTest, ReadsShards) {
-  const Opened by_directory = OpenDirectory(GoodShards());
-  const CheckpointFiles by_index_files =
-      InMemoryFiles("dir/m.safetensors.index.json", GoodShards());
-  EXPECT_TRUE(*IsSafetensorsDirectory(by_index_files));
-  const Opened by_index = OpenSafetensorsDirectory(by_index_files, {});
-  for (const Opened* reader : {&by_directory, &by_index}) {
-    ASSERT_TRUE(reader->ok()) << reader->status();
-    const CheckpointIndex& index = (**reader)->index();
-    EXPECT_EQ(index.container, "safetensors-sharded");
-    ASSERT_EQ(index.tensors.size(), 3);
-    // By shard, then by offset.
-    for (size_t i = 0; i < 3; ++i) {
-      EXPECT_EQ(index.tensors[i].name, std::string(1, "bac"[i]));
-      EXPECT_EQ(*ReadTensor(***reader, i), std::string(1, "bac"[i]));
-    }
-    EXPECT_EQ((**reader)->Locate(2)->file, "2.safetensors");
-    EXPECT_THAT(index.metadata, ElementsAre(Pair("format", "pt")));
-    EXPECT_THAT(index.notes,
-                ElementsAre("tensors that the index does not map are left out: "
-                            "'x' (2.safetensors)"));
-  }
-}
-
-TEST(SafetensorsDirectoryTest, OnlyOneFile) {
-  const Opened reader = OpenDirectory(
-      {{"config.json", "{}"}, {"m.safetensors", File(kTwo, "abcdef")}});
-  ASSERT_TRUE(reader.ok()) << reader.status();
-  EXPECT_EQ((*reader)->index().container, "safetensors");
-  EXPECT_EQ((*reader)->index().path, "dir");
-}
-
-TEST(SafetensorsDirectoryTest, AmbiguousDirectories) {
-  Files files = GoodShards();
-  files[0].first = "notes.txt";
-  ExpectError(OpenDirectory(files), kUnimplemented,
-              "dir: this directory has several safetensors files but no index "
-              "(*.safetensors.index.json): '1.safetensors', '2.safetensors'; "
-              "name one of them");
-  files = GoodShards();
-  files.push_back({"m.fp16.safetensors.index.json", std::string(kIndex)});
-  ExpectError(OpenDirectory(files), kUnimplemented,
-              "several indexes: 'm.fp16.safetensors.index.json', "
-              "'m.safetensors.index.json'; name one of them");
-  // The same weights as pickles beside them do not matter.
-  files = GoodShards();
-  files.push_back({"pytorch_model.bin.index.json", "{}"});
-  EXPECT_TRUE(OpenDirectory(files).ok());
-}
-
-TEST(SafetensorsDirectoryTest, IncompleteShards) {
-  Files files = GoodShards();
-  files.pop_back();
-  ExpectError(OpenDirectory(files), kNotFound,
-              "dir/m.safetensors.index.json: shard '2.safetensors' is not in "
-              "its directory");
-  files = GoodShards();
-  files[2].second = Shard({"x"});
-  ExpectError(OpenDirectory(files), kDataLoss,
-              "not in the shards that it maps them to: 'c' (2.safetensors)");
-  // As a clone without Git LFS leaves it.
-  files[2].second = "version https://git-lfs.github.com/spec/v1";
-  ExpectError(OpenDirectory(files), kUnimplemented,
-              "dir/2.safetensors: this file is a Git LFS pointer");
-  files[2].second = Shard({"c"}).substr(0, 50);
-  ExpectError(OpenDirectory(files), kDataLoss,
-              "dir/2.safetensors is truncated");
-  files[2].second = "PK\x03\x04 and so on";
-  ExpectError(OpenDirectory(files), kUnimplemented,
-              "dir/2.safetensors: this file is a zip archive as torch.save");
-  // In the wrong shard: 'b' of shard 2 is not the one that is meant.
-  files[2].second = Shard({"c", "b"});
-  const Opened reader = OpenDirectory(files);
-  ASSERT_TRUE(reader.ok()) << reader.status();
-  EXPECT_EQ((*reader)->index().tensors.size(), 3);
-}
-
-TEST(SafetensorsDirectoryTest, MetadataOfShards) {
-  Files files = GoodShards();
-  files[2].second = Shard({"c", "x"}, R"("format":"np","k":"v")");
-  const Opened reader = OpenDirectory(files);
-  ASSERT_TRUE(reader.ok()) << reader.status();
-  EXPECT_THAT((*reader)->index().metadata,
-              ElementsAre(Pair("format", "pt"), Pair("k", "v")));
-  EXPECT_THAT((*reader)->index().notes[0],
-              HasSubstr("metadata 'format' differs between shards"));
-  files[1].second = Shard({"a", "b"}, R"("monoquant.ties":"{}")");
-  files[2].second = Shard({"c"}, R"("monoquant.ties":"{\"d\":\"c\"}")");
-  ExpectError(OpenDirectory(files), kDataLoss,
-              "metadata 'monoquant.ties' differs from that of another shard");
-}
-
-TEST(SafetensorsDirectoryTest, ShardsAreBareNames) {
-  for (const char* shard :
-       {"../1.safetensors", "/etc/passwd", "sub/1.safetensors", "..", ".", "",
-        "a\\\\b", "C:x", "1\\u0000"}) {
-    SCOPED_TRACE(shard);
-    Files files = GoodShards();
-    files[0].second = absl::StrCat(R"({"weight_map":{"a":")", shard, "\"}}");
-    ExpectError(OpenDirectory(files), kDataLoss, "which is no bare file name");
-  }
-  for (const char* text :
-       {"{", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{"a":1}})",
-        R"({"weight_map":{"a":"x","a":"x"}})"}) {
-    SCOPED_TRACE(text);
-    Files files = GoodShards();
-    files[0].second = text;
-    ExpectError(OpenDirectory(files), kDataLoss,
-                "dir/m.safetensors.index.json: malformed shard index: ");
-  }
 }
 
 TEST(SafetensorsReaderTest, TruncatedAnywhere) {

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "absl/types/span.h"
+#include "frontends/name_list.h"
 #include "ir/json.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -58,6 +58,7 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
   }
 
   ShardIndex index;
+  index.path = source.name();
   for (const auto& [tensor, value] : *entries) {
     const std::string* shard = value.AsString();
     if (shard == nullptr || !IsBareName(*shard)) {
@@ -91,6 +92,22 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
                            static_cast<size_t>(shard - index.shards.begin()));
   }
   return index;
+}
+
+absl::Status CheckAllFound(const ShardIndex& index,
+                           absl::Span<const TensorInfo> found) {
+  absl::flat_hash_set<absl::string_view> names;
+  names.reserve(found.size());
+  for (const TensorInfo& info : found) names.insert(info.name);
+  NameList missing;
+  for (const std::string& name : index.tensors) {
+    if (names.contains(name)) continue;
+    missing.Add(name, index.shards[index.shard_of.at(name)]);
+  }
+  if (missing.empty()) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(index.path, ": not in the shards that it maps them to: ",
+                   missing.ToString(), "; download or copy all files again"));
 }
 
 }  // namespace monoquant

@@ -9,19 +9,31 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "ir/byte_source.h"
+#include "ir/checkpoint.h"
 
 namespace monoquant {
 
 // {"metadata": {...}, "weight_map": {"tensor": "shard", ...}}
 struct ShardIndex {
+  // What error messages call the index.
+  std::string path;
   // Bare file names, sorted.
   std::vector<std::string> shards;
   // The mapped tensors, in the order of the index.
   std::vector<std::string> tensors;
   // Tensor to the position of its shard in `shards`.
   absl::flat_hash_map<std::string, size_t> shard_of;
+
+  // Whether the index maps the tensor to this shard.
+  bool Maps(absl::string_view tensor, size_t shard) const {
+    const auto it = shard_of.find(tensor);
+    return it != shard_of.end() && it->second == shard;
+  }
 };
 
 // Limits of an index; each is named in its error.
@@ -36,6 +48,11 @@ absl::StatusOr<bool> IsShardIndex(const ByteSource& source);
 // anything else, NotFound if a shard is missing.
 absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
                                           const CheckpointFiles& files);
+
+// DataLoss, naming them, if mapped tensors are not among those that were found
+// in the shards that they are mapped to.
+absl::Status CheckAllFound(const ShardIndex& index,
+                           absl::Span<const TensorInfo> found);
 
 }  // namespace monoquant
 

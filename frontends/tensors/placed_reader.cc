@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "frontends/read_range.h"
+#include "frontends/tensors/affine_codes.h"
 #include "frontends/tensors/element_ops.h"
 #include "frontends/tensors/strided.h"
 #include "frontends/tensors/tile_cache.h"
@@ -45,6 +46,9 @@ class PlacedReader : public CheckpointReader {
                          absl::Span<uint8_t> dst) const;
   absl::Status ReadTiles(size_t tensor, uint64_t first,
                          absl::Span<uint8_t> dst) const;
+  // Elements [first, first + count) of codes, as floats.
+  absl::Status ReadCodes(size_t tensor, uint64_t first, uint64_t count,
+                         absl::Span<uint8_t> dst) const;
 
   const CheckpointIndex index_;
   const std::vector<PlacedTensor> placed_;  // parallel to index_.tensors
@@ -65,6 +69,10 @@ absl::Status PlacedReader::Read(size_t tensor, uint64_t first, uint64_t count,
   if (dst.empty()) return absl::OkStatus();
   const PlacedTensor& placed = placed_[tensor];
   const TensorInfo& info = index_.tensors[tensor];
+  if (placed.codes != nullptr) {
+    return WithTensor(placed.storage->file(), info.name,
+                      ReadCodes(tensor, first, count, dst));
+  }
   MQ_RETURN_IF_ERROR(
       WithTensor(placed.storage->file(), info.name,
                  ReadItems(tensor, first / placed.elements_per_item, dst)));
@@ -108,6 +116,21 @@ absl::Status PlacedReader::ReadTiles(size_t tensor, uint64_t first,
     first += size / item_size;
   }
   return absl::OkStatus();
+}
+
+absl::Status PlacedReader::ReadCodes(size_t tensor, uint64_t first,
+                                     uint64_t count,
+                                     absl::Span<uint8_t> dst) const {
+  const PlacedTensor& placed = placed_[tensor];
+  const AffineCodes& codes = *placed.codes;
+  const uint64_t first_item = first / codes.per_item;
+  const uint64_t items = (first + count - 1) / codes.per_item + 1 - first_item;
+  // There is room for the codes behind the floats that they become.
+  const absl::Span<uint8_t> stored =
+      dst.last(static_cast<size_t>(items * placed.view.item_size));
+  MQ_RETURN_IF_ERROR(ReadItems(tensor, first_item, stored));
+  if (placed.big_endian) SwapByteOrder(codes.dtype, stored);
+  return DecodeAffine(codes, first, count, dst);
 }
 
 std::optional<FileExtent> PlacedReader::Locate(size_t tensor) const {

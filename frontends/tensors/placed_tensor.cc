@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "frontends/name_list.h"
+#include "frontends/tensors/affine_codes.h"
 #include "frontends/tensors/element_ops.h"
 #include "ir/errors.h"
 #include "ir/quoted.h"
@@ -103,20 +104,20 @@ std::string Identity(const PlacedTensor& placed, const TensorInfo& info) {
   for (const StridedView::Dim& dim : placed.view.dims) {
     absl::StrAppend(&key, ":", dim.size, "x", dim.stride);
   }
+  if (placed.codes != nullptr) {
+    absl::StrAppend(&key, ":", placed.codes->Identity());
+  }
   return key;
 }
 
-}  // namespace
-
-absl::StatusOr<PlacedTensor> PlaceTensor(StridedTensor tensor,
-                                         std::shared_ptr<const Storage> storage,
-                                         bool big_endian, TensorInfo* info) {
-  const std::string where =
-      absl::StrCat(storage->file(), ": tensor ", QuotedName(info->name));
+// PlaceTensor, whose errors name neither file nor tensor.
+absl::StatusOr<PlacedTensor> Place(StridedTensor tensor,
+                                   std::shared_ptr<const Storage> storage,
+                                   bool big_endian, TensorInfo* info) {
   if (storage->size() < tensor.storage_bytes) {
     return absl::DataLossError(absl::StrCat(
-        where, ": storage ", QuotedName(storage->label()), " has ",
-        storage->size(), " bytes but ", tensor.storage_bytes,
+        "storage ", QuotedName(storage->label()), " has ", storage->size(),
+        " bytes but ", tensor.storage_bytes,
         " are needed; the file is damaged, download or copy it again"));
   }
   PlacedTensor placed;
@@ -124,26 +125,24 @@ absl::StatusOr<PlacedTensor> PlaceTensor(StridedTensor tensor,
   info->dtype = tensor.dtype;
   const PackedRow* packed = FindPacked(tensor.dtype);
   if (packed != nullptr) {
-    const absl::Status unpacked = Unpack(*packed, &tensor, info, &placed);
-    if (!unpacked.ok()) return Annotate(where, unpacked);
+    MQ_RETURN_IF_ERROR(Unpack(*packed, &tensor, info, &placed));
   } else {
     info->shape = tensor.size;
   }
   const int bits = packed != nullptr ? 8 : GetDTypeInfo(tensor.dtype).bits;
-  const auto view =
+  MQ_ASSIGN_OR_RETURN(
+      placed.view,
       MakeStridedView(static_cast<uint64_t>(bits / 8), tensor.offset,
-                      tensor.size, tensor.stride, tensor.storage_bytes);
-  if (!view.ok()) return Annotate(where, view.status());
-  placed.view = *view;
+                      tensor.size, tensor.stride, tensor.storage_bytes));
   info->byte_size = placed.view.elements * placed.view.item_size;
 
   const bool is_complex =
       GetDTypeInfo(tensor.dtype).kind == DTypeKind::kComplex;
   if ((tensor.conj && !is_complex) ||
       (tensor.neg && !CanNegate(tensor.dtype))) {
-    return absl::DataLossError(
-        absl::StrCat(where, ": a conjugate or negative view of ",
-                     DTypeName(tensor.dtype), " makes no sense"));
+    return absl::DataLossError(absl::StrCat("a conjugate or negative view of ",
+                                            DTypeName(tensor.dtype),
+                                            " makes no sense"));
   }
   placed.conj = tensor.conj;
   placed.neg = tensor.neg;
@@ -151,14 +150,28 @@ absl::StatusOr<PlacedTensor> PlaceTensor(StridedTensor tensor,
   return placed;
 }
 
+}  // namespace
+
+absl::StatusOr<PlacedTensor> PlaceTensor(StridedTensor tensor,
+                                         std::shared_ptr<const Storage> storage,
+                                         bool big_endian, TensorInfo* info) {
+  auto placed = Place(std::move(tensor), storage, big_endian, info);
+  if (placed.ok()) return placed;
+  return Annotate(
+      absl::StrCat(storage->file(), ": tensor ", QuotedName(info->name)),
+      placed.status());
+}
+
 void FindTies(const std::vector<PlacedTensor>& placed,
               std::vector<TensorInfo>* infos) {
+  absl::flat_hash_map<const Storage*, size_t> users;
+  users.reserve(placed.size());
+  for (const PlacedTensor& tensor : placed) ++users[tensor.storage.get()];
   absl::flat_hash_map<std::string, size_t> first;
-  first.reserve(placed.size());
   for (size_t i = 0; i < placed.size(); ++i) {
     TensorInfo& info = (*infos)[i];
     // Tensors without elements share nothing.
-    if (info.byte_size == 0) continue;
+    if (info.byte_size == 0 || users[placed[i].storage.get()] == 1) continue;
     const auto [it, inserted] = first.try_emplace(Identity(placed[i], info), i);
     if (!inserted) info.tie = it->second;
   }

@@ -36,6 +36,8 @@ struct StridedTensor {
 // useless) product overflows.
 std::vector<int64_t> ContiguousStride(const Shape& size);
 
+struct AffineCodes;
+
 // A view of a storage whose bounds have been checked.
 struct PlacedTensor {
   std::shared_ptr<const Storage> storage;
@@ -45,10 +47,14 @@ struct PlacedTensor {
   bool big_endian = false;
   bool conj = false;
   bool neg = false;
+  // If not null, the view has codes, and the tensor the F32 values that they
+  // stand for (affine_codes.h).
+  std::shared_ptr<const AffineCodes> codes;
 
   // True if the bytes in the storage are those of the tensor.
   bool IsVerbatim() const {
-    return view.IsContiguous() && !big_endian && !conj && !neg;
+    return view.IsContiguous() && !big_endian && !conj && !neg &&
+           codes == nullptr;
   }
 };
 

@@ -10,13 +10,13 @@ namespace monoquant {
 
 absl::Status MemoryStorage::ReadAt(uint64_t offset,
                                    absl::Span<uint8_t> dst) const {
-  if (offset > bytes_.size() || dst.size() > bytes_.size() - offset) {
+  if (offset > bytes_->size() || dst.size() > bytes_->size() - offset) {
     return absl::OutOfRangeError(absl::StrCat(file_, ": storage ",
                                               QuotedName(label_), " has only ",
-                                              bytes_.size(), " bytes"));
+                                              bytes_->size(), " bytes"));
   }
   if (dst.empty()) return absl::OkStatus();
-  std::memcpy(dst.data(), bytes_.data() + static_cast<size_t>(offset),
+  std::memcpy(dst.data(), bytes_->data() + static_cast<size_t>(offset),
               dst.size());
   return absl::OkStatus();
 }

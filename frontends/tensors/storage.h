@@ -46,19 +46,23 @@ class Storage {
 class MemoryStorage : public Storage {
  public:
   MemoryStorage(std::string file, std::string label, std::string bytes)
+      : MemoryStorage(std::move(file), std::move(label),
+                      std::make_shared<const std::string>(std::move(bytes))) {}
+  MemoryStorage(std::string file, std::string label,
+                std::shared_ptr<const std::string> bytes)
       : file_(std::move(file)),
         label_(std::move(label)),
         bytes_(std::move(bytes)) {}
 
   const std::string& file() const override { return file_; }
   std::string label() const override { return label_; }
-  uint64_t size() const override { return bytes_.size(); }
+  uint64_t size() const override { return bytes_->size(); }
   absl::Status ReadAt(uint64_t offset, absl::Span<uint8_t> dst) const override;
 
  private:
   const std::string file_;
   const std::string label_;
-  const std::string bytes_;
+  const std::shared_ptr<const std::string> bytes_;
 };
 
 // A stretch of a file.

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "frontends/frontend.h"
+#include "frontends/pickle/pickle_graph.h"
 #include "frontends/tensors/placed_tensor.h"
 #include "frontends/tensors/storage.h"
 #include "frontends/torch/state_dict.h"
@@ -20,9 +21,19 @@
 
 namespace monoquant {
 
-// Runs `pickle` and finds the weights in it. In messages, `file` is the file
-// and `part` where in it the pickle lies ("member 'm/data.pkl'"), if that is
-// not all of it. Refuses dangerous calls unless options.allow_opaque.
+// Runs `pickle`. In messages, `file` is the file and `part` where in it the
+// pickle lies ("member 'm/data.pkl'"), if that is not all of it. Refuses
+// dangerous calls unless options.allow_opaque.
+absl::StatusOr<PickleGraph> ReadCheckpointPickle(std::string pickle,
+                                                 absl::string_view file,
+                                                 absl::string_view part,
+                                                 const OpenOptions& options);
+
+// Finds the weights in a pickle, which is used up.
+absl::StatusOr<StateDict> FindWeights(PickleGraph graph, absl::string_view file,
+                                      const OpenOptions& options);
+
+// Both in one, for a pickle that has `pickle` to itself.
 absl::StatusOr<StateDict> ReadStateDict(std::string pickle,
                                         absl::string_view file,
                                         absl::string_view part,

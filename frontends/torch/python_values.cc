@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "frontends/torch/numpy_array.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 
@@ -58,6 +59,18 @@ void AppendPairs(const PickleGraph& graph, NodeId args,
     if (key_value.size() != 2) continue;
     entries->push_back({key_value[0], key_value[1]});
   }
+}
+
+// A class: by its name, or by the persistent id that torch gave to the classes
+// of modules until 1.5: ('module', class, file, source); in the tar era without
+// the first.
+const PickleGlobal* AsClass(const PickleGraph& graph, NodeId node) {
+  if (graph.kind(node) != NodeKind::kPersistentId) return graph.AsGlobal(node);
+  const auto items = graph.Items(graph.PersistentValue(node));
+  if (items.empty()) return nullptr;
+  if (const PickleGlobal* global = graph.AsGlobal(items[0])) return global;
+  if (items.size() < 2 || AsText(graph, items[0]) != "module") return nullptr;
+  return graph.AsGlobal(items[1]);
 }
 
 std::vector<DictEntry> WithoutRepeatedKeys(const PickleGraph& graph,
@@ -118,6 +131,17 @@ std::optional<std::string> KeyName(const PickleGraph& graph, NodeId key) {
   return std::nullopt;
 }
 
+std::optional<absl::string_view> AsText(const PickleGraph& graph, NodeId node) {
+  if (const auto text = graph.AsString(node)) return text;
+  return graph.AsBytes(node);
+}
+
+std::optional<uint64_t> AsSize(const PickleGraph& graph, NodeId node) {
+  const auto value = graph.AsInt(node);
+  if (!value.has_value() || *value < 0) return std::nullopt;
+  return static_cast<uint64_t>(*value);
+}
+
 std::optional<std::vector<int64_t>> AsIntegers(const PickleGraph& graph,
                                                NodeId node) {
   const PickleGlobal* callee = graph.CalleeGlobal(node);
@@ -139,24 +163,32 @@ std::optional<std::vector<int64_t>> AsIntegers(const PickleGraph& graph,
 }
 
 const PickleGlobal* ClassOf(const PickleGraph& graph, NodeId node) {
-  const PickleGlobal* callee = graph.CalleeGlobal(node);
+  const NodeId callee_node = graph.Callee(node);
+  if (callee_node == kNoNode) return nullptr;
+  const PickleGlobal* callee = AsClass(graph, callee_node);
   if (callee == nullptr) return nullptr;
   // How protocols 0 and 1 make an object: by a helper that gets the class.
   if (callee->module == "copyreg" &&
       (callee->name == "_reconstructor" || callee->name == "__newobj__")) {
     const auto args = graph.Items(graph.Args(node));
-    return args.empty() ? nullptr : graph.AsGlobal(args[0]);
+    return args.empty() ? nullptr : AsClass(graph, args[0]);
   }
   return callee;
+}
+
+bool IsConversion(const PickleGraph& graph, NodeId node) {
+  return IsOneOf(graph.CalleeGlobal(node), kTransparent) &&
+         !graph.Items(graph.Args(node)).empty();
 }
 
 NodeId Unwrap(const PickleGraph& graph, NodeId node) {
   // Calls can be nested; a cycle of them would have no end.
   for (int depth = 0; depth < 100; ++depth) {
-    if (!IsOneOf(graph.CalleeGlobal(node), kTransparent)) return node;
-    const auto args = graph.Items(graph.Args(node));
-    if (args.empty()) return node;
-    node = args[0];
+    if (!IsConversion(graph, node) || !graph.Items(node).empty() ||
+        !graph.Entries(node).empty()) {
+      return node;
+    }
+    node = graph.Items(graph.Args(node))[0];
   }
   return node;
 }
@@ -173,11 +205,7 @@ std::string DescribeNode(const PickleGraph& graph, NodeId node) {
     case NodeKind::kObject: {
       const PickleGlobal* global = ClassOf(graph, node);
       if (global == nullptr) return "object";
-      if (global->name == "_reconstruct" &&
-          (global->module == "numpy.core.multiarray" ||
-           global->module == "numpy._core.multiarray")) {
-        return "numpy array, not read";
-      }
+      if (IsNumpyCall(graph, node)) return DescribeNumpyCall(graph, node);
       return QuotedName(absl::StrCat(global->module, ".", global->name));
     }
     default:

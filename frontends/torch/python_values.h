@@ -37,6 +37,12 @@ inline constexpr size_t kMaxNamePart = 4096;
 // bytes.
 std::optional<std::string> KeyName(const PickleGraph& graph, NodeId key);
 
+// A string; those of Python 2 may come as bytes.
+std::optional<absl::string_view> AsText(const PickleGraph& graph, NodeId node);
+
+// An integer that is not negative.
+std::optional<uint64_t> AsSize(const PickleGraph& graph, NodeId node);
+
 // The integers of a tuple, a list or a torch.Size, of which there are at most
 // kMaxDims.
 std::optional<std::vector<int64_t>> AsIntegers(const PickleGraph& graph,
@@ -45,8 +51,12 @@ std::optional<std::vector<int64_t>> AsIntegers(const PickleGraph& graph,
 // The class of an object ("torch.nn.modules.linear.Linear"), or nullptr.
 const PickleGlobal* ClassOf(const PickleGraph& graph, NodeId node);
 
-// The list inside of a call that only changes its type: TorchScript's
-// build_tensorlist([...]), set([...]). Other nodes come back as they are.
+// True for a call that only changes the type of its first argument:
+// TorchScript's build_tensorlist([...]), set([...]).
+bool IsConversion(const PickleGraph& graph, NodeId node);
+
+// What is inside of such calls. Other nodes come back as they are, and so do
+// calls to whose result something was added afterwards.
 NodeId Unwrap(const PickleGraph& graph, NodeId node);
 
 // What a node is, for a report: "int", "dict of 3", "numpy array",

@@ -1,5 +1,6 @@
 #include "frontends/torch/rebuild.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -7,8 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "frontends/torch/numpy_array.h"
 #include "frontends/torch/python_values.h"
-#include "frontends/torch/storage_types.h"
+#include "frontends/torch/quantizer.h"
+#include "frontends/torch/storage_reference.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -24,6 +27,7 @@ enum class Function {
   kParameterWithState,
   kFromType,
   kFromCpuTensor,
+  kVariable,
   kSparse,
   kNested,
   kMeta,
@@ -51,6 +55,13 @@ constexpr FunctionRow kFunctions[] = {
     {"torch._tensor", "_rebuild_from_type_v2", Function::kFromType, 4, 4},
     {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor",
      Function::kFromCpuTensor, 4, 4},
+    {"torch._utils", "_rebuild_device_tensor_from_numpy",
+     Function::kFromCpuTensor, 4, 4},
+    {"torch._utils", "_rebuild_xla_tensor", Function::kFromCpuTensor, 4, 4},
+    // torch 0.1 to 0.4 calls the classes themselves.
+    {"torch.nn.parameter", "Parameter", Function::kVariable, 0, 2},
+    {"torch.nn.parameter", "Buffer", Function::kVariable, 0, 3},
+    {"torch.autograd.variable", "Variable", Function::kVariable, 0, 2},
     {"torch._utils", "_rebuild_sparse_tensor", Function::kSparse, 2, 2},
     {"torch._utils", "_rebuild_nested_tensor", Function::kNested, 4, 4},
     {"torch._utils", "_rebuild_meta_tensor_no_storage", Function::kMeta, 4, 4},
@@ -78,66 +89,66 @@ const FunctionRow* FindFunction(const PickleGlobal* global) {
   return nullptr;
 }
 
+// The tensor classes of torch 0.1 to 0.3.
+constexpr absl::string_view kTensorClasses[] = {
+    "FloatTensor", "DoubleTensor", "HalfTensor",     "ByteTensor",
+    "CharTensor",  "ShortTensor",  "IntTensor",      "LongTensor",
+    "BoolTensor",  "Tensor",       "BFloat16Tensor",
+};
+
+bool IsTensorClass(const PickleGlobal& global) {
+  if (global.module == "torch._tensor") return global.name == "Tensor";
+  if (global.module != "torch" && global.module != "torch.cuda") return false;
+  for (const absl::string_view name : kTensorClasses) {
+    if (global.name == name) return true;
+  }
+  return false;
+}
+
+// The last state of an object if that is a tuple of `size`; empty otherwise.
+absl::Span<const NodeId> StateOf(const PickleGraph& graph, NodeId node,
+                                 size_t size) {
+  const auto states = graph.States(node);
+  if (states.empty() || graph.kind(states.back()) != NodeKind::kTuple) {
+    return {};
+  }
+  const auto items = graph.Items(states.back());
+  return items.size() == size ? items : absl::Span<const NodeId>();
+}
+
+// torch.FloatTensor() with the state (storage, offset, size, stride).
+bool IsOldTensor(const PickleGraph& graph, NodeId node) {
+  const PickleGlobal* global = graph.CalleeGlobal(node);
+  if (global == nullptr || !IsTensorClass(*global)) return false;
+  const auto state = StateOf(graph, node, 4);
+  return !state.empty() && graph.kind(state[0]) == NodeKind::kPersistentId;
+}
+
+// A key, alone, instead of torch's tuple.
+std::optional<std::string> ExternalKey(const PickleGraph& graph, NodeId node) {
+  if (graph.kind(node) != NodeKind::kPersistentId) return std::nullopt;
+  return KeyName(graph, graph.PersistentValue(node));
+}
+
 using Args = absl::Span<const NodeId>;
 using Parts = std::vector<std::pair<std::string, NodeId>>;
 
-// Many tensors can share one key and one dict. What each of them costs is
-// bounded.
-constexpr size_t kMaxStorageKey = 1000;
+// Many tensors can share one dict. What each of them costs is bounded.
 constexpr size_t kMaxMetadata = 100;
 constexpr size_t kMaxAttributes = 10'000;
 
-std::optional<uint64_t> AsSize(const PickleGraph& graph, NodeId node) {
-  const auto value = graph.AsInt(node);
-  if (!value.has_value() || *value < 0) return std::nullopt;
-  return static_cast<uint64_t>(*value);
-}
-
-// Strings of Python 2 may come as bytes.
-std::optional<absl::string_view> AsText(const PickleGraph& graph, NodeId node) {
-  if (const auto text = graph.AsString(node)) return text;
-  return graph.AsBytes(node);
-}
-
-// Reads ('storage', class, key, location, numel, ...), the persistent id of a
-// storage. The location is where it was when it was saved: no concern here.
+// The storage of a tensor, which may be but a part of what the file calls so.
 absl::Status ReadStorage(const PickleGraph& graph, NodeId node,
                          TorchTensor* tensor) {
-  const absl::Status malformed =
-      absl::DataLossError("malformed reference to a storage");
-  if (graph.kind(node) != NodeKind::kPersistentId) return malformed;
-  const NodeId value = graph.PersistentValue(node);
-  if (graph.kind(value) == NodeKind::kString) {
-    // Protocol 0 turns the reference into its printed form.
-    return absl::UnimplementedError(
-        "saved with pickle protocol 0, which torch cannot load either; save "
-        "it again with protocol 2 or later");
+  MQ_ASSIGN_OR_RETURN(StorageReference storage,
+                      ReadStorageReference(graph, node));
+  tensor->dtype = storage.dtype;
+  tensor->storage_key = std::move(storage.key);
+  tensor->storage_bytes = storage.bytes;
+  if (storage.part.has_value()) {
+    tensor->part_offset = storage.part->offset;
+    tensor->storage_bytes = storage.part->bytes;
   }
-  const Args id = graph.Items(value);
-  if (id.size() < 5 || AsText(graph, id[0]) != "storage") return malformed;
-  const PickleGlobal* storage_class = graph.AsGlobal(id[1]);
-  const auto numel = AsSize(graph, id[4]);
-  if (storage_class == nullptr || !numel.has_value()) return malformed;
-  if (const auto key = AsText(graph, id[2])) {
-    if (key->size() > kMaxStorageKey) return malformed;
-    tensor->storage_key = std::string(*key);
-  } else if (const auto number = AsSize(graph, id[2])) {
-    tensor->storage_key = absl::StrCat(*number);
-  } else {
-    return malformed;
-  }
-  const auto type = FindStorageType(*storage_class);
-  if (!type.has_value()) {
-    return absl::UnimplementedError(
-        absl::StrCat("storage class ",
-                     QuotedName(absl::StrCat(storage_class->module, ".",
-                                             storage_class->name)),
-                     " is not known"));
-  }
-  tensor->dtype = type->dtype.value_or(DType::kU8);
-  const auto item_size =
-      static_cast<uint64_t>(GetDTypeInfo(tensor->dtype).bits / 8);
-  if (!CheckedMul(*numel, item_size, &tensor->storage_bytes)) return malformed;
   return absl::OkStatus();
 }
 
@@ -197,7 +208,9 @@ absl::StatusOr<TorchTensor> ReadTensor(const PickleGraph& graph,
   } else if (function == Function::kTensorV2) {
     if (args.size() > 6) ReadMetadata(graph, args[6], &tensor);
   }
-  tensor.quantized = function == Function::kQuantized;
+  if (function == Function::kQuantized) {
+    MQ_ASSIGN_OR_RETURN(tensor.quantizer, ReadQuantizer(graph, args[4]));
+  }
   return tensor;
 }
 
@@ -243,15 +256,59 @@ absl::Status AppendSparse(const PickleGraph& graph, Args args, Parts* parts) {
   return absl::DataLossError("malformed sparse tensor");
 }
 
+TorchTensor FromNumpy(NumpyArray array, NodeId node) {
+  TorchTensor tensor;
+  tensor.dtype = array.dtype;
+  tensor.size = std::move(array.size);
+  tensor.stride = std::move(array.stride);
+  tensor.storage_bytes = array.bytes;
+  tensor.inline_array = node;
+  tensor.is_latin1 = array.is_latin1;
+  tensor.inline_text = array.text;
+  tensor.big_endian = array.big_endian;
+  return tensor;
+}
+
+// Tensors that are no call of a function of torch's; kNoTensor for others.
+absl::StatusOr<TorchValue> ReadPlain(const PickleGraph& graph, NodeId node) {
+  TorchValue value;
+  value.kind = TorchValue::Kind::kTensor;
+  if (IsNumpyArray(graph, node)) {
+    MQ_ASSIGN_OR_RETURN(NumpyArray array, ReadNumpyArray(graph, node));
+    value.tensor = FromNumpy(std::move(array), node);
+  } else if (IsOldTensor(graph, node)) {
+    MQ_RETURN_IF_ERROR(ReadView(graph, StateOf(graph, node, 4), &value.tensor));
+  } else if (auto key = ExternalKey(graph, node)) {
+    value.tensor.external_key = *std::move(key);
+  } else {
+    value.kind = TorchValue::Kind::kNoTensor;
+  }
+  return value;
+}
+
+// What a Variable or Parameter of torch 0.1 to 0.4 wraps: its first argument,
+// or the first value of its state (data, grad, ...). kNoNode if neither.
+NodeId VariableData(const PickleGraph& graph, NodeId node, Args args) {
+  if (!args.empty()) return args[0];
+  const Args state = StateOf(graph, node, 5);
+  return state.empty() ? kNoNode : state[0];
+}
+
 }  // namespace
 
+bool IsTorchTensorCall(const PickleGraph& graph, NodeId node) {
+  return FindFunction(graph.CalleeGlobal(node)) != nullptr ||
+         IsOldTensor(graph, node) || ExternalKey(graph, node).has_value();
+}
+
 bool IsTensorCall(const PickleGraph& graph, NodeId node) {
-  return FindFunction(graph.CalleeGlobal(node)) != nullptr;
+  return IsTorchTensorCall(graph, node) || IsNumpyArray(graph, node);
 }
 
 absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph,
                                          NodeId node) {
-  TorchValue value;
+  MQ_ASSIGN_OR_RETURN(TorchValue value, ReadPlain(graph, node));
+  if (value.kind != TorchValue::Kind::kNoTensor) return value;
   const FunctionRow* row = FindFunction(graph.CalleeGlobal(node));
   if (row == nullptr) return value;
   Args args = graph.Items(graph.Args(node));
@@ -308,15 +365,32 @@ absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph,
         MQ_RETURN_IF_ERROR(AppendState(graph, args[3], &value.parts));
         [[fallthrough]];
       case Function::kParameter:
-      case Function::kFromCpuTensor: {
-        const NodeId data = args[0];
+      case Function::kFromCpuTensor:
+      case Function::kVariable: {
+        const NodeId data = VariableData(graph, node, args);
+        if (data == kNoNode) return TorchValue{};
+        MQ_ASSIGN_OR_RETURN(TorchValue plain, ReadPlain(graph, data));
+        if (plain.kind != TorchValue::Kind::kNoTensor) {
+          plain.parts = std::move(value.parts);
+          return plain;
+        }
+        node = data;
         row = FindFunction(graph.CalleeGlobal(data));
         args = row == nullptr ? Args() : graph.Items(graph.Args(data));
         break;
       }
     }
-    // A call that is not known inside one that is: an object like any other.
-    if (row == nullptr) return TorchValue{};
+    if (row == nullptr) {
+      // A call that is not known inside one that is: a subclass whose data are
+      // its attributes, or an object like any other.
+      const bool has_tensors = std::any_of(
+          value.parts.begin(), value.parts.end(),
+          [&](const auto& part) { return IsTensorCall(graph, part.second); });
+      if (!has_tensors) return TorchValue{};
+      value.kind = TorchValue::Kind::kParts;
+      value.what = "of a class that is not known";
+      return value;
+    }
   }
   return absl::DataLossError("a tensor is wrapped more than 100 times");
 }

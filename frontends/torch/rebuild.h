@@ -4,6 +4,9 @@
 #ifndef MONOQUANT_FRONTENDS_TORCH_REBUILD_H_
 #define MONOQUANT_FRONTENDS_TORCH_REBUILD_H_
 
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,12 +18,32 @@
 
 namespace monoquant {
 
+struct TorchQuantizer;
+
 // A strided tensor as the pickle describes it.
 struct TorchTensor : StridedTensor {
   // What the pickle calls its storage.
   std::string storage_key;
-  // The values are codes; scale and zero point are in the pickle only.
-  bool quantized = false;
+  // The byte of the storage at which the part begins that the tensor lies in,
+  // where that is not all of it; storage_bytes are then those of the part.
+  std::optional<uint64_t> part_offset;
+  // Of NumPy arrays, which have no storage, since their elements are in the
+  // pickle itself: the array, the string or bytes that hold the elements
+  // (kNoNode if there are none), and whether they are the characters of a
+  // UTF-8 text.
+  NodeId inline_array = kNoNode;
+  NodeId inline_text = kNoNode;
+  bool is_latin1 = false;
+  // The numbers are big-endian, whatever the file says of its others.
+  bool big_endian = false;
+  // Of the tar era, whose pickles name tensors that are described outside of
+  // them: the name. Nothing else is known then.
+  std::optional<std::string> external_key;
+  // If not null, the elements are codes, and this tells what they stand for
+  // (quantizer.h).
+  std::shared_ptr<const TorchQuantizer> quantizer;
+
+  bool is_inline() const { return inline_array != kNoNode; }
 };
 
 struct TorchValue {
@@ -38,8 +61,13 @@ struct TorchValue {
   absl::string_view what;  // kParts and kMeta: "sparse", ...
 };
 
-// True for a call of one of torch's rebuild functions.
+// True for a call that makes a tensor: one of torch's rebuild functions, a
+// tensor class of torch 0.1 to 0.3, a NumPy array or scalar of numbers; and for
+// the tar era's references to tensors.
 bool IsTensorCall(const PickleGraph& graph, NodeId node);
+
+// True for those that make a tensor of torch's.
+bool IsTorchTensorCall(const PickleGraph& graph, NodeId node);
 
 // What such a call would make; kNoTensor for every other node. DataLoss if the
 // call is malformed, Unimplemented for an unknown dtype; neither names the

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "frontends/torch/numpy_array.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/rebuild.h"
 #include "frontends/torch/structure.h"
@@ -30,6 +31,7 @@ constexpr int kMaxRootDepth = 8;
 // A mapping, module or object: something that can be a state dict.
 bool IsContainer(const Structure& structure) {
   return structure.kind != Structure::Kind::kLeaf &&
+         structure.kind != Structure::Kind::kTooLarge &&
          structure.kind != Structure::Kind::kSequence;
 }
 
@@ -88,7 +90,10 @@ Root GuessRoot(const PickleGraph& graph) {
     // Below the top, a dict with tensors of its own is a state dict.
     const bool has_tensors = std::any_of(
         structure.children.begin(), structure.children.end(),
-        [&](const Child& child) { return IsTensorCall(graph, child.node); });
+        [&](const Child& child) {
+          return IsTensorCall(graph, child.node) &&
+                 !IsNumpyScalar(graph, child.node);
+        });
     if (depth > 0 && has_tensors) break;
     const Child* chosen = FindCustomary(graph, structure);
     if (chosen == nullptr) break;
@@ -139,6 +144,8 @@ absl::StatusOr<Root> FindRoot(const PickleGraph& graph,
       "there is nothing called ", QuotedName(path), " in it",
       names.empty() ? "" : "; its top level has ", names.ToString()));
 }
+
+absl::Span<const absl::string_view> CustomaryRootNames() { return kRootNames; }
 
 bool IsTrainingState(absl::string_view name) {
   if (name == "loops" || name == "callbacks") return true;

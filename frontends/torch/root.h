@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "frontends/name_list.h"
 #include "frontends/pickle/pickle_graph.h"
 
@@ -27,6 +28,10 @@ Root GuessRoot(const PickleGraph& graph);
 // The node at `path`, whose parts are joined by dots (and may contain some).
 // InvalidArgument, saying what there is, if there is none.
 absl::StatusOr<Root> FindRoot(const PickleGraph& graph, absl::string_view path);
+
+// The names under which training programs customarily put the weights, in the
+// order in which GuessRoot tries them.
+absl::Span<const absl::string_view> CustomaryRootNames();
 
 // True for the top-level names under which training programs keep what they
 // need besides the weights to go on: "optimizer", "lr_scheduler", ...

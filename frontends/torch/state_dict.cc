@@ -24,6 +24,7 @@ class Walker {
   Walker(const PickleGraph& graph, const StateDictLimits& limits)
       : graph_(graph),
         limits_(limits),
+        budget_(limits.index),
         on_path_(graph.size(), false),
         barren_(graph.size(), false) {}
 
@@ -60,8 +61,11 @@ class Walker {
   const PickleGraph& graph_;
   const StateDictLimits limits_;
   std::vector<NamedTensor> tensors_;
-  size_t name_bytes_ = 0;
+  IndexBudget budget_;
+  size_t quantized_ = 0;
   size_t visits_ = 0;
+  // Children of all frames.
+  size_t open_entries_ = 0;
   std::vector<Frame> frames_;
   // Name of the value that is being visited.
   std::string name_;
@@ -73,11 +77,12 @@ class Walker {
 
   NameList skipped_;
   NameList training_state_;
+  NameList too_large_;
   NameList unnamed_;
   NameList cycles_;
   NameList meta_;
   NameList parts_;
-  NameList quantized_;
+  NameList numpy_;
   NameList classes_;
   absl::flat_hash_set<std::string> seen_classes_;
   bool has_modules_ = false;
@@ -145,6 +150,10 @@ absl::Status Walker::Visit(NodeId node) {
   }
   Structure structure;
   if (!barren_[node]) structure = Expand(graph_, node);
+  if (structure.kind == Structure::Kind::kTooLarge) {
+    Skip(node, &too_large_);
+    return absl::OkStatus();
+  }
   if (structure.kind == Structure::Kind::kLeaf) {
     Skip(node, frames_.empty() ? &skipped_ : &frames_.back().skipped);
     return absl::OkStatus();
@@ -155,21 +164,18 @@ absl::Status Walker::Visit(NodeId node) {
 absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
   switch (value.kind) {
     case TorchValue::Kind::kTensor:
-      if (tensors_.size() >= limits_.tensors) {
+      MQ_RETURN_IF_ERROR(budget_.Add(name_, value.tensor.size.size()));
+      if (value.tensor.quantizer != nullptr &&
+          ++quantized_ > limits_.quantized) {
         return absl::DataLossError(
-            absl::StrCat("more tensors than the limit of ", limits_.tensors));
-      }
-      name_bytes_ += name_.size();
-      if (name_bytes_ > limits_.name_bytes) {
-        return absl::DataLossError(
-            absl::StrCat("the names of the tensors exceed the limit of ",
-                         limits_.name_bytes, " bytes"));
+            absl::StrCat("more tensors that torch quantized than the limit of ",
+                         limits_.quantized));
       }
       if (!IsValidUtf8(name_)) {
         return absl::DataLossError(absl::StrCat("tensor ", QuotedName(name_),
                                                 ": its name is no UTF-8"));
       }
-      if (value.tensor.quantized) quantized_.Add(name_);
+      if (value.tensor.is_inline()) numpy_.Add(name_);
       tensors_.push_back({name_, std::move(value.tensor),
                           frames_.empty() ? "" : frames_.back().class_name});
       break;
@@ -197,6 +203,11 @@ absl::Status Walker::PushFrame(NodeId node, Structure structure) {
                      limits_.nesting));
   }
   MQ_RETURN_IF_ERROR(Spend(structure.cost));
+  open_entries_ += structure.children.size();
+  if (open_entries_ > limits_.open_entries) {
+    return absl::DataLossError(
+        absl::StrCat(QuotedName(name_), " and what it lies in have more entries than the limit of ", limits_.open_entries));
+  }
   for (NodeId value : structure.unnamed) {
     Skip(value, &unnamed_);
   }
@@ -216,6 +227,7 @@ void Walker::PopFrame() {
   const Frame frame = std::move(frames_.back());
   frames_.pop_back();
   on_path_[frame.node] = false;
+  open_entries_ -= frame.children.size();
   if (tensors_.size() == frame.tensors_before) {
     // Nothing in there: one entry to report, not all that is inside.
     barren_[frame.node] = true;
@@ -247,12 +259,12 @@ void Walker::AppendNotes(std::vector<std::string>* notes) const {
   add(training_state_, "training state is left out: ",
       "; choose it with --root, or everything with --root .");
   add(skipped_, "no tensors, left out: ");
+  add(too_large_, "too large to look into, left out: ");
   add(unnamed_, "entries whose key is no name are left out in: ");
   add(cycles_, "contain themselves: ");
   add(meta_, "tensors without data (of the meta device) are left out: ");
   add(parts_, "tensors made of others are read as their parts: ");
-  add(quantized_,
-      "quantized by torch, read as bare codes without scale and zero point: ");
+  add(numpy_, "read from NumPy arrays: ");
   add(classes_, "classes that were neither needed nor executed: ");
   if (has_modules_) {
     notes->push_back(

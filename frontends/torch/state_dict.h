@@ -4,6 +4,7 @@
 #define MONOQUANT_FRONTENDS_TORCH_STATE_DICT_H_
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "frontends/pickle/pickle_graph.h"
 #include "frontends/torch/rebuild.h"
+#include "ir/checkpoint.h"
 
 namespace monoquant {
 
@@ -27,6 +29,12 @@ struct StateDict {
   std::string root;
   // In the pickle's order.
   std::vector<NamedTensor> tensors;
+  // What the tensors that are is_inline() are parts of.
+  // ReadStateDict provides it.
+  std::shared_ptr<const std::string> inline_bytes;
+  // Whether tensors that torch quantized are listed as codes and parameters,
+  // and not as the floats that they stand for. ReadStateDict sets it.
+  bool as_stored = false;
   // What was left out, and why.
   std::vector<std::string> notes;
 };
@@ -34,10 +42,14 @@ struct StateDict {
 // What a pickle may make of the walk; each is named in its error.
 struct StateDictLimits {
   size_t nesting = 1000;
-  size_t tensors = 1'000'000;
-  size_t name_bytes = size_t{256} << 20;  // of all tensors
+  IndexLimits index;
+  // Tensors that torch quantized: they come with parameters, which take memory
+  // too.
+  size_t quantized = 100'000;
   // Values looked at. A pickle can refer to the same values again and again.
   size_t visits = 50'000'000;
+  // Entries of a value and of all that it is nested in.
+  size_t open_entries = 2'000'000;
 };
 
 // Finds the tensors under `root` of the pickled value; with an empty `root`,

@@ -285,6 +285,43 @@ TEST(StateDictTest, ObjectsOfUnknownClasses) {
                                  "'config' ('my.Config')")));
 }
 
+TEST(StateDictTest, ObjectsWithSlots) {
+  // What pickle makes of __slots__: (attributes or None, slots).
+  PickleBuilder p;
+  p.Dict().Mark();
+  for (const bool with_attributes : {false, true}) {
+    p.Str(with_attributes ? "both" : "slots").Global("my", "Pair");
+    p.Op(PickleOp::kEmptyTuple).Op(PickleOp::kNewObj);
+    if (with_attributes) {
+      Weights(p, "0");
+    } else {
+      p.None();
+    }
+    Four(p.Dict().Mark().Str("left"), "1").SetItems();
+    p.Op(PickleOp::kTuple2).Op(PickleOp::kBuild);
+  }
+  p.SetItems();
+  EXPECT_EQ(Names(p), ": slots.left=1 both.w=0 both.left=1");
+}
+
+TEST(StateDictTest, ModulesOfTorchFx) {
+  // A call with the module's attributes, instead of an object with a state.
+  PickleBuilder p;
+  p.Global("torch.fx.graph_module", "reduce_graph_module").Dict().Mark();
+  p.Str("_parameters").Dict().Mark();
+  Four(p.Str("weight"), "0").SetItems();
+  p.Str("_buffers").Dict().Str("_modules").Dict().SetItems();
+  p.Str("import torch").Op(PickleOp::kTuple2).Reduce();
+  // Python would run the source code that comes with it.
+  EXPECT_FALSE(Find(p).ok());
+  const auto graph = ReadPickle(p.Build(), {}, OpaqueCalls::kAllow);
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const auto found = FindStateDict(*graph, "");
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->tensors.size(), 1u);
+  EXPECT_EQ(found->tensors[0].name, "weight");
+}
+
 TEST(StateDictTest, TorchScriptLists) {
   PickleBuilder p;
   p.Dict().Mark().Str("list").Global("torch.jit._pickle", "build_tensorlist");
@@ -295,6 +332,15 @@ TEST(StateDictTest, TorchScriptLists) {
   Weights(p, "1").Str("Dict[str, Tensor]").Op(PickleOp::kTuple2).Reduce();
   p.SetItems();
   EXPECT_EQ(Names(p), ": list.0=0 tagged.w=1");
+}
+
+TEST(StateDictTest, DequesThatAreFilledLater) {
+  PickleBuilder p;
+  p.Dict().Mark().Str("last").Global("collections", "deque");
+  p.Op(PickleOp::kEmptyTuple).Int(5).Op(PickleOp::kTuple2).Reduce().Mark();
+  Four(p, "0");
+  Four(p, "1").Op(PickleOp::kAppends).SetItems();
+  EXPECT_EQ(Names(p), ": last.0=0 last.1=1");
 }
 
 TEST(StateDictTest, ParametersSubclassesAndParts) {
@@ -326,6 +372,18 @@ TEST(StateDictTest, ParametersSubclassesAndParts) {
                   "'meta'",
                   "tensors made of others are read as their parts: 'sparse' "
                   "(sparse)"));
+}
+
+TEST(StateDictTest, SubclassesMadeByUnknownFunctions) {
+  // The attributes are what counts; the arguments repeat some of them.
+  PickleBuilder p;
+  p.Dict().Mark().Str("n");
+  p.Global("torch._tensor", "_rebuild_from_type_v2").Mark();
+  p.Global("my", "_rebuild_jagged").Global("my", "Jagged");
+  Weights(p, "0").Op(PickleOp::kTuple1);
+  Four(p.Dict().Mark().Str("_values"), "0").SetItems();
+  p.Tuple().Reduce().SetItems();
+  EXPECT_EQ(Names(p), ": n._values=0");
 }
 
 TEST(StateDictTest, NewTypesComeAsUntypedStorages) {
@@ -439,13 +497,13 @@ TEST(StateDictTest, SharedTensorsAreLimited) {
     p.Op(PickleOp::kDup).Op(PickleOp::kTuple2);
   }
   StateDictLimits limits;
-  limits.tensors = 5000;
+  limits.index.tensors = 5000;
   const auto graph = ReadPickle(p.Build());
   ASSERT_TRUE(graph.ok());
   ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
               "more tensors than the limit of 5000");
-  limits.tensors = 1'000'000;
-  limits.name_bytes = 100'000;
+  limits.index = {};
+  limits.index.name_bytes = 100'000;
   ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
               "the names of the tensors exceed the limit of 100000 bytes");
 }
@@ -465,6 +523,38 @@ TEST(StateDictTest, WorkIsLimited) {
   limits.visits = 900'000;
   ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
               "more entries than the limit of 900000");
+}
+
+TEST(StateDictTest, EntriesThatAreOpenAtOnceAreLimited) {
+  // Lists of 1000 numbers, each in the next.
+  PickleBuilder p;
+  for (int depth = 0; depth < 20; ++depth) {
+    p.Op(PickleOp::kEmptyList).Mark();
+    for (int i = 0; i < 1000; ++i) p.Int(1);
+  }
+  Four(p, "0");
+  for (int depth = 0; depth < 20; ++depth) p.Op(PickleOp::kAppends);
+  const auto graph = ReadPickle(p.Build());
+  ASSERT_TRUE(graph.ok());
+  StateDictLimits limits;
+  EXPECT_TRUE(FindStateDict(*graph, "", limits).ok());
+  limits.open_entries = 15'000;
+  ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
+              "have more entries than the limit of 15000");
+}
+
+TEST(StateDictTest, LargeListsAreNotLookedInto) {
+  PickleBuilder p;
+  p.Dict().Mark();
+  Four(p.Str("w"), "0");
+  p.Str("losses").Op(PickleOp::kEmptyList);
+  const std::string nones(900'000, 'N');
+  p.Mark().Raw(nones).Op(PickleOp::kAppends);
+  p.Mark().Raw(nones).Op(PickleOp::kAppends).SetItems();
+  EXPECT_EQ(Names(p), ": w=0");
+  EXPECT_THAT(Find(p)->notes,
+              ElementsAre("too large to look into, left out: 'losses' (list of "
+                          "1800000)"));
 }
 
 TEST(StateDictTest, DepthIsLimited) {

@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "frontends/torch/numpy_array.h"
+#include "frontends/torch/packed_params.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/rebuild.h"
 #include "ir/utf8.h"
@@ -17,6 +19,32 @@ namespace {
 using Mapping = std::vector<DictEntry>;
 
 constexpr size_t kMaxClassName = 200;
+
+// Nobody's modules have more. Looking for the parts of a module must be cheap,
+// since many objects can share one dict.
+constexpr size_t kMaxModuleAttributes = 10'000;
+
+// Values with more entries are not looked into: a checkpoint has not as many
+// tensors, and every entry takes memory while it is looked at.
+constexpr size_t kMaxEntries = 1'000'000;
+
+bool IsTooLarge(const PickleGraph& graph, NodeId node) {
+  const auto is_too_large = [&](NodeId part) {
+    return part != kNoNode && (graph.Items(part).size() > kMaxEntries ||
+                               graph.Entries(part).size() / 2 > kMaxEntries);
+  };
+  if (is_too_large(node) || is_too_large(graph.Args(node))) return true;
+  // Many states of one object are as much as one large.
+  size_t entries = 0;
+  for (NodeId state : graph.States(node)) {
+    if (is_too_large(state)) return true;
+    entries += graph.Items(state).size() + graph.Entries(state).size() / 2;
+    for (NodeId item : graph.Items(state)) {
+      if (is_too_large(item)) return true;
+    }
+  }
+  return entries > kMaxEntries;
+}
 
 void AppendMapping(const PickleGraph& graph, const Mapping& mapping,
                    Structure* structure) {
@@ -78,6 +106,27 @@ bool ExpandModule(const PickleGraph& graph, const Mapping& state,
   return true;
 }
 
+// The attributes of an object: a dict; (dict or None, dict) of a class with
+// slots; or what the class made of them.
+void AppendState(const PickleGraph& graph, NodeId state, Structure* structure) {
+  if (const auto mapping = AsMapping(graph, state)) {
+    AppendMapping(graph, *mapping, structure);
+    return;
+  }
+  const auto items = graph.Items(state);
+  if (graph.kind(state) == NodeKind::kTuple && items.size() == 2) {
+    const auto attributes = AsMapping(graph, items[0]);
+    const auto slots = AsMapping(graph, items[1]);
+    if (slots.has_value() &&
+        (attributes.has_value() || graph.kind(items[0]) == NodeKind::kNone)) {
+      if (attributes.has_value()) AppendMapping(graph, *attributes, structure);
+      AppendMapping(graph, *slots, structure);
+      return;
+    }
+  }
+  AppendItems(items, structure);
+}
+
 void ExpandObject(const PickleGraph& graph, NodeId node, Structure* structure) {
   if (const PickleGlobal* global = ClassOf(graph, node)) {
     // The last part of a name like "Outer.Inner".
@@ -87,29 +136,41 @@ void ExpandObject(const PickleGraph& graph, NodeId node, Structure* structure) {
       structure->class_name.clear();
     }
   }
-  for (NodeId state : graph.States(node)) {
-    const auto mapping = AsMapping(graph, state);
-    if (mapping.has_value() && ExpandModule(graph, *mapping, structure)) {
-      structure->kind = Structure::Kind::kModule;
-      return;
+  const auto expand_module = [&](NodeId attributes) {
+    const size_t size = graph.Entries(attributes).size() / 2;
+    if (size > kMaxModuleAttributes) return false;
+    structure->cost += size;
+    const auto mapping = AsMapping(graph, attributes);
+    if (!mapping.has_value() || !ExpandModule(graph, *mapping, structure)) {
+      return false;
     }
+    structure->kind = Structure::Kind::kModule;
+    return true;
+  };
+  for (NodeId state : graph.States(node)) {
+    if (expand_module(state)) return;
   }
   structure->kind = Structure::Kind::kObject;
+  auto packed = FindPackedParams(graph, node);
+  if (!packed.empty()) {
+    structure->cost += packed.size();
+    for (auto& [name, part] : packed) {
+      structure->children.push_back({std::move(name), part});
+    }
+    return;
+  }
   const NodeId args = graph.Args(node);
   if (args != kNoNode) {
-    for (NodeId arg : graph.Items(args)) {
+    // torch.fx pickles a module as a call with its attributes.
+    const auto items = graph.Items(args);
+    if (!items.empty() && expand_module(items[0])) return;
+    for (NodeId arg : items) {
       // Classes tell how to make the object, not what is in it.
       if (graph.kind(arg) != NodeKind::kGlobal) AppendItems({arg}, structure);
     }
   }
   AppendItems(graph.Items(node), structure);
-  for (NodeId state : graph.States(node)) {
-    if (const auto mapping = AsMapping(graph, state)) {
-      AppendMapping(graph, *mapping, structure);
-    } else {
-      AppendItems(graph.Items(state), structure);
-    }
-  }
+  for (NodeId state : graph.States(node)) AppendState(graph, state, structure);
 }
 
 }  // namespace
@@ -117,6 +178,10 @@ void ExpandObject(const PickleGraph& graph, NodeId node, Structure* structure) {
 Structure Expand(const PickleGraph& graph, NodeId node) {
   node = Unwrap(graph, node);
   Structure structure;
+  if (IsTooLarge(graph, node)) {
+    structure.kind = Structure::Kind::kTooLarge;
+    return structure;
+  }
   if (const auto mapping = AsMapping(graph, node)) {
     structure.kind = Structure::Kind::kMapping;
     AppendMapping(graph, *mapping, &structure);
@@ -130,6 +195,18 @@ Structure Expand(const PickleGraph& graph, NodeId node) {
       AppendItems(graph.Items(node), &structure);
       break;
     case NodeKind::kObject:
+      if (IsConversion(graph, node)) {
+        // deque([], 5), to which its elements were appended.
+        const NodeId begun = Unwrap(graph, graph.Items(graph.Args(node))[0]);
+        if (IsTooLarge(graph, begun)) {
+          structure.kind = Structure::Kind::kTooLarge;
+          break;
+        }
+        structure.kind = Structure::Kind::kSequence;
+        AppendItems(graph.Items(begun), &structure);
+        AppendItems(graph.Items(node), &structure);
+        break;
+      }
       ExpandObject(graph, node, &structure);
       break;
     default:
@@ -150,6 +227,8 @@ size_t TensorCounter::Count(NodeId node, size_t enough) {
   while (!pending.empty() && count < enough) {
     const NodeId next = pending.back();
     pending.pop_back();
+    // Losses and step counts, mostly: nothing tells weights by.
+    if (IsNumpyScalar(graph_, next)) continue;
     if (IsTensorCall(graph_, next)) {
       ++count;
       continue;

@@ -20,6 +20,7 @@ struct Child {
 struct Structure {
   enum class Kind {
     kLeaf,      // nothing inside
+    kTooLarge,  // more entries than are looked at
     kMapping,   // a dict
     kSequence,  // a list, tuple or set
     kModule,    // an nn.Module: parameters, buffers, modules
@@ -38,7 +39,7 @@ struct Structure {
 // Looks one level deep.
 Structure Expand(const PickleGraph& graph, NodeId node);
 
-// Counts tensors below nodes, each tensor and each other node once over all
+// Counts tensors below nodes but no scalars of NumPy's, each tensor and each other node once over all
 // calls: sharing and cycles cost nothing.
 class TensorCounter {
  public:

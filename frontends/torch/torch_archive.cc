@@ -1,6 +1,5 @@
 #include "frontends/torch/torch_archive.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -8,71 +7,35 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "frontends/name_list.h"
+#include "frontends/torch/foreign_zip.h"
+#include "frontends/torch/zip_storage.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
 namespace {
 
-constexpr absl::string_view kDataPkl = "/data.pkl";
-
-// Other kinds of zip archive, by a member that only they have.
-struct ForeignRow {
-  // The whole name, or its end if it begins with '/' or '.'.
+// A member that an archive of one kind has, and no other archive.
+struct KindRow {
   absl::string_view member;
-  absl::string_view what;
-  absl::string_view next_step;
+  bool in_directory;
+  TorchZipKind kind;
 };
 
-constexpr ForeignRow kForeign[] = {
-    {"/model.json", "a TorchScript archive from before torch 1.3",
-     "load it once with torch.jit.load and save its state_dict()"},
-    {"/archive_format", "a torch.export program (.pt2)",
-     "load it once with torch.export.load and save its state_dict"},
-    {"serialized_exported_program.json", "a torch.export program (.pt2)",
-     "load it once with torch.export.load and save its state_dict"},
-    {"/.data/extern_modules", "a torch.package archive",
-     "load the model from it in Python and save its state_dict()"},
-    {"MAR-INF/MANIFEST.json", "a TorchServe model archive (.mar)",
-     "extract it and name the checkpoint inside"},
-    {"model.weights.h5", "a Keras model", "only PyTorch checkpoints are read"},
-    {"data.pkl", "a torch archive that was packed again without its directory",
-     "extract it into a directory and pack that directory, stored"},
-    {".npy", "an archive of NumPy arrays (.npz)",
-     "save the arrays as tensors in torch or safetensors"},
-    {".safetensors", "an archive of checkpoints",
-     "extract it and name a checkpoint inside"},
-    {".ckpt", "an archive of checkpoints",
-     "extract it and name a checkpoint inside"},
-    {".pth", "an archive of checkpoints",
-     "extract it and name a checkpoint inside"},
-    {".pt", "an archive of checkpoints",
-     "extract it and name a checkpoint inside"},
-    {".bin", "an archive of checkpoints",
-     "extract it and name a checkpoint inside"},
+constexpr KindRow kKinds[] = {
+    {"data.pkl", true, TorchZipKind::kTorch},
+    {"model.json", true, TorchZipKind::kTorchScriptJson},
+    {"archive_format", true, TorchZipKind::kExport},
+    {"serialized_exported_program.json", false, TorchZipKind::kExportPickled},
 };
 
-absl::Status DescribeForeign(const ZipArchive& zip) {
-  absl::string_view what = "a zip archive without data.pkl";
-  absl::string_view next_step =
-      "name a file that torch.save wrote, or a .safetensors file";
-  const auto has = [&](absl::string_view member) {
-    const bool is_end = member[0] == '/' || member[0] == '.';
-    for (size_t i = 0; i < zip.size(); ++i) {
-      const std::string& name = zip.entry(i).name;
-      if (is_end ? absl::EndsWith(name, member) : name == member) return true;
+const KindRow* FindKind(absl::string_view base_name, bool in_directory) {
+  for (const KindRow& row : kKinds) {
+    if (row.in_directory == in_directory && row.member == base_name) {
+      return &row;
     }
-    return false;
-  };
-  for (const ForeignRow& row : kForeign) {
-    if (!has(row.member)) continue;
-    what = row.what;
-    next_step = row.next_step;
-    break;
   }
-  return absl::UnimplementedError(
-      absl::StrCat(zip.name(), ": this is ", what,
-                   ", which monoquant does not read; ", next_step));
+  return nullptr;
 }
 
 // What file managers add when a directory is packed by hand.
@@ -81,38 +44,52 @@ bool IsLitter(absl::string_view name) {
          absl::EndsWith(name, "/.DS_Store");
 }
 
-// Finds the one member ROOT/data.pkl.
-absl::Status FindRootDirectory(TorchArchive* archive) {
+// Finds the one member that tells the kind, and with it the prefix.
+absl::Status RecogniseKind(TorchArchive* archive) {
   const ZipArchive& zip = *archive->zip;
-  bool found = false;
+  const KindRow* found = nullptr;
+  size_t found_at = 0;
   for (size_t i = 0; i < zip.size(); ++i) {
-    absl::string_view directory = zip.entry(i).name;
-    if (IsLitter(directory) || !absl::ConsumeSuffix(&directory, kDataPkl)) {
-      continue;
+    const absl::string_view name = zip.entry(i).name;
+    if (IsLitter(name)) continue;
+    const size_t slash = name.find('/');
+    const absl::string_view base =
+        slash == name.npos ? name : name.substr(slash + 1);
+    const KindRow* row = FindKind(base, slash != name.npos);
+    if (row == nullptr) continue;
+    if (found != nullptr) {
+      return absl::DataLossError(
+          absl::StrCat(zip.name(), ": it holds two checkpoints, ",
+                       QuotedName(zip.entry(found_at).name), " and ",
+                       QuotedName(name), "; an archive of torch has one"));
     }
-    if (directory.find('/') != directory.npos) continue;
-    if (found) {
-      return absl::DataLossError(absl::StrCat(
-          zip.name(), ": it holds two pickles, ",
-          QuotedName(zip.entry(archive->data_pkl).name), " and ",
-          QuotedName(zip.entry(i).name), "; a checkpoint has one"));
-    }
-    found = true;
-    archive->root = std::string(directory);
-    archive->data_pkl = i;
+    found = row;
+    found_at = i;
+    archive->prefix = std::string(absl::StripSuffix(name, base));
   }
-  if (!found) return DescribeForeign(zip);
+  if (found == nullptr) return DescribeForeignZip(zip);
+  archive->kind = found->kind;
+  if (found->kind == TorchZipKind::kTorch) {
+    if (archive->Find("bytecode.pkl").has_value()) {
+      archive->kind = TorchZipKind::kTorchScriptLite;
+    } else if (archive->Find("constants.pkl").has_value()) {
+      archive->kind = TorchZipKind::kTorchScript;
+    }
+  }
+  return absl::OkStatus();
+}
 
+absl::Status CheckPrefix(TorchArchive* archive) {
+  const ZipArchive& zip = *archive->zip;
   NameList litter;
-  const std::string prefix = absl::StrCat(archive->root, "/");
   for (size_t i = 0; i < zip.size(); ++i) {
     const std::string& name = zip.entry(i).name;
     if (IsLitter(name)) {
       litter.Add(name);
-    } else if (!absl::StartsWith(name, prefix)) {
+    } else if (!absl::StartsWith(name, archive->prefix)) {
       return absl::DataLossError(absl::StrCat(
           zip.name(), ": member ", QuotedName(name), " lies outside of ",
-          QuotedName(prefix), ", in which torch puts everything"));
+          QuotedName(archive->prefix), ", in which torch puts everything"));
     }
   }
   if (!litter.empty()) {
@@ -139,30 +116,61 @@ absl::Status ReadByteOrder(TorchArchive* archive) {
 }  // namespace
 
 std::optional<size_t> TorchArchive::Find(absl::string_view name) const {
-  return zip->Find(absl::StrCat(root, "/", name));
+  return zip->Find(absl::StrCat(prefix, name));
 }
 
-absl::StatusOr<TorchArchive> OpenTorchArchive(
-    std::shared_ptr<const ByteSource> source) {
+absl::StatusOr<std::string> TorchArchive::Read(absl::string_view name,
+                                               uint64_t limit) const {
+  const std::optional<size_t> member = Find(name);
+  if (!member.has_value()) {
+    return absl::DataLossError(absl::StrCat(
+        zip->name(), ": member ", QuotedName(absl::StrCat(prefix, name)),
+        " is missing; the file is incomplete, download or copy it again"));
+  }
+  return zip->ReadMember(*member, limit);
+}
+
+absl::StatusOr<Json> TorchArchive::ReadJson(absl::string_view name) const {
+  MQ_ASSIGN_OR_RETURN(const std::string text, Read(name, kMaxArchiveJson));
+  absl::StatusOr<Json> json = ParseJson(text);
+  if (!json.ok()) {
+    return absl::DataLossError(absl::StrCat(
+        zip->name(), ": member ", QuotedName(absl::StrCat(prefix, name)), ": ",
+        json.status().message()));
+  }
+  return json;
+}
+
+absl::StatusOr<std::shared_ptr<const Storage>> TorchArchive::FindStorage(
+    absl::string_view name) const {
+  const std::optional<size_t> member = Find(name);
+  if (!member.has_value()) {
+    return absl::DataLossError(absl::StrCat(
+        "storage ", QuotedName(name),
+        " is not in the archive; the file is incomplete, download or copy it "
+        "again"));
+  }
+  return std::make_shared<ZipStorage>(zip, *member, std::string(name),
+                                      file_name, file_offset);
+}
+
+absl::StatusOr<ArchiveBytes> TorchArchive::OpenInner(size_t member) const {
+  ArchiveBytes inner;
+  MQ_ASSIGN_OR_RETURN(inner.source, zip->OpenStored(member));
+  MQ_ASSIGN_OR_RETURN(const uint64_t offset, zip->DataOffset(member));
+  inner.file_name = file_name;
+  inner.offset = file_offset + offset;
+  return inner;
+}
+
+absl::StatusOr<TorchArchive> OpenTorchArchive(ArchiveBytes bytes) {
   TorchArchive archive;
-  MQ_ASSIGN_OR_RETURN(archive.zip, ZipArchive::Open(std::move(source)));
-  MQ_RETURN_IF_ERROR(FindRootDirectory(&archive));
-  if (!archive.zip->has_checksums()) {
-    archive.notes.push_back(
-        "it was written without CRC-32; damage to it cannot be found");
-  }
+  MQ_ASSIGN_OR_RETURN(archive.zip, ZipArchive::Open(std::move(bytes.source)));
+  archive.file_name = std::move(bytes.file_name);
+  archive.file_offset = bytes.offset;
+  MQ_RETURN_IF_ERROR(RecogniseKind(&archive));
+  MQ_RETURN_IF_ERROR(CheckPrefix(&archive));
   MQ_RETURN_IF_ERROR(ReadByteOrder(&archive));
-  archive.torchscript = archive.Find("constants.pkl").has_value();
-  NameList constants;
-  const std::string prefix = absl::StrCat(archive.root, "/constants/");
-  for (size_t i = 0; i < archive.zip->size(); ++i) {
-    const std::string& name = archive.zip->entry(i).name;
-    if (absl::StartsWith(name, prefix)) constants.Add(name);
-  }
-  if (!constants.empty()) {
-    archive.notes.push_back(absl::StrCat(
-        "constants in TorchScript code are left out: ", constants.ToString()));
-  }
   return archive;
 }
 

@@ -1,8 +1,6 @@
 #include "frontends/torch/torch_reader.h"
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,13 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "frontends/pickle/pickle_machine.h"
 #include "frontends/tensors/placed_reader.h"
 #include "frontends/tensors/placed_tensor.h"
-#include "frontends/tensors/storage.h"
-#include "frontends/torch/place_state_dict.h"
-#include "frontends/torch/state_dict.h"
+#include "frontends/torch/pickled_archive.h"
 #include "frontends/torch/torch_archive.h"
+#include "frontends/torch_export/exported_program.h"
+#include "frontends/torchscript/model_json.h"
 #include "ir/quant_record.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -27,54 +24,38 @@ namespace {
 
 constexpr uint64_t kMaxRecordBytes = uint64_t{64} << 20;
 
-// A stored member of the archive.
-class ZipStorage : public Storage {
- public:
-  ZipStorage(std::shared_ptr<const ZipArchive> zip, size_t member,
-             std::string label, std::string file_name)
-      : zip_(std::move(zip)),
-        member_(member),
-        label_(std::move(label)),
-        file_name_(std::move(file_name)) {}
+absl::string_view ContainerName(TorchZipKind kind) {
+  switch (kind) {
+    case TorchZipKind::kTorch:
+      return "torch";
+    case TorchZipKind::kTorchScript:
+    case TorchZipKind::kTorchScriptJson:
+      return "torchscript";
+    case TorchZipKind::kTorchScriptLite:
+      return "torchscript-lite";
+    case TorchZipKind::kExport:
+    case TorchZipKind::kExportPickled:
+      return "torch-export";
+  }
+  return "torch";
+}
 
-  const std::string& file() const override { return zip_->name(); }
-  std::string label() const override { return label_; }
-  uint64_t size() const override { return zip_->entry(member_).size; }
-  absl::Status ReadAt(uint64_t offset, absl::Span<uint8_t> dst) const override {
-    return zip_->ReadAt(member_, offset, dst);
+absl::Status ReadTensors(const TorchArchive& archive,
+                         const OpenOptions& options, CheckpointIndex* index,
+                         std::vector<PlacedTensor>* placed) {
+  switch (archive.kind) {
+    case TorchZipKind::kTorch:
+    case TorchZipKind::kTorchScript:
+    case TorchZipKind::kTorchScriptLite:
+      return ReadPickledArchive(archive, options, index, placed);
+    case TorchZipKind::kTorchScriptJson:
+      return ReadModelJson(archive, options, index, placed);
+    case TorchZipKind::kExport:
+      return ReadExportedProgram(archive, options, index, placed);
+    case TorchZipKind::kExportPickled:
+      return ReadPickledExport(archive, options, index, placed);
   }
-  std::optional<FileExtent> Locate() const override {
-    const auto offset = zip_->DataOffset(member_);
-    if (!offset.ok()) return std::nullopt;
-    return FileExtent{file_name_, *offset, size()};
-  }
-
- private:
-  const std::shared_ptr<const ZipArchive> zip_;
-  const size_t member_;
-  const std::string label_;
-  const std::string file_name_;  // bare
-};
-
-absl::StatusOr<std::shared_ptr<const Storage>> FindZipStorage(
-    const TorchArchive& archive, const std::string& file_name,
-    absl::string_view key) {
-  std::string label = absl::StrCat("data/", key);
-  const std::optional<size_t> member = archive.Find(label);
-  if (!member.has_value()) {
-    return absl::DataLossError(absl::StrCat(
-        "storage ", QuotedName(label),
-        " is not in the archive; the file is incomplete, download or copy it "
-        "again"));
-  }
-  if (archive.zip->entry(*member).method != ZipMethod::kStored) {
-    return absl::UnimplementedError(absl::StrCat(
-        "storage ", QuotedName(label),
-        " is compressed, which torch never does; load the file in torch and "
-        "save it again"));
-  }
-  return std::make_shared<ZipStorage>(archive.zip, *member, std::move(label),
-                                      file_name);
+  return absl::InternalError("a zip archive of no kind");
 }
 
 absl::Status ReadRecord(const TorchArchive& archive, CheckpointIndex* index) {
@@ -108,30 +89,22 @@ absl::StatusOr<bool> IsTorchZip(const CheckpointFiles& files) {
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchZip(
     const CheckpointFiles& files, const OpenOptions& options) {
-  MQ_ASSIGN_OR_RETURN(std::shared_ptr<ByteSource> source,
-                      files.open(files.main));
-  MQ_ASSIGN_OR_RETURN(TorchArchive archive,
-                      OpenTorchArchive(std::move(source)));
-  const ZipArchive& zip = *archive.zip;
-  MQ_ASSIGN_OR_RETURN(std::string pickle,
-                      zip.ReadMember(archive.data_pkl, PickleLimits().bytes));
-  MQ_ASSIGN_OR_RETURN(
-      const StateDict state_dict,
-      ReadStateDict(
-          std::move(pickle), zip.name(),
-          absl::StrCat("member ", QuotedName(zip.entry(archive.data_pkl).name)),
-          options));
+  ArchiveBytes bytes;
+  MQ_ASSIGN_OR_RETURN(bytes.source, files.open(files.main));
+  bytes.file_name = files.main;
+  MQ_ASSIGN_OR_RETURN(const TorchArchive archive,
+                      OpenTorchArchive(std::move(bytes)));
   CheckpointIndex index;
-  index.container = archive.torchscript ? "torchscript" : "torch";
+  index.container = std::string(ContainerName(archive.kind));
   index.path = files.path;
   index.notes = archive.notes;
   std::vector<PlacedTensor> placed;
-  const auto find = [&](absl::string_view key) {
-    return FindZipStorage(archive, files.main, key);
-  };
-  MQ_RETURN_IF_ERROR(PlaceStateDict(state_dict, zip.name(), find,
-                                    archive.big_endian, &index, &placed));
+  MQ_RETURN_IF_ERROR(ReadTensors(archive, options, &index, &placed));
   MQ_RETURN_IF_ERROR(ReadRecord(archive, &index));
+  if (!archive.zip->has_checksums()) {
+    index.notes.push_back(
+        "it was written without CRC-32; damage to it cannot be found");
+  }
   return MakePlacedReader(std::move(index), std::move(placed));
 }
 

@@ -1,5 +1,5 @@
-// torch.save checkpoints (.pt, .pth, .bin, ...) of torch 1.6 and later, and
-// TorchScript archives of 1.3 and later: zip archives around a pickle.
+// The zip archives of torch: torch.save checkpoints (.pt, .pth, .bin, ...),
+// TorchScript, exported programs.
 
 #ifndef MONOQUANT_FRONTENDS_TORCH_TORCH_READER_H_
 #define MONOQUANT_FRONTENDS_TORCH_TORCH_READER_H_
@@ -14,18 +14,24 @@
 namespace monoquant {
 
 inline constexpr ContainerKind kTorchZipKinds[] = {
-    {"torch", "`PK`",
+    {"torch", "`PK`, and `data.pkl` inside",
      "`torch.save` of torch 1.6 and later: `.pt` `.pth` `.bin` `.ckpt`"},
-    {"torchscript", "`PK`, and `constants.pkl` inside",
-     "`torch.jit.save` of torch 1.3 and later"},
+    {"torchscript", "`PK`, and `constants.pkl` or `model.json` inside",
+     "`torch.jit.save` of torch 1.0 and later"},
+    {"torchscript-lite", "`PK`, and `bytecode.pkl` inside",
+     "TorchScript for mobile interpreters: `.ptl`"},
+    {"torch-export",
+     "`PK`, and `archive_format` or `serialized_exported_program.json` inside",
+     "`torch.export.save` of torch 2.1 and later, and AOTInductor packages: "
+     "`.pt2`"},
 };
 
 // True for any zip archive; opening tells which kind it is.
 absl::StatusOr<bool> IsTorchZip(const CheckpointFiles& files);
 
-// Reads the archive's directory, its byte order, data.pkl and, if monoquant
-// wrote it, its record. A storage is checked against its CRC-32 when the first
-// of its elements is read.
+// Reads the archive's directory, its byte order, the pickle or JSON that
+// describes the tensors and, if monoquant wrote it, its record. A storage is
+// checked against its CRC-32 when the first of its elements is read.
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchZip(
     const CheckpointFiles& files, const OpenOptions& options);
 

@@ -181,6 +181,46 @@ TEST(ZipArchiveTest, ArchiveWithoutChecksums) {
   ExpectError((*mixed)->ReadMember(0, 100), kDataLoss, "CRC-32");
 }
 
+TEST(ZipArchiveTest, ArchiveWhoseChecksumsAreAllSomethingElse) {
+  ZipBuilder builder = TwoMembers();
+  builder.members[0].crc32 = 17;
+  builder.members[1].crc32 = 18;
+  const auto zip = Open(builder.Build());
+  ASSERT_TRUE(zip.ok());
+  EXPECT_EQ(*(*zip)->ReadMember(1, 100), "the second");
+  EXPECT_FALSE((*zip)->has_checksums());
+
+  // With nothing to compare it to, a wrong checksum means damage.
+  builder.members.pop_back();
+  builder.Add("r/empty", "");
+  const auto one = Open(builder.Build());
+  ASSERT_TRUE(one.ok());
+  ExpectError((*one)->ReadMember(0, 100), kDataLoss, "CRC-32");
+  EXPECT_TRUE((*one)->has_checksums());
+}
+
+TEST(ZipArchiveTest, ArchivesInArchives) {
+  const std::string inner = TwoMembers().Build();
+  ZipBuilder builder;
+  builder.Add("r/stored", inner).Add("r/deflated", inner);
+  builder.members[1].deflate = true;
+  std::string bytes = builder.Build();
+  const auto zip = Open(bytes);
+  ASSERT_TRUE(zip.ok());
+  const auto source = (*zip)->OpenStored(0);
+  ASSERT_TRUE(source.ok()) << source.status();
+  EXPECT_EQ((*source)->name(), "m.zip/r/stored");
+  const auto opened = ZipArchive::Open(*source);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(*(*opened)->ReadMember(1, 100), "the second");
+  ExpectError((*zip)->OpenStored(1), absl::StatusCode::kUnimplemented,
+              "compressed once more");
+  EXPECT_TRUE((*zip)->Verify(0).ok());
+  EXPECT_TRUE((*zip)->Verify(1).ok());
+  bytes[bytes.find("first")] ^= 1;
+  ExpectError((*Open(bytes))->Verify(0), kDataLoss, "'r/stored' is damaged");
+}
+
 struct RefusedCase {
   const char* name;
   std::function<void(ZipBuilder*)> change;
@@ -265,29 +305,6 @@ TEST(ZipArchiveTest, RefusesBytesAroundTheArchive) {
   with_comment.comment = "a comment";
   EXPECT_TRUE(ReadAll(with_comment.Build()).ok());
   ExpectError(Open(with_comment.Build() + "x"), kDataLoss, "after its end");
-}
-
-TEST(ZipArchiveTest, Zip64RecordsMustAgree) {
-  ZipBuilder builder = TwoMembers();
-  builder.zip64_end = true;
-  const std::string good = builder.Build();
-  // The locator's offset, the record's number of members and its directory.
-  for (const size_t from_end : {22 + 12, 22 + 20 + 24, 22 + 20 + 8}) {
-    std::string bad = good;
-    bad[bad.size() - from_end] ^= 1;
-    EXPECT_FALSE(Open(bad).ok()) << from_end;
-  }
-}
-
-TEST(ZipArchiveTest, RefusesDamagedDeflateStreams) {
-  ZipBuilder builder;
-  builder.Add("r/a", std::string(1000, 'x') + "abcdefghijklmnop");
-  builder.members[0].deflate = true;
-  for (const int delta : {-1, 1}) {
-    builder.members[0].size = static_cast<uint32_t>(1016 + delta);
-    builder.members[0].local_size = builder.members[0].size;
-    ExpectError(ReadAll(builder.Build()), kDataLoss, "deflate stream");
-  }
 }
 
 TEST(ZipArchiveTest, TruncatedAnywhere) {

@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "frontends/zip/zip_end_record.h"
+#include "frontends/zip/zip_errors.h"
 #include "frontends/zip/zip_format.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
@@ -23,157 +25,6 @@ namespace {
 using zip::Load16;
 using zip::Load32;
 using zip::Load64;
-
-constexpr absl::string_view kAgain = "; download or copy it again";
-
-absl::Status Malformed(const ByteSource& source, absl::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat(source.name(), ": malformed zip archive: ", what, kAgain));
-}
-
-absl::Status InParts(const ByteSource& source) {
-  return absl::UnimplementedError(absl::StrCat(
-      source.name(),
-      ": a zip archive in several parts is not read; join the parts first"));
-}
-
-// Where the directory lies, from the end records.
-struct DirectoryExtent {
-  uint64_t entries = 0;
-  uint64_t offset = 0;
-  uint64_t size = 0;
-};
-
-// The end record's offset. It is found from the end of the file, and must end
-// exactly there.
-absl::StatusOr<uint64_t> FindEndRecord(const ByteSource& source) {
-  const uint64_t file_size = source.size();
-  const size_t tail_size = static_cast<size_t>(
-      std::min<uint64_t>(file_size, zip::kEndSize + zip::kMaxCommentSize));
-  std::vector<uint8_t> tail(tail_size);
-  MQ_RETURN_IF_ERROR(
-      source.ReadAt(file_size - tail_size, absl::MakeSpan(tail)));
-
-  bool found = false;
-  bool found_signature = false;
-  size_t end = 0;
-  for (size_t i = tail_size < zip::kEndSize ? 0 : tail_size - zip::kEndSize + 1;
-       i-- > 0;) {
-    if (Load32(&tail[i]) != zip::kEndSignature) continue;
-    found_signature = true;
-    if (i + zip::kEndSize + Load16(&tail[i + 20]) != tail_size) continue;
-    // A second one inside the comment of the first: readers disagree on which
-    // to take.
-    if (found) return Malformed(source, "it has two end records");
-    found = true;
-    end = i;
-  }
-  if (found) return file_size - tail_size + end;
-  if (found_signature) {
-    return Malformed(source, "there are bytes after its end record");
-  }
-  return absl::DataLossError(absl::StrCat(
-      source.name(),
-      " is truncated: it begins as a zip archive, but the record that ends one "
-      "is missing after ",
-      file_size, " bytes", kAgain));
-}
-
-// Reads the zip64 records in front of the end record, if there are any, and
-// replaces the numbers of `extent`, which came from the end record.
-// `*directory_end` is moved to the start of the zip64 records.
-absl::Status ReadZip64End(const ByteSource& source, bool needed,
-                          uint64_t* directory_end, DirectoryExtent* extent) {
-  uint8_t locator[zip::kZip64LocatorSize] = {};
-  const bool fits = *directory_end >= sizeof(locator);
-  if (fits) {
-    MQ_RETURN_IF_ERROR(source.ReadAt(*directory_end - sizeof(locator),
-                                     absl::MakeSpan(locator)));
-  }
-  if (!fits || Load32(locator) != zip::kZip64LocatorSignature) {
-    if (!needed) return absl::OkStatus();
-    return Malformed(source, "its zip64 locator is missing");
-  }
-  const uint64_t locator_offset = *directory_end - sizeof(locator);
-  const uint64_t offset = Load64(locator + 8);
-  if (Load32(locator + 4) != 0 || Load32(locator + 16) > 1) {
-    return InParts(source);
-  }
-  // The record stands right in front of its locator.
-  uint64_t size = 0;
-  uint8_t record[zip::kZip64EndSize] = {};
-  bool sound =
-      offset <= locator_offset && locator_offset - offset >= sizeof(record);
-  if (sound) {
-    MQ_RETURN_IF_ERROR(source.ReadAt(offset, absl::MakeSpan(record)));
-    // The size does not count itself and the signature before it.
-    size = Load64(record + 4);
-    sound = Load32(record) == zip::kZip64EndSignature &&
-            size == locator_offset - offset - 12;
-  }
-  if (!sound) {
-    return Malformed(source, "its zip64 end record is not where it should be");
-  }
-  if (Load32(record + 16) != 0 || Load32(record + 20) != 0 ||
-      Load64(record + 24) != Load64(record + 32)) {
-    return InParts(source);
-  }
-  const DirectoryExtent wide = {Load64(record + 32), Load64(record + 48),
-                                Load64(record + 40)};
-  const auto agrees = [](uint64_t narrow, uint64_t in64, uint64_t value) {
-    return narrow == in64 || narrow == value;
-  };
-  if (!agrees(extent->entries, zip::kIn64Short, wide.entries) ||
-      !agrees(extent->size, zip::kIn64, wide.size) ||
-      !agrees(extent->offset, zip::kIn64, wide.offset)) {
-    return Malformed(source, "its two end records disagree");
-  }
-  *extent = wide;
-  *directory_end = offset;
-  return absl::OkStatus();
-}
-
-absl::StatusOr<DirectoryExtent> FindDirectory(const ByteSource& source) {
-  MQ_ASSIGN_OR_RETURN(uint64_t directory_end, FindEndRecord(source));
-  uint8_t end[zip::kEndSize];
-  MQ_RETURN_IF_ERROR(source.ReadAt(directory_end, absl::MakeSpan(end)));
-
-  DirectoryExtent extent;
-  extent.entries = Load16(end + 10);
-  extent.size = Load32(end + 12);
-  extent.offset = Load32(end + 16);
-  const bool needs_zip64 = extent.entries == zip::kIn64Short ||
-                           extent.size == zip::kIn64 ||
-                           extent.offset == zip::kIn64;
-  const bool one_part = (Load16(end + 4) == 0 && Load16(end + 6) == 0 &&
-                         Load16(end + 8) == Load16(end + 10)) ||
-                        (needs_zip64 && Load16(end + 4) == zip::kIn64Short);
-  if (!one_part) {
-    return InParts(source);
-  }
-  MQ_RETURN_IF_ERROR(
-      ReadZip64End(source, needs_zip64, &directory_end, &extent));
-
-  uint64_t end_of_entries;
-  if (!CheckedAdd(extent.offset, extent.size, &end_of_entries) ||
-      end_of_entries != directory_end) {
-    return Malformed(
-        source, absl::StrCat("its directory is said to be at bytes ",
-                             extent.offset, " + ", extent.size,
-                             ", but the end record is at ", directory_end));
-  }
-  if (extent.entries > kMaxZipEntries) {
-    return Malformed(source, absl::StrCat("it has ", extent.entries,
-                                          " members, more than the limit of ",
-                                          kMaxZipEntries));
-  }
-  if (extent.size > kMaxZipDirectoryBytes) {
-    return Malformed(source, absl::StrCat("its directory has ", extent.size,
-                                          " bytes, more than the limit of ",
-                                          kMaxZipDirectoryBytes));
-  }
-  return extent;
-}
 
 // Finds the zip64 field among the extra fields of a header and replaces those
 // of `values` that are kIn64, in the order of the format. False if a field is
@@ -206,7 +57,7 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
                                     absl::Span<const uint8_t>* directory) {
   if (directory->size() < zip::kDirectorySize ||
       Load32(directory->data()) != zip::kDirectorySignature) {
-    return Malformed(source, "its directory breaks off");
+    return MalformedZip(source, "its directory breaks off");
   }
   const uint8_t* header = directory->data();
   const size_t name_size = Load16(header + 28);
@@ -214,7 +65,7 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
   const size_t comment_size = Load16(header + 32);
   if (directory->size() - zip::kDirectorySize <
       name_size + extra_size + comment_size) {
-    return Malformed(source, "its directory breaks off");
+    return MalformedZip(source, "its directory breaks off");
   }
   ZipEntry entry;
   entry.name.assign(reinterpret_cast<const char*>(header + zip::kDirectorySize),
@@ -227,16 +78,16 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
   if (!ApplyZip64Extra(
           directory->subspan(zip::kDirectorySize + name_size, extra_size),
           {&entry.size, &entry.compressed_size, &entry.header_offset})) {
-    return Malformed(source,
-                     absl::StrCat("the zip64 field of member ",
-                                  QuotedName(entry.name), " is broken"));
+    return MalformedZip(source,
+                        absl::StrCat("the zip64 field of member ",
+                                     QuotedName(entry.name), " is broken"));
   }
   const uint16_t method = Load16(header + 10);
   directory->remove_prefix(zip::kDirectorySize + name_size + extra_size +
                            comment_size);
 
   if (entry.name.empty() || entry.name.find('\0') != std::string::npos) {
-    return Malformed(
+    return MalformedZip(
         source, absl::StrCat("a member is named ", QuotedName(entry.name)));
   }
   if (entry.flags & (zip::kEncrypted | zip::kStrongEncryption |
@@ -255,13 +106,53 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
   if (entry.method == ZipMethod::kStored
           ? entry.size != entry.compressed_size
           : entry.size / kMaxInflateRatio > entry.compressed_size) {
-    return Malformed(
+    return MalformedZip(
         source, absl::StrCat("member ", QuotedName(entry.name), " cannot have ",
                              entry.size, " bytes from ", entry.compressed_size,
                              " stored ones"));
   }
   return entry;
 }
+
+// The entries of the directory, which is read in pieces.
+class DirectoryBytes {
+ public:
+  DirectoryBytes(const ByteSource& source, const ZipDirectoryExtent& extent)
+      : source_(source), offset_(extent.offset), unread_(extent.size) {}
+
+  absl::StatusOr<ZipEntry> Next() {
+    if (rest_.size() < kMaxEntrySize && unread_ > 0) {
+      MQ_RETURN_IF_ERROR(Refill());
+    }
+    return ParseEntry(source_, &rest_);
+  }
+
+  bool AtEnd() const { return rest_.empty() && unread_ == 0; }
+
+ private:
+  static constexpr size_t kMaxEntrySize = zip::kDirectorySize + 3 * 0xFFFF;
+  static constexpr size_t kPiece = 4 * kMaxEntrySize;
+
+  absl::Status Refill() {
+    std::vector<uint8_t> bytes(rest_.begin(), rest_.end());
+    const size_t kept = bytes.size();
+    const auto piece = static_cast<size_t>(std::min<uint64_t>(kPiece, unread_));
+    bytes.resize(kept + piece);
+    MQ_RETURN_IF_ERROR(
+        source_.ReadAt(offset_, absl::MakeSpan(bytes).subspan(kept)));
+    offset_ += piece;
+    unread_ -= piece;
+    bytes_ = std::move(bytes);
+    rest_ = bytes_;
+    return absl::OkStatus();
+  }
+
+  const ByteSource& source_;
+  uint64_t offset_;  // of the bytes that have not been read
+  uint64_t unread_;
+  std::vector<uint8_t> bytes_;
+  absl::Span<const uint8_t> rest_;  // of bytes_, what has not been parsed
+};
 
 // Sets every entry's limit, and refuses members that overlap each other or the
 // directory. Local headers are not read here, so this counts what a member
@@ -276,8 +167,9 @@ absl::Status CheckPlaces(const ByteSource& source, uint64_t directory_offset,
   for (size_t i = 0; i < order.size(); ++i) {
     ZipEntry& entry = (*entries)[order[i]];
     if (i == 0 && entry.header_offset != 0) {
-      return Malformed(source, absl::StrCat("there are ", entry.header_offset,
-                                            " bytes before its first member"));
+      return MalformedZip(source,
+                          absl::StrCat("there are ", entry.header_offset,
+                                       " bytes before its first member"));
     }
     entry.limit = i + 1 < order.size() ? (*entries)[order[i + 1]].header_offset
                                        : directory_offset;
@@ -285,8 +177,9 @@ absl::Status CheckPlaces(const ByteSource& source, uint64_t directory_offset,
     if (!CheckedAdd(entry.header_offset, zip::kLocalSize + entry.name.size(),
                     &end) ||
         !CheckedAdd(end, entry.compressed_size, &end) || end > entry.limit) {
-      return Malformed(source, absl::StrCat("member ", QuotedName(entry.name),
-                                            " overlaps what follows it"));
+      return MalformedZip(source,
+                          absl::StrCat("member ", QuotedName(entry.name),
+                                       " overlaps what follows it"));
     }
   }
   return absl::OkStatus();
@@ -294,13 +187,23 @@ absl::Status CheckPlaces(const ByteSource& source, uint64_t directory_offset,
 
 absl::Status CheckNames(const ByteSource& source,
                         const std::vector<ZipEntry>& entries) {
-  absl::flat_hash_map<std::string, size_t> seen;
+  // All names in small letters, behind one another in one string.
+  std::string folded;
+  size_t size = 0;
+  for (const ZipEntry& entry : entries) size += entry.name.size();
+  folded.reserve(size);
+  for (const ZipEntry& entry : entries) folded += entry.name;
+  absl::AsciiStrToLower(&folded);
+
+  absl::flat_hash_map<absl::string_view, size_t> seen;
   seen.reserve(entries.size());
+  absl::string_view rest = folded;
   for (size_t i = 0; i < entries.size(); ++i) {
-    const auto [it, inserted] =
-        seen.emplace(absl::AsciiStrToLower(entries[i].name), i);
+    const size_t name_size = entries[i].name.size();
+    const auto [it, inserted] = seen.emplace(rest.substr(0, name_size), i);
+    rest.remove_prefix(name_size);
     if (inserted) continue;
-    return Malformed(
+    return MalformedZip(
         source, absl::StrCat("members ", QuotedName(entries[it->second].name),
                              " and ", QuotedName(entries[i].name),
                              " have the same name but for case"));
@@ -319,7 +222,7 @@ absl::Status CheckTotalSize(const ByteSource& source,
   uint64_t total = 0;
   for (const ZipEntry& entry : entries) {
     if (!CheckedAdd(total, entry.size, &total) || total > allowed) {
-      return Malformed(
+      return MalformedZip(
           source,
           absl::StrCat("its members claim more than the limit of ", allowed,
                        " bytes, four times its size and 64 MiB"));
@@ -332,21 +235,26 @@ absl::Status CheckTotalSize(const ByteSource& source,
 
 absl::StatusOr<std::vector<ZipEntry>> ReadZipDirectory(
     const ByteSource& source) {
-  MQ_ASSIGN_OR_RETURN(const DirectoryExtent extent, FindDirectory(source));
-  std::vector<uint8_t> bytes(static_cast<size_t>(extent.size));
-  MQ_RETURN_IF_ERROR(source.ReadAt(extent.offset, absl::MakeSpan(bytes)));
-
-  absl::Span<const uint8_t> rest = bytes;
+  MQ_ASSIGN_OR_RETURN(const ZipDirectoryExtent extent,
+                      FindZipDirectory(source));
+  DirectoryBytes bytes(source, extent);
   std::vector<ZipEntry> entries;
   // An entry takes at least its header, whatever the end record claims.
   entries.reserve(static_cast<size_t>(
       std::min<uint64_t>(extent.entries, extent.size / zip::kDirectorySize)));
+  uint64_t name_bytes = 0;
   for (uint64_t i = 0; i < extent.entries; ++i) {
-    MQ_ASSIGN_OR_RETURN(ZipEntry entry, ParseEntry(source, &rest));
+    MQ_ASSIGN_OR_RETURN(ZipEntry entry, bytes.Next());
+    name_bytes += entry.name.size();
+    if (name_bytes > kMaxZipNameBytes) {
+      return MalformedZip(
+          source, absl::StrCat("the names of its members exceed the limit of ",
+                               kMaxZipNameBytes, " bytes"));
+    }
     entries.push_back(std::move(entry));
   }
-  if (!rest.empty()) {
-    return Malformed(
+  if (!bytes.AtEnd()) {
+    return MalformedZip(
         source, absl::StrCat("its directory has more than the ", extent.entries,
                              " members it is said to have"));
   }
@@ -359,7 +267,7 @@ absl::StatusOr<std::vector<ZipEntry>> ReadZipDirectory(
 absl::StatusOr<uint64_t> LocateZipMember(const ByteSource& source,
                                          const ZipEntry& entry) {
   const auto disagrees = [&](absl::string_view what) {
-    return Malformed(
+    return MalformedZip(
         source,
         absl::StrCat("the header in front of member ", QuotedName(entry.name),
                      " disagrees with the directory on its ", what));
@@ -389,8 +297,8 @@ absl::StatusOr<uint64_t> LocateZipMember(const ByteSource& source,
   const uint64_t data_offset = extra_offset + extra_size;
   if (data_offset > entry.limit ||
       entry.compressed_size > entry.limit - data_offset) {
-    return Malformed(source, absl::StrCat("member ", QuotedName(entry.name),
-                                          " overlaps what follows it"));
+    return MalformedZip(source, absl::StrCat("member ", QuotedName(entry.name),
+                                             " overlaps what follows it"));
   }
   // With a data descriptor the sizes stand behind the member.
   if (flags & zip::kHasDataDescriptor) return data_offset;

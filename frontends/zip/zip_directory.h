@@ -36,7 +36,8 @@ struct ZipEntry {
 };
 
 // Limits on what an archive may claim; each is named in its error.
-inline constexpr uint64_t kMaxZipEntries = 1'000'000;
+inline constexpr uint64_t kMaxZipEntries = 500'000;
+inline constexpr uint64_t kMaxZipNameBytes = uint64_t{32} << 20;  // together
 inline constexpr uint64_t kMaxZipDirectoryBytes = uint64_t{512} << 20;
 // The best that deflate can do; more is a lie.
 inline constexpr uint64_t kMaxInflateRatio = 1032;
