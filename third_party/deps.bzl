@@ -179,6 +179,57 @@ def monoquant_repositories():
         wheel = True,
     )
     _maybe(
+        pip_archive,
+        name = "beatnet",
+        build_file = Label("//third_party:beatnet.BUILD"),
+        package = "BeatNet",
+        sha256 = "1ecfa17bdcbe899975a88bdb6efebd6970d846a4f3b6cfd5c6f320647c641c7e",
+        strip_prefix = "BeatNet/models",
+        version = "1.1.3",
+        wheel = True,
+    )
+
+    # The wheels are built for one version of Python each.
+    _maybe(
+        pip_archive,
+        name = "chgnet",
+        build_file = Label("//third_party:chgnet.BUILD"),
+        package = "chgnet",
+        sha256 = "a24dfa050f1eb6c51d46727029015c2b44aa1da22f11d5ffedc5b499c59e2088",
+        strip_prefix = "chgnet-0.4.2/chgnet/pretrained",
+        version = "0.4.2",
+    )
+    _maybe(
+        pip_archive,
+        name = "facenet_pytorch",
+        build_file = Label("//third_party:facenet_pytorch.BUILD"),
+        package = "facenet-pytorch",
+        sha256 = "ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca",
+        strip_prefix = "facenet_pytorch/data",
+        version = "2.6.0",
+        wheel = True,
+    )
+    _maybe(
+        pip_archive,
+        name = "lpips",
+        build_file = Label("//third_party:lpips.BUILD"),
+        package = "lpips",
+        sha256 = "fd537af5828b69d2e6ffc0a397bd506dbc28ca183543617690844c08e102ec5e",
+        strip_prefix = "lpips/weights",
+        version = "0.1.4",
+        wheel = True,
+    )
+    _maybe(
+        pip_archive,
+        name = "resemblyzer",
+        build_file = Label("//third_party:resemblyzer.BUILD"),
+        package = "Resemblyzer",
+        sha256 = "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+        strip_prefix = "resemblyzer",
+        version = "0.1.4",
+        wheel = True,
+    )
+    _maybe(
         local_checkpoints,
         name = "checkpoints",
         workspace_file = Label("//:WORKSPACE"),

@@ -18,7 +18,7 @@ import torch
 
 import numpy as np
 
-from tests.interop import decode, torch_checkpoints
+from tests.interop import decode, stock, torch_checkpoints
 from tests.support import monoquant
 
 SCHEMES = (["--bits", "8"], ["--bits", "4"],
@@ -79,7 +79,7 @@ class CompareTest(unittest.TestCase):
                       torch_checkpoints.tied_weights):
             torch.manual_seed(1)
             path = build(os.path.join(self.folder, build.__name__))
-            state = torch_checkpoints.load_flat(path)
+            state = stock.load_flat(path)
             for scheme in SCHEMES:
                 with self.subTest(build.__name__, scheme=scheme):
                     monoquant.quantize(path, quantized, *scheme)

@@ -1,9 +1,8 @@
-"""Published checkpoints, as torch_checkpoints.Checkpoint."""
+"""Published checkpoints, as stock.Checkpoint."""
 
 import os
-import zipfile
 
-from tests.interop import torch_checkpoints
+from tests.interop import stock
 from tests.support import real_checkpoints
 
 _SMALL = 10_000_000
@@ -17,12 +16,9 @@ def find(small=None):
 
 
 def _describe(path):
-    torchscript = False
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            torchscript = any(name.endswith("/constants.pkl")
-                              for name in archive.namelist())
-    load = (torch_checkpoints.load_torchscript if torchscript
-            else torch_checkpoints.load_flat)
-    return torch_checkpoints.Checkpoint(
-        os.path.basename(path), path, lambda: load(path), torchscript)
+    if stock.is_torchscript(path):
+        checkpoint = stock.Checkpoint(
+            path, lambda: stock.load_torchscript(path), ordered=False)
+    else:
+        checkpoint = stock.loaded(path)
+    return checkpoint._replace(name=os.path.basename(path))

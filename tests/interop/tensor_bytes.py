@@ -1,8 +1,17 @@
 """A torch tensor as inspect reports it: dtype, shape and bytes."""
 
 import hashlib
+from typing import NamedTuple
 
 import torch
+
+
+class Bytes(NamedTuple):
+    """Stands for a tensor of a type that torch does not have."""
+    dtype: str
+    shape: list
+    data: bytes
+
 
 # Spelling in safetensors, and monoquant's where safetensors has none.
 SPELLING = {
@@ -17,7 +26,10 @@ SPELLING = {
     torch.float4_e2m1fn_x2: "F4", torch.qint8: "QI8", torch.quint8: "QU8",
     torch.qint32: "QI32", torch.bits8: "BITS8", torch.bits16: "BITS16",
     torch.bits1x8: "BITS1X8", torch.bits2x4: "BITS2X4",
-    torch.bits4x2: "BITS4X2",
+    torch.bits4x2: "BITS4X2", torch.uint1: "U1", torch.uint2: "U2",
+    torch.uint3: "U3", torch.uint4: "U4", torch.uint5: "U5", torch.uint6: "U6",
+    torch.uint7: "U7", torch.int1: "I1", torch.int2: "I2", torch.int3: "I3",
+    torch.int4: "I4", torch.int5: "I5", torch.int6: "I6", torch.int7: "I7",
 }
 
 
@@ -40,11 +52,13 @@ def shape_of(tensor):
 
 def describe(name, tensor):
     """The entry of `inspect --json --hash` for a tensor."""
-    data = raw(tensor)
+    if not isinstance(tensor, Bytes):
+        tensor = Bytes(SPELLING[tensor.dtype], shape_of(tensor),
+                       raw(tensor).tobytes())
     return {
         "name": name,
-        "dtype": SPELLING[tensor.dtype],
-        "shape": shape_of(tensor),
-        "bytes": data.size,
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "dtype": tensor.dtype,
+        "shape": tensor.shape,
+        "bytes": len(tensor.data),
+        "sha256": hashlib.sha256(tensor.data).hexdigest(),
     }

