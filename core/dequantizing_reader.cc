@@ -16,6 +16,7 @@
 #include "core/pieces.h"
 #include "core/registry.h"
 #include "core/tensor_coder.h"
+#include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -163,9 +164,9 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
   const TensorInfo& info = index_.tensors[tensor];
   MQ_ASSIGN_OR_RETURN(const ByteRange range, ElementBytes(info, first, count));
   if (dst.size() != range.size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tensor '", info.name, "': ", count, " elements take ",
-                     range.size, " bytes, not ", dst.size()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tensor ", QuotedName(info.name), ": ", count, " elements take ",
+        range.size, " bytes, not ", dst.size()));
   }
   const TensorCoder coder(source.decoding->scheme, source.decoding->layout,
                           nullptr);

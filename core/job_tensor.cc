@@ -7,6 +7,7 @@
 #include "core/casts.h"
 #include "core/nonfinite.h"
 #include "core/registry.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -71,7 +72,7 @@ absl::Status JobTensor::BadValue(const Piece& piece, uint64_t offset,
   const CheckpointIndex& index = reader_.index();
   const TensorInfo& info = index.tensors[tensor_.input];
   return absl::FailedPreconditionError(absl::StrCat(
-      index.path, ": tensor '", info.name, "' holds ",
+      index.path, ": tensor ", QuotedName(info.name), " holds ",
       DescribeElement(info.dtype, piece.input.data() + InputBytes(offset),
                       piece.range.begin + offset, info.shape),
       problem));

@@ -17,6 +17,7 @@
 #include "core/resolve_scheme.h"
 #include "core/version.h"
 #include "ir/errors.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -47,7 +48,7 @@ class Planner {
   const TensorInfo& info(size_t i) const { return index_.tensors[i]; }
   // Prefix of messages: the file and the tensor.
   std::string Where(size_t i) const {
-    return absl::StrCat(index_.path, ": tensor '", info(i).name, "'");
+    return absl::StrCat(index_.path, ": tensor ", QuotedName(info(i).name));
   }
 
   absl::Status CheckNotQuantized() const;
@@ -78,9 +79,10 @@ absl::Status Planner::CheckNotQuantized() const {
   if (index_.quant.tensors.empty()) return absl::OkStatus();
   const QuantizedTensor& first = index_.quant.tensors.front();
   return absl::FailedPreconditionError(absl::StrCat(
-      index_.path, ": is already quantized (tensor '", first.name, "' is ",
-      SchemeToString(first.scheme), "); dequantize it first, or start from '",
-      index_.quant.source_name, "', which it was made from"));
+      index_.path, ": is already quantized (tensor ", QuotedName(first.name),
+      " is ", SchemeToString(first.scheme),
+      "); dequantize it first, or start from ",
+      QuotedName(index_.quant.source_name), ", which it was made from"));
 }
 
 absl::Status Planner::UnmatchedRule(size_t rule) const {
@@ -90,10 +92,11 @@ absl::Status Planner::UnmatchedRule(size_t rule) const {
   const std::string& match = recipe_.rules[rule].match;
   const absl::string_view closest = ClosestName(match, names);
   return absl::InvalidArgumentError(absl::StrCat(
-      index_.path, ": rule '", match, "' matches none of the ", names.size(),
-      " tensors; ",
-      closest.empty() ? "list their names with inspect"
-                      : absl::StrCat("did you mean '", closest, "'?")));
+      index_.path, ": rule ", QuotedName(match), " matches none of the ",
+      names.size(), " tensors; ",
+      closest.empty()
+          ? "list their names with inspect"
+          : absl::StrCat("did you mean ", QuotedName(closest), "?")));
 }
 
 absl::Status Planner::MatchRules() {
@@ -122,7 +125,7 @@ absl::Status Planner::MatchRules() {
     if (other == kNoTensor) return UnmatchedRule(r);
     return absl::InvalidArgumentError(
         absl::StrCat(Where(other), " has type ", DTypeName(info(other).dtype),
-                     ", but rule '", rule.match, "' asks for ",
+                     ", but rule ", QuotedName(rule.match), " asks for ",
                      NumberFormatName(rule.spec->format),
                      "; only F16, BF16, F32 and F64 tensors can be quantized"));
   }
@@ -332,8 +335,8 @@ absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
   for (const TensorInfo& tensor : index.tensors) {
     if (!params.contains(tensor.name)) continue;
     return absl::FailedPreconditionError(absl::StrCat(
-        index.path, ": tensor '", tensor.name,
-        "' has the name that a parameter of a quantized tensor would get; skip "
+        index.path, ": tensor ", QuotedName(tensor.name),
+        " has the name that a parameter of a quantized tensor would get; skip "
         "that tensor, or rename this one"));
   }
   return absl::OkStatus();

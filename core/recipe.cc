@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/registry.h"
 #include "ir/errors.h"
+#include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -30,8 +31,8 @@ absl::StatusOr<Rule> ParseRule(absl::string_view text) {
   const size_t equals = text.find('=');
   if (equals == absl::string_view::npos || equals == 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("rule '", text,
-                     "' is not of the form GLOB=SCHEME; write for example "
+        absl::StrCat("rule ", QuotedName(text),
+                     " is not of the form GLOB=SCHEME; write for example "
                      "'*.attn.*=int8' or 'lm_head.weight=skip'"));
   }
   Rule rule;
@@ -39,7 +40,8 @@ absl::StatusOr<Rule> ParseRule(absl::string_view text) {
   absl::StatusOr<std::optional<SchemeSpec>> spec =
       ParseSchemeSpec(text.substr(equals + 1));
   if (!spec.ok()) {
-    return Annotate(absl::StrCat("rule '", rule.match, "'"), spec.status());
+    return Annotate(absl::StrCat("rule ", QuotedName(rule.match)),
+                    spec.status());
   }
   rule.spec = *std::move(spec);
   return rule;
@@ -88,13 +90,13 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
   const Registry registry = DefaultRegistry();
   if (registry.FindObserver(spec.observer) == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("there is no observer '", spec.observer, "'; use one of ",
-                     registry.ObserverNames()));
+        absl::StrCat("there is no observer ", QuotedName(spec.observer),
+                     "; use one of ", registry.ObserverNames()));
   }
   if (registry.FindAlgorithm(spec.algorithm) == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("there is no algorithm '", spec.algorithm,
-                     "'; use one of ", registry.AlgorithmNames()));
+        absl::StrCat("there is no algorithm ", QuotedName(spec.algorithm),
+                     "; use one of ", registry.AlgorithmNames()));
   }
   return absl::OkStatus();
 }
@@ -107,7 +109,7 @@ absl::Status ValidateRecipe(const Recipe& recipe) {
           "a rule has an empty pattern; use '*' to match every tensor");
     }
     if (!rule.spec.has_value()) continue;
-    MQ_RETURN_IF_ERROR(Annotate(absl::StrCat("rule '", rule.match, "'"),
+    MQ_RETURN_IF_ERROR(Annotate(absl::StrCat("rule ", QuotedName(rule.match)),
                                 ValidateSchemeSpec(*rule.spec)));
   }
   if (recipe.min_elements < 0) {

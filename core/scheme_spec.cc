@@ -15,6 +15,7 @@
 #include "core/registry.h"
 #include "ir/errors.h"
 #include "ir/quant_scheme.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -80,8 +81,8 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
     const std::optional<Convention> found = ConventionFromName(*option.value);
     if (!found.has_value()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("there is no convention '", *option.value,
-                       "'; use torch or compressed-tensors"));
+          absl::StrCat("there is no convention ", QuotedName(*option.value),
+                       "; use torch or compressed-tensors"));
     }
     spec->convention = *found;
     return absl::OkStatus();
@@ -110,7 +111,7 @@ absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
   const std::optional<NumberFormat> format = NumberFormatFromName(parts[0]);
   if (!format.has_value()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", parts[0], "' is no number format; use one of ",
+        absl::StrCat(QuotedName(parts[0]), " is no number format; use one of ",
                      DefaultRegistry().FormatNames(), ", or skip"));
   }
   SchemeSpec spec;
@@ -121,13 +122,13 @@ absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
     MQ_RETURN_IF_ERROR(Apply(option, &spec));
     if (!IsInteger(*format)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("'", parts[i], "' means nothing for ", parts[0],
+          absl::StrCat(QuotedName(parts[i]), " means nothing for ", parts[0],
                        ", which is a plain cast; leave it out"));
     }
     const absl::string_view topic = Topic(option.key);
     if (std::find(topics.begin(), topics.end(), topic) != topics.end()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("'", parts[i], "' states the ", topic,
+          absl::StrCat(QuotedName(parts[i]), " states the ", topic,
                        " a second time; leave one out"));
     }
     topics.push_back(topic);
@@ -142,7 +143,7 @@ absl::StatusOr<std::optional<SchemeSpec>> ParseSchemeSpec(
     absl::string_view text) {
   absl::StatusOr<std::optional<SchemeSpec>> spec = Parse(text);
   if (!spec.ok()) {
-    return Annotate(absl::StrCat("scheme '", text, "'"), spec.status());
+    return Annotate(absl::StrCat("scheme ", QuotedName(text)), spec.status());
   }
   return spec;
 }

@@ -100,13 +100,22 @@ bool IsText(absl::string_view text) {
   });
 }
 
-// An ONNX model begins with the fields ir_version (08 0x) and, mostly,
-// producer_name (12 size text).
+// An ONNX model begins with the fields ir_version (08 0x) and either
+// producer_name (12 size text) or graph (3A size), which begins with a node
+// (0A).
 bool IsOnnx(absl::string_view head) {
-  if (head.size() <= 4) return false;
+  if (head.size() <= 4 || head[0] != 0x08 || head[1] <= 0 || head[1] >= 0x20) {
+    return false;
+  }
+  if (head[2] == 0x3A) {
+    // The size takes 1 to 5 bytes, of which all but the last have the top bit.
+    size_t end = 3;
+    while (end < 8 && end < head.size() && (head[end] & 0x80) != 0) ++end;
+    return end + 1 < head.size() && head[end + 1] == 0x0A;
+  }
   const size_t size = static_cast<unsigned char>(head[3]);
-  return head[0] == 0x08 && head[1] > 0 && head[1] < 0x20 && head[2] == 0x12 &&
-         size + 4 <= head.size() && IsText(head.substr(4, size));
+  return head[2] == 0x12 && size + 4 <= head.size() &&
+         IsText(head.substr(4, size));
 }
 
 // A .t7 file of Lua Torch: tagged little-endian 32-bit numbers, of which the

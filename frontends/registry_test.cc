@@ -100,6 +100,8 @@ TEST(RegistryTest, NamesWhatAFileIsNot) {
        "ELF",
        "a program or library", "name the checkpoint"},
       {Bytes("\x08\x07\x12\x07pytorch"), "an ONNX model", "state_dict()"},
+      {Bytes("\x08\x0A\x3A\xB6\x9D\x08\x0A\x12"), "an ONNX model",
+       "state_dict()"},
       {"\x80\x04N.", "a bare pickle", "torch.save"},
       {tar, "a tar archive", "extract it"},
       {Bytes("\x04\0\0\0\x01\0\0\0"), "a Lua Torch file (.t7)", "convert it"},

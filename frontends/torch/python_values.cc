@@ -81,7 +81,9 @@ std::vector<DictEntry> WithoutRepeatedKeys(const PickleGraph& graph,
   size_t size = 0;
   for (const DictEntry entry : entries) {
     size_t place = size;
-    if (const auto text = graph.AsString(entry.key)) {
+    const auto text = graph.AsString(entry.key);
+    // Longer strings are no names; a pickle could compare them without end.
+    if (text.has_value() && text->size() <= kMaxNamePart) {
       place = strings.try_emplace(*text, size).first->second;
     } else if (const auto integer = graph.AsInt(entry.key)) {
       place = integers.try_emplace(*integer, size).first->second;

@@ -21,7 +21,8 @@ struct DictEntry {
 
 // The entries of a dict or anything like one (OrderedDict, defaultdict and
 // every other class to which keys were set), in Python's order: a key that is
-// set again keeps its place and gets the new value. nullopt for other nodes.
+// set again keeps its place and gets the new value, if it is a name or an
+// integer. nullopt for other nodes.
 std::optional<std::vector<DictEntry>> AsMapping(const PickleGraph& graph,
                                                 NodeId node);
 
