@@ -18,6 +18,7 @@
 #include "core/recipe.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/index_json.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
@@ -29,6 +30,9 @@ namespace {
 
 // Some files carry whole tokenizers as metadata.
 constexpr size_t kMaxMetadataText = 100;
+
+// Of the classes that a pickle names; `scan` and --json list them all.
+constexpr size_t kMaxGlobalsShown = 20;
 
 // The tensors to show, as indices, with their digests if those were asked for.
 struct Selection {
@@ -106,6 +110,16 @@ std::string ToText(const Input& input, const Selection& selection) {
                     Printable(absl::StrJoin(input.side_files.carried, ", ")),
                     "\n");
   }
+  if (!index.globals.empty()) {
+    std::vector<std::string> shown = index.globals;
+    std::string more;
+    if (shown.size() > kMaxGlobalsShown) {
+      more = absl::StrCat(" and ", shown.size() - kMaxGlobalsShown, " more");
+      shown.resize(kMaxGlobalsShown);
+    }
+    absl::StrAppend(&text, "globals   ", Printable(absl::StrJoin(shown, ", ")),
+                    more, "\n");
+  }
   for (const std::string& note : index.notes) {
     absl::StrAppend(&text, "note      ", Printable(note), "\n");
   }
@@ -136,65 +150,35 @@ std::string ToText(const Input& input, const Selection& selection) {
   return text;
 }
 
-Json QuantizationToJson(const QuantRecord& record) {
-  Json tensors((Json::Array()));
-  for (const QuantizedTensor& tensor : record.tensors) {
-    Json json;
-    json.Set("name", tensor.name);
-    json.Set("scheme", SchemeToJson(tensor.scheme));
-    json.Set("dtype", DTypeName(tensor.dtype));
-    json.Set("shape", Json::Array(tensor.shape.begin(), tensor.shape.end()));
-    json.Set("scale", tensor.scale.empty() ? Json() : Json(tensor.scale));
-    json.Set("zero_point",
-             tensor.zero_point.empty() ? Json() : Json(tensor.zero_point));
-    tensors.Append(std::move(json));
-  }
-  Json json;
-  json.Set("version", record.version);
-  json.Set("source", record.source_name);
-  json.Set("tensors", std::move(tensors));
-  return json;
-}
-
 // With digests the document has the members that say what the tensors are, and
 // no other, so that equal contents give equal text.
 Json ToJson(const Input& input, const Selection& selection) {
   const CheckpointIndex& index = input.reader->index();
-  Json metadata((Json::Object()));
-  for (const auto& [key, value] : index.metadata) metadata.Set(key, value);
-
   Json tensors((Json::Array()));
   for (size_t i = 0; i < selection.tensors.size(); ++i) {
+    if (!selection.hashed) {
+      tensors.Append(TensorToJson(index, selection.tensors[i]));
+      continue;
+    }
     const TensorInfo& info = index.tensors[selection.tensors[i]];
     Json json;
     json.Set("name", info.name);
     json.Set("dtype", DTypeName(info.dtype));
     json.Set("shape", Json::Array(info.shape.begin(), info.shape.end()));
     json.Set("bytes", info.byte_size);
-    if (selection.hashed) {
-      json.Set("sha256", selection.hashes[i]);
-    } else if (info.tie != kNoTie) {
-      json.Set("tie", index.tensors[info.tie].name);
-    }
+    json.Set("sha256", selection.hashes[i]);
     tensors.Append(std::move(json));
   }
-
-  Json json;
-  if (!selection.hashed) {
-    json.Set("schema", "monoquant/inspect/1");
-    json.Set("path", input.path);
+  Json json = IndexToJson(index, std::move(tensors));
+  if (selection.hashed) {
+    Json contents;
+    for (const char* key : {"container", "metadata", "tensors"}) {
+      contents.Set(key, *json.Find(key));
+    }
+    return contents;
   }
-  json.Set("container", index.container);
-  json.Set("metadata", std::move(metadata));
-  json.Set("tensors", std::move(tensors));
-  if (!selection.hashed) {
-    json.Set("root", index.root);
-    json.Set("quantization",
-             index.quant.empty() ? Json() : QuantizationToJson(index.quant));
-    const std::vector<std::string>& side_files = input.side_files.carried;
-    json.Set("side_files", Json::Array(side_files.begin(), side_files.end()));
-    json.Set("notes", Json::Array(index.notes.begin(), index.notes.end()));
-  }
+  const std::vector<std::string>& side_files = input.side_files.carried;
+  json.Set("side_files", Json::Array(side_files.begin(), side_files.end()));
   return json;
 }
 

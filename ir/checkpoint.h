@@ -87,6 +87,11 @@ struct CheckpointIndex {
   // Path of the dict that was taken as the state dict ("model"); empty for the
   // top level.
   std::string root;
+  // The classes and functions that pickles in it name, each once, in the order
+  // of appearance: "collections.OrderedDict". Nothing has been looked up or
+  // called. At most kMaxGlobals.
+  static constexpr size_t kMaxGlobals = 1000;
+  std::vector<std::string> globals;
   // Things the user may want to know: ignored entries, classes not needed.
   std::vector<std::string> notes;
 };
@@ -126,11 +131,11 @@ struct ByteRange {
 absl::StatusOr<ByteRange> ElementBytes(const TensorInfo& tensor, uint64_t first,
                                        uint64_t count);
 
-// Checks what every reader promises of its index: the limits, unique names, byte sizes
-// that follow from dtype and shape, ties that point backwards at tensors of
-// equal dtype and shape, a quantization record that fits (Validate there).
-// Called by every reader once, at the end of opening. DataLoss with the path
-// and the tensor's name.
+// Checks what every reader promises of its index: the limits, unique names,
+// byte sizes that follow from dtype and shape, ties that point backwards at
+// tensors of equal dtype and shape, a quantization record that fits (Validate
+// there). Called by every reader once, at the end of opening. DataLoss with the
+// path and the tensor's name.
 absl::Status ValidateIndex(const CheckpointIndex& index);
 
 }  // namespace monoquant

@@ -44,9 +44,9 @@ enum class DType : uint8_t {
   kF6E3M2 = 23,  // safetensors only
   // torch's quantized storage types. Values of a quantized tensor are
   // (code - zero_point) * scale; here they are the bare codes. Where several
-  // codes share a byte torch pads every row to whole bytes, so the shape here
-  // counts the bytes: the last dimension is torch's divided by 2 or 4, rounded
-  // up.
+  // codes share a byte torch sets whole bytes aside for every row (and packs
+  // the codes from the first of them on, across rows), so the shape here counts
+  // the bytes: the last dimension is torch's divided by 2 or 4, rounded up.
   kQI8 = 24,
   kQU8 = 25,
   kQI32 = 26,

@@ -114,18 +114,17 @@ using JsonMemberFunction =
     absl::FunctionRef<absl::Status(const std::string& key, Json value)>;
 
 // Parses a text whose value is an object and hands over its members one by one,
-// in order, so that only one of them is in memory, which may have kMaxJsonValues
-// by itself. Of the member called `elements_of`, if that is an array, every
-// element is handed over for itself under the member's key, and at last the
-// array, empty. Keys that occur twice in the outermost object are the caller's
-// to find.
+// in order, so that only one of them is in memory, which may have
+// kMaxJsonValues by itself. Of the member called `elements_of`, if that is an
+// array, every element is handed over for itself under the member's key, and at
+// last the array, empty. Keys that occur twice in the outermost object are the
+// caller's to find.
 //
 // InvalidArgument like ParseJson, and if the text is no object; an error of
 // `member` ends the parsing and is returned as it is.
-absl::Status ForEachJsonMember(
-    absl::string_view text,
-    JsonMemberFunction member,
-    absl::string_view elements_of = {});
+absl::Status ForEachJsonMember(absl::string_view text,
+                               JsonMemberFunction member,
+                               absl::string_view elements_of = {});
 
 }  // namespace monoquant
 

@@ -281,8 +281,8 @@ TEST(JsonTest, ValuesAreLimited) {
   ExpectError(ParseJson(list(limit + 1)), absl::StatusCode::kInvalidArgument,
               "more values than the limit of 2000000");
   // Those that were handed over count no longer.
-  const std::string two = absl::StrCat("{\"a\":", list(limit - 1),
-                                       ",\"b\":", list(limit - 1), "}");
+  const std::string two =
+      absl::StrCat("{\"a\":", list(limit - 1), ",\"b\":", list(limit - 1), "}");
   EXPECT_TRUE(ForEachJsonMember(two, [](const std::string&, Json) {
                 return absl::OkStatus();
               }).ok());

@@ -1,5 +1,7 @@
 #include "ir/utf8.h"
 
+#include <cstring>
+
 namespace monoquant {
 
 uint32_t DecodeUtf8(absl::string_view text, size_t* pos) {
@@ -40,6 +42,15 @@ uint32_t DecodeUtf8(absl::string_view text, size_t* pos) {
 
 bool IsValidUtf8(absl::string_view text) {
   for (size_t pos = 0; pos < text.size();) {
+    // Names are ASCII, mostly: eight bytes at a time.
+    uint64_t eight;
+    if (text.size() - pos >= sizeof(eight)) {
+      std::memcpy(&eight, text.data() + pos, sizeof(eight));
+      if ((eight & 0x8080808080808080) == 0) {
+        pos += sizeof(eight);
+        continue;
+      }
+    }
     if (DecodeUtf8(text, &pos) == kInvalidCodePoint) return false;
   }
   return true;

@@ -1,6 +1,7 @@
-"""Runs a native test under the address and undefined-behaviour sanitizers.
+"""Runs native tests and programs under the address and undefined-behaviour
+sanitizers.
 
-The test's sources and all that they depend on are compiled a second time, with
+Their sources and all that they depend on are compiled a second time, with
 assertions, inside the same build: no separate `--config` run can be forgotten.
 """
 
@@ -75,4 +76,28 @@ sanitized_test = rule(
         ),
     },
     test = True,
+)
+
+def _sanitized_binary_impl(ctx):
+    binary = ctx.attr.binary[0][DefaultInfo]
+    ctx.actions.symlink(
+        output = ctx.outputs.executable,
+        target_file = binary.files_to_run.executable,
+        is_executable = True,
+    )
+    return [DefaultInfo(runfiles = binary.default_runfiles)]
+
+sanitized_binary = rule(
+    implementation = _sanitized_binary_impl,
+    attrs = {
+        "binary": attr.label(
+            cfg = _to_sanitized,
+            doc = "The cc_binary to build in the other configuration.",
+            mandatory = True,
+        ),
+        "_allowlist_function_transition": attr.label(
+            default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
+        ),
+    },
+    executable = True,
 )

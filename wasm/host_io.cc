@@ -97,7 +97,10 @@ absl::StatusOr<CheckpointFiles> HostFiles(const Json& request) {
   files.path = members.String("path", "");
   files.main = members.String("main", "");
   files.is_directory = files.main.empty();
-  members.String("root", "");  // for the caller
+  // For the caller.
+  members.String("root", "");
+  members.Bool("allow_opaque", false);
+  members.Bool("as_stored", false);
   const Json* list = members.Find("files");
   MQ_RETURN_IF_ERROR(members.Finish());
   if (list == nullptr || list->AsArray() == nullptr) {

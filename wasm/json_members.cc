@@ -26,6 +26,15 @@ const Json* JsonMembers::Find(absl::string_view key) {
   return json_.Find(key);
 }
 
+bool JsonMembers::Bool(absl::string_view key, bool otherwise) {
+  const Json* value = Find(key);
+  if (value == nullptr) return otherwise;
+  const bool* flag = value->AsBool();
+  if (flag != nullptr) return *flag;
+  Fail(key, "true or false");
+  return otherwise;
+}
+
 std::string JsonMembers::String(absl::string_view key,
                                 absl::string_view otherwise) {
   const Json* member = Find(key);

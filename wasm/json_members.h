@@ -23,6 +23,9 @@ class JsonMembers {
   // The text `key`, or `otherwise` where it is absent.
   std::string String(absl::string_view key, absl::string_view otherwise);
 
+  // The flag `key`, or `otherwise` where it is absent.
+  bool Bool(absl::string_view key, bool otherwise);
+
   // The number `key`, which has to be there, from 0 to `max`.
   uint64_t Uint(absl::string_view key, uint64_t max);
 

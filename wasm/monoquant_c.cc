@@ -16,10 +16,10 @@
 #include "frontends/frontend.h"
 #include "ir/checkpoint.h"
 #include "ir/errors.h"
+#include "ir/index_json.h"
 #include "ir/json.h"
 #include "ir/status_macros.h"
 #include "wasm/host_io.h"
-#include "wasm/index_json.h"
 #include "wasm/planned_output.h"
 #include "wasm/running_job.h"
 
@@ -107,8 +107,14 @@ absl::StatusOr<Object> Open(absl::string_view request) {
   MQ_ASSIGN_OR_RETURN(const Json json, ParseRequest(request));
   MQ_ASSIGN_OR_RETURN(const CheckpointFiles files, HostFiles(json));
   OpenOptions options;
-  // A text, where it is there: HostFiles has looked.
+  // Of the right type, where they are there: HostFiles has looked.
   if (const Json* root = json.Find("root")) options.root = *root->AsString();
+  const auto flag = [&json](absl::string_view key) {
+    const Json* value = json.Find(key);
+    return value != nullptr && *value->AsBool();
+  };
+  options.allow_opaque = flag("allow_opaque");
+  options.as_stored = flag("as_stored");
   MQ_ASSIGN_OR_RETURN(Checkpoint reader, OpenCheckpoint(files, options));
   return reader;
 }

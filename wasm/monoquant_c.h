@@ -83,8 +83,12 @@ void mq_about(void);
 //    "main": "model.safetensors",    the file that is meant; absent for a
 //                                    directory
 //    "files": [{"name": "model.safetensors", "size": 1234, "source": 0}, ...],
-//    "root": "model"}                which dict of a training checkpoint;
+//    "root": "model",                which dict of a training checkpoint;
 //                                    absent: found by itself
+//    "allow_opaque": false,          read it even if a pickle calls something
+//                                    dangerous, which is never executed
+//    "as_stored": false}             codes and scales of a checkpoint that is
+//                                    already quantized, not its floats
 // Names are bare, without a directory, and differ. "source" is the number that
 // mq_host_read is given for the file. The sources are in use until the
 // checkpoint and all its plans and jobs are closed.

@@ -20,7 +20,8 @@ struct PickleLimits {
   size_t values = 24'000'000;
   size_t stack = 1'000'000;  // values and marks
   size_t memo = 4'000'000;
-  size_t string_bytes = 16 << 20;
+  // Protocol 2 writes NumPy arrays as strings.
+  size_t string_bytes = 256 << 20;
   size_t integer_bytes = 1024;
   // For the pickle's bytes and all that is made of them.
   size_t memory = 384 << 20;

@@ -246,7 +246,7 @@ TEST(PickleMachineTest, RefusesMalformedPickles) {
       {"Inothing", kDataLoss, "truncated"},
       {Bytes("X\xff\0\0\0ab."), kDataLoss, "truncated"},
       {Bytes("\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), kDataLoss,
-       "limit of 16777216"},
+       "limit of 268435456"},
       {Bytes("\x8e\xff\xff\xff\xff\xff\xff\xff\xff."), kDataLoss, "truncated"},
       {Bytes("\x95\xff\xff\xff\xff\xff\xff\xff\xff."), kDataLoss, "truncated"},
       {".", kDataLoss, "byte 0: too few values"},

@@ -42,7 +42,8 @@ absl::StatusOr<uint64_t> ReadHeaderSize(const ByteSource& source) {
 }
 
 // The header's JSON, without the spaces behind it.
-absl::StatusOr<std::string> ReadHeaderText(const ByteSource& source, uint64_t size) {
+absl::StatusOr<std::string> ReadHeaderText(const ByteSource& source,
+                                           uint64_t size) {
   std::string text(static_cast<size_t>(size), '\0');
   MQ_RETURN_IF_ERROR(source.ReadAt(
       kSizeBytes,

@@ -88,6 +88,13 @@ absl::Status PlaceStateDict(const StateDict& state_dict, absl::string_view file,
                             CheckpointIndex* index,
                             std::vector<PlacedTensor>* placed) {
   index->root = state_dict.root;
+  for (const std::string& global : state_dict.globals) {
+    std::vector<std::string>& globals = index->globals;
+    if (globals.size() < CheckpointIndex::kMaxGlobals &&
+        std::find(globals.begin(), globals.end(), global) == globals.end()) {
+      globals.push_back(global);
+    }
+  }
   index->notes.insert(index->notes.end(), state_dict.notes.begin(),
                       state_dict.notes.end());
   index->tensors.reserve(index->tensors.size() + state_dict.tensors.size());

@@ -88,12 +88,12 @@ Root GuessRoot(const PickleGraph& graph) {
     // Modules name their own parts; "model" in there is a submodule.
     if (structure.kind != Structure::Kind::kMapping) break;
     // Below the top, a dict with tensors of its own is a state dict.
-    const bool has_tensors = std::any_of(
-        structure.children.begin(), structure.children.end(),
-        [&](const Child& child) {
-          return IsTensorCall(graph, child.node) &&
-                 !IsNumpyScalar(graph, child.node);
-        });
+    const bool has_tensors =
+        std::any_of(structure.children.begin(), structure.children.end(),
+                    [&](const Child& child) {
+                      return IsTensorCall(graph, child.node) &&
+                             !IsNumpyScalar(graph, child.node);
+                    });
     if (depth > 0 && has_tensors) break;
     const Child* chosen = FindCustomary(graph, structure);
     if (chosen == nullptr) break;

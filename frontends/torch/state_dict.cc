@@ -18,6 +18,9 @@
 namespace monoquant {
 namespace {
 
+// Longer names of classes are cut.
+constexpr size_t kMaxGlobalName = 200;
+
 // Collects the tensors below a node, depth first, without recursion.
 class Walker {
  public:
@@ -205,8 +208,10 @@ absl::Status Walker::PushFrame(NodeId node, Structure structure) {
   MQ_RETURN_IF_ERROR(Spend(structure.cost));
   open_entries_ += structure.children.size();
   if (open_entries_ > limits_.open_entries) {
-    return absl::DataLossError(
-        absl::StrCat(QuotedName(name_), " and what it lies in have more entries than the limit of ", limits_.open_entries));
+    return absl::DataLossError(absl::StrCat(
+        QuotedName(name_),
+        " and what it lies in have more entries than the limit of ",
+        limits_.open_entries));
   }
   for (NodeId value : structure.unnamed) {
     Skip(value, &unnamed_);
@@ -288,6 +293,20 @@ absl::StatusOr<StateDict> FindStateDict(const PickleGraph& graph,
   }
   StateDict result;
   result.root = root.path;
+  for (const PickleGlobal& global : graph.globals()) {
+    if (result.globals.size() == CheckpointIndex::kMaxGlobals) {
+      result.notes.push_back(absl::StrCat(
+          "names ", graph.globals().size(), " classes and functions; of them ",
+          CheckpointIndex::kMaxGlobals, " are listed"));
+      break;
+    }
+    std::string name = absl::StrCat(global.module, ".", global.name);
+    if (name.size() > kMaxGlobalName) {
+      name.resize(kMaxGlobalName);
+      name += "...";
+    }
+    result.globals.push_back(std::move(name));
+  }
   if (!root.left_out.empty()) {
     result.notes.push_back(
         absl::StrCat("the weights are those in ", QuotedName(root.path),

@@ -35,6 +35,8 @@ struct StateDict {
   // Whether tensors that torch quantized are listed as codes and parameters,
   // and not as the floats that they stand for. ReadStateDict sets it.
   bool as_stored = false;
+  // CheckpointIndex::globals.
+  std::vector<std::string> globals;
   // What was left out, and why.
   std::vector<std::string> notes;
 };

@@ -39,8 +39,8 @@ struct Structure {
 // Looks one level deep.
 Structure Expand(const PickleGraph& graph, NodeId node);
 
-// Counts tensors below nodes but no scalars of NumPy's, each tensor and each other node once over all
-// calls: sharing and cycles cost nothing.
+// Counts tensors below nodes but no scalars of NumPy's, each tensor and each
+// other node once over all calls: sharing and cycles cost nothing.
 class TensorCounter {
  public:
   explicit TensorCounter(const PickleGraph& graph)

@@ -285,7 +285,7 @@ class ErrorsTest(CliTestCase):
         make_checkpoints.write_safetensors(self.path("evil.safetensors"), [bad])
         self.quantize_fails(
             3, "evil.safetensors", "--group-size", "64",
-            mentions=["evil.safetensors", "a\\n\\x1b[31mb.weight"],
+            mentions=["evil.safetensors", "a\\x0a\\x1b[31mb.weight"],
         )
         self.assertNotIn("\x1b", self.succeed("inspect", "evil.safetensors"))
 

@@ -32,6 +32,16 @@ export interface CheckpointFiles {
   path?: string;
   /** Which dict of a training checkpoint holds the weights: "model". */
   root?: string;
+  /**
+   * Reads it even if a pickle calls something dangerous. Nothing is executed,
+   * with or without this.
+   */
+  allowOpaque?: boolean;
+  /**
+   * Lists the tensors of an already quantized checkpoint as they are stored,
+   * codes and scales, not as the floats that they stand for.
+   */
+  asStored?: boolean;
 }
 
 export interface PlanRequest {
@@ -73,6 +83,8 @@ export interface CheckpointInfo {
   tensors: TensorInfo[];
   root: string;
   quantization: object | null;
+  /** Classes and functions that pickles name; none was looked up or called. */
+  globals: string[];
   notes: string[];
 }
 

@@ -351,7 +351,7 @@ export class Monoquant {
   }
 
   /** Opens a checkpoint; see CheckpointFiles in monoquant.d.mts. */
-  open({path, main, files, root}) {
+  open({path, main, files, root, allowOpaque, asStored}) {
     const instance = this.#instance;
     const numbers = [];
     const lease = new SourceLease(instance, numbers);
@@ -370,6 +370,8 @@ export class Monoquant {
       });
       const request = {path: path ?? main ?? 'checkpoint', main, files: list};
       if (root !== undefined) request.root = root;
+      if (allowOpaque !== undefined) request.allow_opaque = allowOpaque;
+      if (asStored !== undefined) request.as_stored = asStored;
       const checkpoint =
           instance.callWithText('mq_open', [], JSON.stringify(request));
       if (checkpoint === 0) throw instance.error();

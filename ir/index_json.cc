@@ -1,4 +1,4 @@
-#include "wasm/index_json.h"
+#include "ir/index_json.h"
 
 #include <string>
 #include <utility>
@@ -41,19 +41,20 @@ Json QuantizationToJson(const QuantRecord& record) {
 
 }  // namespace
 
-Json IndexToJson(const CheckpointIndex& index) {
+Json TensorToJson(const CheckpointIndex& index, size_t tensor) {
+  const TensorInfo& info = index.tensors[tensor];
+  Json json;
+  json.Set("name", info.name);
+  json.Set("dtype", DTypeName(info.dtype));
+  json.Set("shape", ShapeToJson(info.shape));
+  json.Set("bytes", info.byte_size);
+  if (info.tie != kNoTie) json.Set("tie", index.tensors[info.tie].name);
+  return json;
+}
+
+Json IndexToJson(const CheckpointIndex& index, Json tensors) {
   Json metadata((Json::Object()));
   for (const auto& [key, value] : index.metadata) metadata.Set(key, value);
-  Json tensors((Json::Array()));
-  for (const TensorInfo& info : index.tensors) {
-    Json json;
-    json.Set("name", info.name);
-    json.Set("dtype", DTypeName(info.dtype));
-    json.Set("shape", ShapeToJson(info.shape));
-    json.Set("bytes", info.byte_size);
-    if (info.tie != kNoTie) json.Set("tie", index.tensors[info.tie].name);
-    tensors.Append(std::move(json));
-  }
   Json json;
   json.Set("schema", "monoquant/inspect/1");
   json.Set("path", index.path);
@@ -62,8 +63,17 @@ Json IndexToJson(const CheckpointIndex& index) {
   json.Set("tensors", std::move(tensors));
   json.Set("root", index.root);
   json.Set("quantization", QuantizationToJson(index.quant));
+  json.Set("globals", Json::Array(index.globals.begin(), index.globals.end()));
   json.Set("notes", Json::Array(index.notes.begin(), index.notes.end()));
   return json;
+}
+
+Json IndexToJson(const CheckpointIndex& index) {
+  Json tensors((Json::Array()));
+  for (size_t i = 0; i < index.tensors.size(); ++i) {
+    tensors.Append(TensorToJson(index, i));
+  }
+  return IndexToJson(index, std::move(tensors));
 }
 
 }  // namespace monoquant
