@@ -23,7 +23,7 @@ namespace {
 absl::Status Wrong(absl::string_view key, absl::string_view expected,
                    const Json& found) {
   return absl::InvalidArgumentError(absl::StrCat(
-      "\"", key, "\" must be ", expected, ", found ", found.ToString()));
+      "\"", key, "\" must be ", expected, ", found ", JsonExcerpt(found)));
 }
 
 // Checks that `json` is an object with no members but `keys`.
@@ -31,14 +31,14 @@ absl::Status CheckMembers(const Json& json,
                           std::initializer_list<absl::string_view> keys) {
   if (!json.is_object()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("must be an object, found ", json.ToString()));
+        absl::StrCat("must be an object, found ", JsonExcerpt(json)));
   }
   for (const Json::Member& member : *json.AsObject()) {
     bool known = false;
     for (absl::string_view key : keys) known = known || member.first == key;
     if (!known) {
       return absl::InvalidArgumentError(
-          absl::StrCat("there is no member ", Json(member.first).ToString(),
+          absl::StrCat("there is no member ", JsonExcerpt(member.first),
                        "; the members are ", absl::StrJoin(keys, ", ")));
     }
   }

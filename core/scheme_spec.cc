@@ -49,9 +49,9 @@ absl::StatusOr<int64_t> NumberOf(const Option& option, int64_t absent,
   if (!absl::SimpleAtoi(*option.value, &number) || number < min ||
       number > INT32_MAX) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "'", option.key, "=", *option.value, "' is not a whole number from ",
-        min, " up; write for example '", option.key, "=",
-        option.key == "axis" ? 0 : 128, "'"));
+        QuotedName(absl::StrCat(option.key, "=", *option.value)),
+        " is not a whole number from ", min, " up; write for example '",
+        option.key, "=", option.key == "axis" ? 0 : 128, "'"));
   }
   return number;
 }
@@ -94,9 +94,9 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "'", option.key, option.value.has_value() ? "=" : "",
-      option.value.value_or(""),
-      "' is no option; use tensor, axis=N, group=N, symmetric, asymmetric, "
+      QuotedName(absl::StrCat(option.key, option.value.has_value() ? "=" : "",
+                              option.value.value_or(""))),
+      " is no option; use tensor, axis=N, group=N, symmetric, asymmetric, "
       "convention=NAME, observer=NAME or algorithm=NAME"));
 }
 

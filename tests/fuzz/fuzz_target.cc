@@ -12,6 +12,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/types/span.h"
 #include "frontends/frontend.h"
+#include "frontends/scan/scan.h"
+#include "frontends/scan/scan_report.h"
 #include "ir/dtype.h"
 #include "ir/errors.h"
 #include "ir/shape.h"
@@ -90,7 +92,9 @@ void CheckMessage(const absl::Status& status) {
         "an error of the kind that is a bug");
   Check(!status.message().empty() && status.message().size() < kMaxMessage,
         "a message of no or too much text");
-  for (char c : status.message()) {
+  // The name of a file is as the user wrote it.
+  const absl::string_view message = status.message();
+  for (char c : message.substr(std::min(message.find(": "), message.size()))) {
     Check(!absl::ascii_iscntrl(static_cast<unsigned char>(c)),
           "a control character in a message");
   }
@@ -106,17 +110,29 @@ void ReadTensors(const CheckpointFiles& files, const CheckpointReader& reader) {
 }
 
 void OpenAndRead(const CheckpointFiles& files) {
-  for (const bool lenient : {false, true}) {
+  bool opened[2] = {};
+  for (const bool allow_opaque : {false, true}) {
     OpenOptions options;
-    options.allow_opaque = lenient;
-    options.as_stored = lenient;
+    options.allow_opaque = allow_opaque;
+    options.as_stored = allow_opaque;
     const auto reader = OpenCheckpoint(files, options);
+    opened[allow_opaque ? 1 : 0] = reader.ok();
     if (!reader.ok()) {
       CheckMessage(reader.status());
       continue;
     }
     Check(ValidateIndex((*reader)->index()).ok(), "an index that is not valid");
     ReadTensors(files, **reader);
+  }
+  const auto report = ScanCheckpoint(files);
+  if (!report.ok()) return CheckMessage(report.status());
+  if (!opened[0] && opened[1]) {
+    // Or the stored tensors are sound, and what they stand for is not.
+    OpenOptions options;
+    options.as_stored = true;
+    if (OpenCheckpoint(files, options).ok()) return;
+    Check(report->verdict == ScanVerdict::kDangerous,
+          "refused as dangerous, and not found to be");
   }
 }
 
@@ -150,7 +166,9 @@ int64_t Decisions::Number() {
 }
 
 std::string Decisions::Text(size_t max_size) {
-  const size_t size = std::min(Below(max_size + 1), rest_.size());
+  // In this order: taking the size makes the rest shorter.
+  const size_t wanted = Below(max_size + 1);
+  const size_t size = std::min(wanted, rest_.size());
   const std::string text(rest_.substr(0, size));
   rest_.remove_prefix(size);
   return text;

@@ -27,8 +27,9 @@ void Check(bool holds, absl::string_view what);
 // An error's message must be one line of printable text that is not too long.
 void CheckMessage(const absl::Status& status);
 
-// Opens a checkpoint by the front door, as the command line does, and reads
-// what it finds. Checks what every reader promises.
+// Opens a checkpoint by the front door, as the command line does, reads what it
+// finds, and scans it. Checks what every reader promises, and that what is
+// refused as dangerous is not safe to the scanner.
 void OpenAndRead(const CheckpointFiles& files);
 
 // Reads every tensor in pieces, up to some MiB in all: pieces give the same

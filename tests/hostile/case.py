@@ -21,6 +21,8 @@ class Case(NamedTuple):
     mentions: str = ""
     # The case is a recipe: path is quantized by it.
     recipe: str = ""
+    # Takes long, since it goes up to a limit: once is enough.
+    heavy: bool = False
     # What `scan` may say of it; any of them if empty.
     verdicts: tuple = ()
 

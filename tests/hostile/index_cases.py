@@ -156,10 +156,10 @@ def _maps():
         ".index.json")
     yield file_case("index_of_many_tensors", lambda: json.dumps({
         "weight_map": {"%d" % i: "a" for i in range(2_000_000)}}).encode(),
-        ERROR, ".index.json")
+        ERROR, ".index.json", heavy=True)
     yield file_case("index_of_100_mb", lambda: [
         b'{"weight_map": {"a": "b"}, "x": "', b"x" * 99_000_000, b'"}'],
-        ERROR, ".index.json")
+        ERROR, ".index.json", heavy=True)
 
 
 def cases():

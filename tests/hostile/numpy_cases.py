@@ -79,4 +79,5 @@ def cases():
         shape=(2**40,), data=b"\x8e" + struct.pack("<Q", 2**42)), proto=4),
         ERROR, ".pkl")
     yield file_case("bare_bomb", lambda: [
-        PROTO2, (EMPTY_LIST + POP) * 20_000_000, NONE, STOP], ERROR, ".pkl")
+        PROTO2, (EMPTY_LIST + POP) * 20_000_000, NONE, STOP], ERROR, ".pkl",
+        heavy=True)

@@ -29,7 +29,8 @@ def _large(name, *pieces, outcome=ERROR):
                 yield from piece
         yield STOP, 1
 
-    return file_case("pickle_" + name, lambda: zips.bomb(flat()), outcome)
+    return file_case("pickle_" + name, lambda: zips.bomb(flat()), outcome,
+                     heavy=True)
 
 
 def _numbered(count, template, before=b"", after=b""):
@@ -153,12 +154,12 @@ def many_tensors():
 def shared():
     """Small values that are endless if they are copied out."""
     yield _small("laughs_lists", *_laughs(
-        60, EMPTY_LIST, lambda i: _laughing(i) + APPENDS), outcome=EITHER)
+        60, EMPTY_LIST, lambda i: _laughing(i) + APPENDS), outcome=EITHER, heavy=True)
     yield _small("laughs_dicts", *_laughs(
         60, EMPTY_DICT, lambda i: b"".join(
-            number(k) + get(i) for k in range(10)) + SETITEMS), outcome=EITHER)
+            number(k) + get(i) for k in range(10)) + SETITEMS), outcome=EITHER, heavy=True)
     yield _small("laughs_tuples", *_laughs(
-        60, b"", lambda i: _laughing(i) + TUPLE), outcome=EITHER)
+        60, b"", lambda i: _laughing(i) + TUPLE), outcome=EITHER, heavy=True)
     yield _small("laughs_modules", tensor() + put(0) + POP, *[
         new(global_("m", "M"), dict_(
             (text("_parameters"), dict_(*([(text("w"), get(0))] if not i else
@@ -166,12 +167,12 @@ def shared():
             (text("_buffers"), EMPTY_DICT),
             (text("_modules"), dict_(*[(text(str(k)), get(i))
                                        for k in range(10) if i]))))
-        + put(i + 1) + POP for i in range(40)], get(40), outcome=EITHER)
+        + put(i + 1) + POP for i in range(40)], get(40), outcome=EITHER, heavy=True)
     yield _small("laughs_objects", *[
         NONE + (tuple_(*[get(i)] * 10) if i else EMPTY_TUPLE) + REDUCE +
         put(i + 1) + POP for i in range(60)], dict_((text("o"), get(60)),
                                                     (text("w"), tensor())),
-        outcome=EITHER)
+        outcome=EITHER, heavy=True)
     yield _large("list_in_many_places",
                  (EMPTY_LIST + MARK + NONE + DUP * 99_998 + APPENDS + put(0), 1),
                  (POP + EMPTY_LIST + MARK + get(0) * 99_999 + APPENDS, 1),

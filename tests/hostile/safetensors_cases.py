@@ -156,7 +156,8 @@ def _json():
         count = (size - len(begin) - len(end)) // len(piece)
         return file_case("json_" + name, lambda: [
             struct.pack("<Q", len(begin) + count * len(piece) + len(end)),
-            begin, piece * count, end, VALUES], outcome, ".safetensors")
+            begin, piece * count, end, VALUES], outcome, ".safetensors",
+            heavy=True)
 
     yield large("of_zeros", b'{"w":{"shape":[0', b",0", b"]}}", ERROR)
     yield large("of_lists", b'{"w":{"x":[0', b",[]", b"]}}", ERROR)
@@ -176,7 +177,8 @@ def _json():
                     for i in range(count))
             header = b"{" + b",".join(rows) + b"}"
             return [struct.pack("<Q", len(header)), header, data]
-        return file_case("json_" + name, make, outcome, ".safetensors")
+        return file_case("json_" + name, make, outcome, ".safetensors",
+                         heavy=True)
 
     yield many("a_million_tensors",
                b'"%06x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}',
@@ -194,7 +196,7 @@ def _json():
         header = b'{"__metadata__":{' + rows + b"}}"
         return [struct.pack("<Q", len(header)), header]
     yield file_case("json_metadata_of_millions", metadata, EITHER,
-                    ".safetensors")
+                    ".safetensors", heavy=True)
 
 
 def cases():

@@ -189,7 +189,7 @@ def _bombs():
                      for i in range(200_000)]], zip64=True), EITHER)
     yield file_case("zip_directory_of_long_names", lambda: zips.archive(
         [*MEMBERS, *[Member(b"archive/data/%04d" % i + b"n" * 60_000, b"")
-                     for i in range(1_000)]]), EITHER)
+                     for i in range(1_000)]]), EITHER, heavy=True)
     yield file_case("zip_sparse_directory", lambda: [
         zips.archive(MEMBERS)[:-22], 600 << 20, zips.END + struct.pack(
             "<HHHHIIH", 0, 0, 3, 3, 600 << 20, 300, 0)])
