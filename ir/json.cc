@@ -5,8 +5,10 @@
 #include <iterator>
 #include <optional>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "ir/status_macros.h"
 #include "ir/utf8.h"
@@ -180,10 +182,14 @@ class Builder {
   // of any bytes.
   static std::string Reason(absl::string_view what) {
     const size_t quotation = what.find("; last read");
-    const size_t expectation = what.find("; expected ");
+    const size_t expectation = what.rfind("; expected ");
     std::string expected(expectation == absl::string_view::npos
                              ? absl::string_view()
                              : what.substr(expectation + 1));
+    // Input may hold those words too: then what follows is of any bytes.
+    if (!absl::c_all_of(expected,
+                        [](unsigned char c) { return absl::ascii_isprint(c); }))
+      expected.clear();
     what = what.substr(0, std::min(quotation, expectation));
     for (absl::string_view mark : {" - ", ": "}) {
       const size_t at = what.find(mark);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ir/testing.h"
@@ -234,6 +235,18 @@ TEST(JsonTest, MessagesAreShort) {
             std::string(100000, 'k') + "\":2}"}) {
     EXPECT_LT(ParseJson(text).status().message().size(), 250u);
   }
+}
+
+// What nlohmann expected is told, nothing that only looks like it.
+TEST(JsonTest, MessagesHoldNoControlCharacters) {
+  for (const std::string text :
+       {"in; expected \x7F\x7F", "[\"a\"; expected \x7F",
+        "{\"a; expected \x7F"}) {
+    const std::string message(ParseJson(text).status().message());
+    EXPECT_FALSE(absl::StrContains(message, '\x7F')) << message;
+  }
+  ExpectError(ParseJson("[1 2]"), absl::StatusCode::kInvalidArgument,
+              "expected ']'");
 }
 
 std::string Members(absl::string_view text, absl::string_view elements_of) {

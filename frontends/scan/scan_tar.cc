@@ -81,8 +81,9 @@ absl::Status Scanner::SearchPickles(const ByteSource& source) {
     if (pickle.where == where_)
       offset = std::max(offset, pickle.offset + pickle.bytes);
   }
-  // Members without any pickle are something else.
-  if (offset == 0) return absl::OkStatus();
+  // Members without any pickle are something else. Those of one name share
+  // their place: a longer one before this may have ended further on.
+  if (offset == 0 || offset >= source.size()) return absl::OkStatus();
   const uint64_t end = offset + std::min(kMaxSearched, source.size() - offset);
   while (offset < end) {
     MQ_ASSIGN_OR_RETURN(const std::string block,

@@ -309,6 +309,15 @@ TEST(ScanTest, TarArchives) {
   EXPECT_THAT(Problems(Scan(tar.substr(0, 600))), HasSubstr("breaks off"));
 }
 
+// The place of a pickle is its member's name: a second member of that name may
+// end before the first one's pickles do.
+TEST(ScanTest, TarMembersOfOneName) {
+  const std::string tar = TarMember("twice", Weights() + EvilProtocol2()) +
+                          TarMember("twice", "\x80\x02.") +
+                          std::string(1024, '\0');
+  EXPECT_EQ(Findings(Scan(tar)), "twice: calls 'os.system'");
+}
+
 TEST(ScanTest, CompressedFiles) {
   EXPECT_EQ(VerdictOf(Deflated(kEvil, MAX_WBITS + 16)), "dangerous");
   EXPECT_EQ(VerdictOf(Deflated(kEvil, MAX_WBITS)), "dangerous");
