@@ -13,17 +13,9 @@ from tests.support import optional
 
 optional.require_pypi()
 
-from tests.interop import published, tensor_bytes, torch_checkpoints
-from tests.interop.corpus import (
-    archives, distributed, exported, large_files, legacy_streams, numpy_pickles,
-    own_files, quantized, sharded, tar_era, tensor_kinds, torchscript,
-    whole_modules)
+from tests.interop import (
+    corpora, published, tensor_bytes, torch_checkpoints)
 from tests.support import monoquant
-
-FAMILIES = (
-    torch_checkpoints, archives, tensor_kinds, whole_modules, quantized,
-    legacy_streams, tar_era, numpy_pickles, torchscript, exported, sharded,
-    distributed, large_files, own_files)
 
 # So that none gets lost unseen. The published ones are those of packages, which
 # are there wherever Bazel runs the test.
@@ -61,7 +53,7 @@ class InspectTest(unittest.TestCase):
 
     def test_generated(self):
         compared = 0
-        for family in FAMILIES:
+        for family in corpora.FAMILIES:
             with tempfile.TemporaryDirectory() as folder:
                 for checkpoint in family.builder.make_all(folder):
                     with self.subTest(family.__name__, name=checkpoint.name):
