@@ -31,21 +31,21 @@ uint64_t CodeRows::BytesOf(uint64_t first, uint64_t count) const {
   return ByteOf(first + count) - ByteOf(first);
 }
 
-void CodeRows::Encode(uint64_t first, absl::Span<const float> levels,
-                      uint8_t* bytes) const {
+void CodeRows::Pack(uint64_t first, absl::Span<const uint8_t> levels,
+                    uint8_t* bytes) const {
   while (!levels.empty()) {
     const uint64_t left_in_row = row_ - first % row_;
     const size_t count =
         static_cast<size_t>(std::min<uint64_t>(left_in_row, levels.size()));
-    codec_->encode(levels.first(count), bytes);
+    codec_->pack(levels.first(count), bytes);
     bytes += BytesOf(first, count);
     first += count;
     levels.remove_prefix(count);
   }
 }
 
-void CodeRows::Decode(uint64_t first, const uint8_t* bytes,
-                      absl::Span<float> levels) const {
+void CodeRows::Unpack(uint64_t first, const uint8_t* bytes,
+                      absl::Span<uint8_t> levels) const {
   const uint64_t per_byte =
       std::max<uint64_t>(1, 8 / static_cast<uint64_t>(codec_->bits));
   const uint64_t begin = ByteOf(first);
@@ -56,11 +56,11 @@ void CodeRows::Decode(uint64_t first, const uint8_t* bytes,
     const uint8_t* at = bytes + (ByteOf(first) - begin);
     const uint64_t in_byte = in_row % per_byte;
     if (in_byte == 0) {
-      codec_->decode(at, levels.first(count));
+      codec_->unpack(at, levels.first(count));
     } else {
       // Starts inside a byte: decode that byte and keep its end.
-      float whole[8];
-      codec_->decode(at, absl::MakeSpan(whole, per_byte));
+      uint8_t whole[8];
+      codec_->unpack(at, absl::MakeSpan(whole, per_byte));
       count = std::min<size_t>(count, per_byte - in_byte);
       std::copy(whole + in_byte, whole + in_byte + count, levels.begin());
     }

@@ -20,7 +20,8 @@ namespace monoquant {
 
 class CodeRows {
  public:
-  // `codec` must outlive this; `row` is not 0.
+  // `codec` must outlive this; `row` is not 0. Pack and Unpack are for integer
+  // formats.
   CodeRows(const Codec& codec, uint64_t row);
 
   // The byte that holds the code of `element`; for the end of a row and of the
@@ -32,13 +33,13 @@ class CodeRows {
   uint64_t BytesOf(uint64_t first, uint64_t count) const;
 
   // Stores the levels of the elements from `first` on (as in BytesOf).
-  void Encode(uint64_t first, absl::Span<const float> levels,
-              uint8_t* bytes) const;
+  void Pack(uint64_t first, absl::Span<const uint8_t> levels,
+            uint8_t* bytes) const;
 
   // Reads the levels of any elements from `first` on; `bytes` begins with the
   // byte ByteOf(first).
-  void Decode(uint64_t first, const uint8_t* bytes,
-              absl::Span<float> levels) const;
+  void Unpack(uint64_t first, const uint8_t* bytes,
+              absl::Span<uint8_t> levels) const;
 
  private:
   const Codec* codec_;

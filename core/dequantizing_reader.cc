@@ -131,19 +131,21 @@ absl::Status DequantizingReader::DecodeBlock(const Source& source,
     slots = SlotsOf(decoding.layout, first, count);
     MQ_RETURN_IF_ERROR(ReadParams(decoding, slots, &params));
   }
-  float level_tile[kTileElements];
+  const Codec& codec = DefaultRegistry().GetCodec(decoding.scheme.format);
+  uint8_t level_tile[kTileElements];
   float value_tile[kTileElements];
   for (uint64_t done = 0; done < count; done += kTileElements) {
     const size_t size =
         static_cast<size_t>(std::min(kTileElements, count - done));
     const uint64_t at = first + done;
-    const absl::Span<float> levels = absl::MakeSpan(level_tile, size);
-    absl::Span<float> values = levels;
-    rows.Decode(at, codes.data() + (rows.ByteOf(at) - rows.ByteOf(first)),
-                levels);
+    const uint8_t* from = codes.data() + (rows.ByteOf(at) - rows.ByteOf(first));
+    const absl::Span<float> values = absl::MakeSpan(value_tile, size);
     if (is_integer) {
-      values = absl::MakeSpan(value_tile, size);
+      const absl::Span<uint8_t> levels = absl::MakeSpan(level_tile, size);
+      rows.Unpack(at, from, levels);
       coder.Dequantize(at, levels, slots, params, values);
+    } else {
+      codec.decode(from, values);
     }
     FromFloat(dtype, values, dst + done * FloatBytes(dtype));
   }

@@ -5,34 +5,10 @@
 #include <cstddef>
 #include <limits>
 
-#include "core/nonfinite.h"
+#include "core/kernels/kernels.h"
 
 namespace monoquant {
 namespace {
-
-// Partial sums in as many lanes, added up in a fixed order: the same result
-// whatever vectors a compiler uses.
-constexpr size_t kLanes = 16;
-
-struct Lanes {
-  double aa[kLanes] = {};
-  double bb[kLanes] = {};
-  double ab[kLanes] = {};
-  double ee[kLanes] = {};
-  double max_abs_error[kLanes] = {};
-
-  void Add(size_t lane, float a_float, float b_float) {
-    const double a = static_cast<double>(a_float);
-    const double b = static_cast<double>(b_float);
-    const double error = std::fabs(a - b);
-    aa[lane] += a * a;
-    bb[lane] += b * b;
-    ab[lane] += a * b;
-    ee[lane] += error * error;
-    max_abs_error[lane] =
-        error > max_abs_error[lane] ? error : max_abs_error[lane];
-  }
-};
 
 double Sum(const double (&lanes)[kLanes]) {
   double sum = 0;
@@ -40,36 +16,50 @@ double Sum(const double (&lanes)[kLanes]) {
   return sum;
 }
 
+// Kernels::add_errors in double, for any values. Returns how many pairs hold a
+// NaN or an infinity; they are left out.
+size_t AddInDouble(const float* a, const float* b, size_t count,
+                   ErrorSums* sums) {
+  size_t nonfinite = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (!std::isfinite(a[i]) || !std::isfinite(b[i])) {
+      ++nonfinite;
+      continue;
+    }
+    const size_t lane = i % kLanes;
+    const double original = static_cast<double>(a[i]);
+    const double approximation = static_cast<double>(b[i]);
+    const double error = original - approximation;
+    sums->aa[lane] += original * original;
+    sums->ab[lane] += original * approximation;
+    sums->bb[lane] += approximation * approximation;
+    sums->ee[lane] += error * error;
+    sums->max_abs_error[lane] =
+        std::max(sums->max_abs_error[lane], std::fabs(error));
+  }
+  return nonfinite;
+}
+
 }  // namespace
 
 void ErrorStats::Add(absl::Span<const float> a, absl::Span<const float> b) {
+  const Kernels& kernels = ActiveKernels();
   const size_t size = std::min(a.size(), b.size());
-  Lanes lanes;
+  ErrorSums sums;
   size_t nonfinite = 0;
-  if (CountNonfinite(a) == 0 && CountNonfinite(b) == 0) {
-    size_t i = 0;
-    for (; i + kLanes <= size; i += kLanes) {
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        lanes.Add(lane, a[i + lane], b[i + lane]);
-      }
-    }
-    for (; i < size; ++i) lanes.Add(i % kLanes, a[i], b[i]);
-  } else {
-    for (size_t i = 0; i < size; ++i) {
-      if (std::isfinite(a[i]) && std::isfinite(b[i])) {
-        lanes.Add(i % kLanes, a[i], b[i]);
-      } else {
-        ++nonfinite;
-      }
+  for (size_t i = 0; i < size; i += kErrorBlock) {
+    const size_t count = std::min(kErrorBlock, size - i);
+    if (!kernels.add_errors(&a[i], &b[i], count, &sums)) {
+      nonfinite += AddInDouble(&a[i], &b[i], count, &sums);
     }
   }
   count_ += size - nonfinite;
   nonfinite_ += nonfinite;
-  sum_aa_ += Sum(lanes.aa);
-  sum_bb_ += Sum(lanes.bb);
-  sum_ab_ += Sum(lanes.ab);
-  sum_ee_ += Sum(lanes.ee);
-  for (double error : lanes.max_abs_error) {
+  sum_aa_ += Sum(sums.aa);
+  sum_bb_ += Sum(sums.bb);
+  sum_ab_ += Sum(sums.ab);
+  sum_ee_ += Sum(sums.ee);
+  for (double error : sums.max_abs_error) {
     max_abs_error_ = std::max(max_abs_error_, error);
   }
 }

@@ -57,8 +57,8 @@ TEST(ErrorStatsTest, NonfinitePairsAreSetAside) {
   EXPECT_DOUBLE_EQ(stats.MaxAbsError(), 2);
 }
 
-// Against sums in long double, for all shapes of values and lengths that are no
-// multiple of the lanes; and in pieces.
+// Six digits against sums in long double, for all shapes of values and lengths
+// that are no multiple of the lanes; and in pieces.
 TEST(ErrorStatsTest, EqualsPlainSums) {
   for (testing::Values kind : testing::kAllValues) {
     for (size_t count : {1, 15, 16, 17, 1000, 4099}) {
@@ -85,10 +85,10 @@ TEST(ErrorStatsTest, EqualsPlainSums) {
         EXPECT_EQ(stats.count(), count);
         EXPECT_NEAR(stats.Mse(),
                     static_cast<double>(ee / static_cast<long double>(count)),
-                    1e-12 * stats.Mse());
+                    1e-6 * stats.Mse());
         if (aa > 0 && bb > 0) {
           EXPECT_NEAR(stats.Cosine(),
-                      static_cast<double>(ab / std::sqrt(aa * bb)), 1e-12);
+                      static_cast<double>(ab / std::sqrt(aa * bb)), 1e-6);
         }
       }
     }

@@ -78,19 +78,32 @@ absl::Status JobTensor::BadValue(const Piece& piece, uint64_t offset,
       problem));
 }
 
-// Converts a tile of the piece. Replaces NaN and infinite values if the recipe
-// says so; otherwise they are an error unless `allow`. Returns how many there
-// were.
-absl::StatusOr<uint64_t> JobTensor::LoadTile(const Piece& piece,
-                                             const ElementRange& tile,
-                                             bool allow,
-                                             absl::Span<float> values) const {
-  ToFloat(tensor_.dtype, piece.input.data() + InputBytes(tile.begin), values);
-  if (whole_plan_.nonfinite == Nonfinite::kZero) return ZeroNonfinite(values);
-  const uint64_t count = CountNonfinite(values);
-  if (count == 0 || allow) return count;
+// Converts a part of the piece. Replaces NaN and infinite values if the recipe
+// says so; otherwise they are an error unless `allow`.
+absl::StatusOr<JobTensor::Tile> JobTensor::LoadTile(const Piece& piece,
+                                                    const ElementRange& range,
+                                                    bool allow,
+                                                    JobBuffers& buffers) const {
+  const size_t size = static_cast<size_t>(range.size());
+  const uint8_t* input = piece.input.data() + InputBytes(range.begin);
+  const bool replace = whole_plan_.nonfinite == Nonfinite::kZero;
+  Tile tile;
+  tile.first = piece.range.begin + range.begin;
+  if (tensor_.dtype == DType::kF32 && !replace) {
+    // As it is: the buffer is aligned for it.
+    tile.values =
+        absl::MakeConstSpan(reinterpret_cast<const float*>(input), size);
+  } else {
+    const absl::Span<float> values = absl::MakeSpan(buffers.values, size);
+    ToFloat(tensor_.dtype, input, values);
+    if (replace) tile.nonfinite = ZeroNonfinite(values);
+    tile.values = values;
+  }
+  if (replace) return tile;
+  tile.nonfinite = CountNonfinite(tile.values);
+  if (tile.nonfinite == 0 || allow) return tile;
   const bool kept = whole_plan_.nonfinite == Nonfinite::kKeep;
-  return BadValue(piece, tile.begin + FirstNonfinite(values),
+  return BadValue(piece, range.begin + FirstNonfinite(tile.values),
                   kept ? ", which no integer format can keep; leave it out of "
                          "the plan (FindNonfinite)"
                        : "; use --nonfinite keep to leave such a tensor in "
@@ -111,14 +124,13 @@ absl::Status JobTensor::Cast(const Piece& piece, const Emit& emit,
   const Cuts tiles = CutTiles(piece.range, piece.range.size());
   for (uint64_t t = 0; t < tiles.size(); ++t) {
     const ElementRange tile = tiles[t];
-    const size_t size = static_cast<size_t>(tile.size());
-    const absl::Span<float> values = absl::MakeSpan(buffers.values, size);
-    const absl::Span<float> decoded = absl::MakeSpan(buffers.decoded, size);
-    MQ_ASSIGN_OR_RETURN(const uint64_t nonfinite,
-                        LoadTile(piece, tile, keep, values));
-    result.nonfinite += nonfinite;
+    MQ_ASSIGN_OR_RETURN(const Tile loaded,
+                        LoadTile(piece, tile, keep, buffers));
+    result.nonfinite += loaded.nonfinite;
+    const absl::Span<float> decoded =
+        absl::MakeSpan(buffers.decoded, loaded.values.size());
     uint8_t* out = codes.data() + tile.begin * code_bytes;
-    codec.encode(values, out);
+    codec.encode(loaded.values, out);
     codec.decode(out, decoded);
     if (!keep && CountNonfinite(decoded) != 0) {
       return BadValue(
@@ -129,7 +141,7 @@ absl::Status JobTensor::Cast(const Piece& piece, const Emit& emit,
                            : "; leave this tensor as it is",
                        ", or --nonfinite keep to store an infinity"));
     }
-    result.error.Add(values, decoded);
+    result.error.Add(loaded.values, decoded);
   }
   return emit(tensor_.output, piece.range.begin * code_bytes, codes);
 }
@@ -141,40 +153,77 @@ absl::Status JobTensor::ObservePiece(const Piece& piece, const SlotRange& slots,
                                      JobBuffers& buffers) const {
   const Cuts tiles = CutTiles(piece.range, tensor_.layout.row);
   for (uint64_t t = 0; t < tiles.size(); ++t) {
-    const ElementRange tile = tiles[t];
-    const absl::Span<float> values =
-        absl::MakeSpan(buffers.values, static_cast<size_t>(tile.size()));
-    MQ_RETURN_IF_ERROR(LoadTile(piece, tile, /*allow=*/false, values).status());
-    coder_->Observe(piece.range.begin + tile.begin, values, slots, observer);
+    MQ_ASSIGN_OR_RETURN(const Tile tile,
+                        LoadTile(piece, tiles[t], /*allow=*/false, buffers));
+    coder_->Observe(tile.first, tile.values, slots, observer);
   }
   return absl::OkStatus();
+}
+
+// Writes the codes of a tile to their place in `codes`, those of the piece.
+void JobTensor::EncodeTile(const Piece& piece, const Tile& tile,
+                           const SlotRange& slots,
+                           absl::Span<const QParams> params,
+                           absl::Span<uint8_t> codes, JobBuffers& buffers) {
+  const CodeRows& rows = coder_->rows();
+  PieceResult& result = results_[static_cast<size_t>(piece.index)];
+  const size_t size = tile.values.size();
+  const absl::Span<uint8_t> levels = absl::MakeSpan(buffers.levels, size);
+  const absl::Span<float> decoded = absl::MakeSpan(buffers.decoded, size);
+  coder_->Quantize(tile.first, tile.values, slots, params, levels);
+  rows.Pack(tile.first, levels,
+            codes.data() +
+                (rows.ByteOf(tile.first) - rows.ByteOf(piece.range.begin)));
+  coder_->Dequantize(tile.first, levels, slots, params, decoded);
+  result.error.Add(tile.values, decoded);
+  result.nonfinite += tile.nonfinite;
 }
 
 absl::Status JobTensor::EncodePiece(const Piece& piece, const SlotRange& slots,
                                     absl::Span<const QParams> params,
                                     absl::Span<uint8_t> codes,
                                     JobBuffers& buffers) {
-  const CodeRows& rows = coder_->rows();
-  PieceResult& result = results_[static_cast<size_t>(piece.index)];
-  const uint64_t first_byte = rows.ByteOf(piece.range.begin);
   const Cuts tiles = CutTiles(piece.range, tensor_.layout.row);
   for (uint64_t t = 0; t < tiles.size(); ++t) {
-    const ElementRange tile = tiles[t];
-    const uint64_t first = piece.range.begin + tile.begin;
-    const size_t size = static_cast<size_t>(tile.size());
-    const absl::Span<float> values = absl::MakeSpan(buffers.values, size);
-    const absl::Span<float> levels = absl::MakeSpan(buffers.levels, size);
-    const absl::Span<float> decoded = absl::MakeSpan(buffers.decoded, size);
-    MQ_ASSIGN_OR_RETURN(const uint64_t nonfinite,
-                        LoadTile(piece, tile, /*allow=*/false, values));
-    result.nonfinite += nonfinite;
-    coder_->Quantize(first, values, slots, params, levels);
-    rows.Encode(first, levels,
-                codes.data() + (rows.ByteOf(first) - first_byte));
-    coder_->Dequantize(first, levels, slots, params, decoded);
-    result.error.Add(values, decoded);
+    MQ_ASSIGN_OR_RETURN(const Tile tile,
+                        LoadTile(piece, tiles[t], /*allow=*/false, buffers));
+    EncodeTile(piece, tile, slots, params, codes, buffers);
   }
   return absl::OkStatus();
+}
+
+// A piece that has all values of its scales. Where a tile has them too, it is
+// read as floats once and stays in the cache from the first look to the codes.
+absl::Status JobTensor::QuantizeWithin(const Piece& piece,
+                                       absl::Span<uint8_t> codes,
+                                       const Emit& emit, JobBuffers& buffers) {
+  const SlotRange slots =
+      SlotsOf(tensor_.layout, piece.range.begin, piece.range.size());
+  const std::unique_ptr<Observer> observer =
+      observer_row_->create(static_cast<size_t>(slots.count));
+  std::vector<QParams>& params = buffers.params;
+  params.resize(static_cast<size_t>(slots.count));
+  const auto compute = [&](const SlotRange& seen) {
+    const size_t begin = static_cast<size_t>(seen.first - slots.first);
+    for (size_t i = begin; i < begin + seen.count; ++i) {
+      params[i] = observer->Compute(i, coder_->grid());
+    }
+  };
+  const std::optional<Cuts> tiles = CutSegments(piece.range, tensor_.layout);
+  if (tiles.has_value()) {
+    for (uint64_t t = 0; t < tiles->size(); ++t) {
+      MQ_ASSIGN_OR_RETURN(const Tile tile, LoadTile(piece, (*tiles)[t],
+                                                    /*allow=*/false, buffers));
+      coder_->Observe(tile.first, tile.values, slots, *observer);
+      compute(SlotsOf(tensor_.layout, tile.first, tile.values.size()));
+      EncodeTile(piece, tile, slots, params, codes, buffers);
+    }
+  } else {
+    MQ_RETURN_IF_ERROR(ObservePiece(piece, slots, *observer, buffers));
+    compute(slots);
+    MQ_RETURN_IF_ERROR(EncodePiece(piece, slots, params, codes, buffers));
+  }
+  return EmitParams(slots.first, params, emit, buffers);
 }
 
 // Emits `params`, those of the slots from `first` on, as they are stored. A
@@ -210,24 +259,15 @@ absl::Status JobTensor::EmitParams(uint64_t first,
 
 absl::Status JobTensor::Quantize(const Piece& piece, const Emit& emit,
                                  JobBuffers& buffers) {
-  SlotRange slots = {0, tensor_.layout.num_params};
-  absl::Span<const QParams> params = params_;
-  if (!pieces_.two_trips) {
-    slots = SlotsOf(tensor_.layout, piece.range.begin, piece.range.size());
-    const std::unique_ptr<Observer> observer =
-        observer_row_->create(static_cast<size_t>(slots.count));
-    MQ_RETURN_IF_ERROR(ObservePiece(piece, slots, *observer, buffers));
-    buffers.params.resize(static_cast<size_t>(slots.count));
-    for (size_t i = 0; i < buffers.params.size(); ++i) {
-      buffers.params[i] = observer->Compute(i, coder_->grid());
-    }
-    params = buffers.params;
-    MQ_RETURN_IF_ERROR(EmitParams(slots.first, params, emit, buffers));
-  }
   const CodeRows& rows = coder_->rows();
   const absl::Span<uint8_t> codes =
       buffers.codes.Get(rows.BytesOf(piece.range.begin, piece.range.size()));
-  MQ_RETURN_IF_ERROR(EncodePiece(piece, slots, params, codes, buffers));
+  if (pieces_.two_trips) {
+    MQ_RETURN_IF_ERROR(EncodePiece(piece, {0, tensor_.layout.num_params},
+                                   params_, codes, buffers));
+  } else {
+    MQ_RETURN_IF_ERROR(QuantizeWithin(piece, codes, emit, buffers));
+  }
   return emit(tensor_.output, rows.ByteOf(piece.range.begin), codes);
 }
 

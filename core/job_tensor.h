@@ -43,9 +43,9 @@ struct JobBuffers {
   std::vector<QParams> params;
   std::vector<float> scales;
   std::vector<uint8_t> zero_points;
-  float values[kTileElements];
-  float levels[kTileElements];
-  float decoded[kTileElements];
+  float values[kLargestTile];
+  uint8_t levels[kLargestTile];
+  float decoded[kLargestTile];
 };
 
 // What is known of one finished piece.
@@ -87,11 +87,17 @@ class JobTensor {
     absl::Span<const uint8_t> input;
   };
 
+  // A part of a piece, as floats.
+  struct Tile {
+    uint64_t first = 0;  // element of the tensor
+    absl::Span<const float> values;
+    uint64_t nonfinite = 0;
+  };
+
   uint64_t InputBytes(uint64_t elements) const;
   absl::StatusOr<Piece> Read(uint64_t index, JobBuffers& buffers) const;
-  absl::StatusOr<uint64_t> LoadTile(const Piece& piece,
-                                    const ElementRange& tile, bool allow,
-                                    absl::Span<float> values) const;
+  absl::StatusOr<Tile> LoadTile(const Piece& piece, const ElementRange& range,
+                                bool allow, JobBuffers& buffers) const;
   absl::Status BadValue(const Piece& piece, uint64_t offset,
                         absl::string_view problem) const;
 
@@ -100,9 +106,14 @@ class JobTensor {
                         JobBuffers& buffers);
   absl::Status ObservePiece(const Piece& piece, const SlotRange& slots,
                             Observer& observer, JobBuffers& buffers) const;
+  absl::Status QuantizeWithin(const Piece& piece, absl::Span<uint8_t> codes,
+                              const Emit& emit, JobBuffers& buffers);
   absl::Status EncodePiece(const Piece& piece, const SlotRange& slots,
                            absl::Span<const QParams> params,
                            absl::Span<uint8_t> codes, JobBuffers& buffers);
+  void EncodeTile(const Piece& piece, const Tile& tile, const SlotRange& slots,
+                  absl::Span<const QParams> params, absl::Span<uint8_t> codes,
+                  JobBuffers& buffers);
   absl::Status EmitParams(uint64_t first, absl::Span<const QParams> params,
                           const Emit& emit, JobBuffers& buffers) const;
 

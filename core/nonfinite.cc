@@ -5,17 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/casts.h"
+#include "core/kernels/element.h"
+#include "core/kernels/kernels.h"
 #include "ir/shape.h"
 
 namespace monoquant {
 namespace {
-
-// Is 1 for NaN and infinity: all exponent bits are set.
-inline uint32_t IsNonfinite(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return (bits & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
-}
 
 // "[3, 17]" of element `element` in row-major order.
 std::string IndexToString(uint64_t element, absl::Span<const int64_t> shape) {
@@ -31,29 +26,21 @@ std::string IndexToString(uint64_t element, absl::Span<const int64_t> shape) {
 }  // namespace
 
 size_t CountNonfinite(absl::Span<const float> values) {
-  // Counted in blocks in 32 bits, which is what compilers vectorise well.
-  constexpr size_t kBlock = 16;
-  size_t total = 0;
-  size_t i = 0;
-  for (; i + kBlock <= values.size(); i += kBlock) {
-    uint32_t block = 0;
-    for (size_t j = 0; j < kBlock; ++j) block += IsNonfinite(values[i + j]);
-    total += block;
-  }
-  for (; i < values.size(); ++i) total += IsNonfinite(values[i]);
-  return total;
+  return ActiveKernels().count_nonfinite(values.data(), values.size());
 }
 
 size_t FirstNonfinite(absl::Span<const float> values) {
   size_t i = 0;
-  while (i < values.size() && IsNonfinite(values[i]) == 0) ++i;
+  while (i < values.size() && element::IsNonfinite(values[i]) == 0) ++i;
   return i;
 }
 
 size_t ZeroNonfinite(absl::Span<float> values) {
   const size_t count = CountNonfinite(values);
   if (count == 0) return 0;
-  for (float& value : values) value = IsNonfinite(value) != 0 ? 0.0f : value;
+  for (float& value : values) {
+    value = element::IsNonfinite(value) != 0 ? 0.0f : value;
+  }
   return count;
 }
 

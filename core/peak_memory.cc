@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kBytesPerTensor = 1024;
 
 // A worker's tiles: values, levels, decoded values.
-constexpr uint64_t kTileBytes = 3 * kTileElements * sizeof(float);
+constexpr uint64_t kTileBytes = kLargestTile * (2 * sizeof(float) + 1);
 
 }  // namespace
 

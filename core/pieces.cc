@@ -147,4 +147,21 @@ Cuts CutTiles(const ElementRange& piece, uint64_t row) {
               kTileElements);
 }
 
+std::optional<Cuts> CutSegments(const ElementRange& piece,
+                                const ParamLayout& layout) {
+  const uint64_t segment = layout.segment;
+  const uint64_t row = layout.row;
+  // Every scale has values all over the tensor.
+  if (segment * layout.num_params != layout.num_elements) return std::nullopt;
+  // Whole rows, or parts of one that end with a segment and a byte.
+  const uint64_t block = std::max(row, segment);
+  const bool whole = piece.begin % block == 0 && piece.size() % block == 0;
+  const uint64_t unit = std::lcm(segment, kPair);
+  uint64_t smallest = unit;
+  if (whole) smallest = std::min(block, segment < row ? unit : block);
+  if (smallest > kLargestTile) return std::nullopt;
+  return Cuts(piece.size(), whole ? block : piece.size(), unit,
+              std::max(smallest, kTileElements));
+}
+
 }  // namespace monoquant

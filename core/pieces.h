@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "core/cuts.h"
 #include "ir/dtype.h"
@@ -17,9 +18,11 @@
 
 namespace monoquant {
 
-// The elements that are worked on at a time, within a piece: three buffers of
-// floats of this length stay in the first-level cache.
+// The elements that are worked on at a time, within a piece: buffers of floats
+// of this length stay in the first-level cache.
 inline constexpr uint64_t kTileElements = 2048;
+// At most, where more of them belong to one scale: in the second-level cache.
+inline constexpr uint64_t kLargestTile = 16384;
 
 // Scales and zero points are written this many at a time.
 inline constexpr uint64_t kParamSlab = 1 << 14;
@@ -51,6 +54,11 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
 // Cuts a piece of a tensor with packing rows of `row` elements into tiles, each
 // of which begins at a byte of the packed codes.
 Cuts CutTiles(const ElementRange& piece, uint64_t row);
+
+// The same for a piece of a tensor of one trip, into tiles that have all values
+// of their scales. None if that takes tiles of more than kLargestTile.
+std::optional<Cuts> CutSegments(const ElementRange& piece,
+                                const ParamLayout& layout);
 
 }  // namespace monoquant
 

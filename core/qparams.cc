@@ -73,20 +73,4 @@ QParams QParamsFromRange(float min, float max, const IntegerGrid& grid) {
              : Torch(min, max, grid);
 }
 
-void Dequantize(absl::Span<const QParams> params, size_t run,
-                absl::Span<const float> levels, absl::Span<float> values) {
-  const float* in = levels.data();
-  float* out = values.data();
-  size_t left = levels.size();
-  for (const QParams& p : params) {
-    const size_t count = std::min(run, left);
-    const float zero = static_cast<float>(p.zero_point);
-    const float scale = p.scale;
-    for (size_t i = 0; i < count; ++i) out[i] = (in[i] - zero) * scale;
-    in += count;
-    out += count;
-    left -= count;
-  }
-}
-
 }  // namespace monoquant

@@ -136,13 +136,5 @@ TEST(QParamsTest, FusedAddIsTorchPerTensor) {
   EXPECT_FALSE(GridOf(codec, scheme).fused_add);
 }
 
-TEST(QParamsTest, Dequantize) {
-  const std::vector<QParams> params = {{0.5f, 0}, {2, -3}, {0.25f, 8}};
-  const std::vector<float> levels = {-8, 7, 0, 1, -3};
-  std::vector<float> values(levels.size());
-  Dequantize(params, 2, levels, absl::MakeSpan(values));
-  EXPECT_EQ(values, (std::vector<float>{-4, 3.5f, 6, 8, -2.75f}));
-}
-
 }  // namespace
 }  // namespace monoquant

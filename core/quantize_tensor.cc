@@ -77,9 +77,9 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
     result.scales.push_back(params[i].scale);
     result.zero_points.push_back(params[i].zero_point);
   }
-  std::vector<float> levels(values.size());
+  std::vector<uint8_t> levels(values.size());
   coder.Quantize(0, values, slots, params, absl::MakeSpan(levels));
-  coder.rows().Encode(0, levels, result.codes.data());
+  coder.rows().Pack(0, levels, result.codes.data());
   return result;
 }
 
@@ -106,8 +106,8 @@ absl::StatusOr<std::vector<float>> DequantizeTensor(
     params[i] = {quantized.scales[i], quantized.zero_points[i]};
   }
   const TensorCoder coder(scheme, layout, nullptr);
-  std::vector<float> levels(values.size());
-  coder.rows().Decode(0, quantized.codes.data(), absl::MakeSpan(levels));
+  std::vector<uint8_t> levels(values.size());
+  coder.rows().Unpack(0, quantized.codes.data(), absl::MakeSpan(levels));
   coder.Dequantize(0, levels, AllSlots(layout), params, absl::MakeSpan(values));
   return values;
 }

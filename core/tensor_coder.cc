@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/kernels/kernels.h"
 #include "core/registry.h"
 
 namespace monoquant {
@@ -37,7 +38,7 @@ void TensorCoder::Observe(uint64_t first, absl::Span<const float> values,
 void TensorCoder::Quantize(uint64_t first, absl::Span<const float> values,
                            const SlotRange& slots,
                            absl::Span<const QParams> params,
-                           absl::Span<float> levels) const {
+                           absl::Span<uint8_t> levels) const {
   ForEachParamRun(layout_, first, values.size(),
                   [&](uint64_t slot, size_t run, size_t offset, size_t count) {
                     algorithm_->quantize(
@@ -47,16 +48,16 @@ void TensorCoder::Quantize(uint64_t first, absl::Span<const float> values,
                   });
 }
 
-void TensorCoder::Dequantize(uint64_t first, absl::Span<const float> levels,
+void TensorCoder::Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
                              const SlotRange& slots,
                              absl::Span<const QParams> params,
                              absl::Span<float> values) const {
   ForEachParamRun(layout_, first, levels.size(),
                   [&](uint64_t slot, size_t run, size_t offset, size_t count) {
-                    monoquant::Dequantize(
-                        ParamsOf(params, slots, slot, run, count), run,
-                        levels.subspan(offset, count),
-                        values.subspan(offset, count));
+                    ActiveKernels().levels_to_values(
+                        grid_.is_signed(),
+                        ParamsOf(params, slots, slot, run, count).data(), run,
+                        &levels[offset], count, &values[offset]);
                   });
 }
 

@@ -38,9 +38,9 @@ class TensorCoder {
 
   void Quantize(uint64_t first, absl::Span<const float> values,
                 const SlotRange& slots, absl::Span<const QParams> params,
-                absl::Span<float> levels) const;
+                absl::Span<uint8_t> levels) const;
 
-  void Dequantize(uint64_t first, absl::Span<const float> levels,
+  void Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
                   const SlotRange& slots, absl::Span<const QParams> params,
                   absl::Span<float> values) const;
 

@@ -88,6 +88,16 @@ def monoquant_repositories():
         },
     )
 
+    _maybe(
+        deb_archive,
+        name = "highway",
+        build_file = Label("//third_party:highway.BUILD"),
+        folders = {"usr/include/hwy": "include/hwy"},
+        packages = {
+            "libhwy-dev=1.0.3-3+deb12u1": "7db65cd6c5b43b523136f92589ce373f625ca10d569bd0201b5a0d521d8fae4d",
+        },
+    )
+
     # zlib-ng 2.3.3 in its zlib-compatible mode: Debian's zlib1g-dev has no
     # sources, and wasm needs them. The code includes <zlib.h> and uses nothing
     # of zlib-ng's own, so a workspace may bring stock zlib as @zlib.

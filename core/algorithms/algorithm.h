@@ -4,6 +4,7 @@
 #define MONOQUANT_CORE_ALGORITHMS_ALGORITHM_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -15,13 +16,13 @@ struct AlgorithmRow {
   absl::string_view name;  // as recipes spell it
   absl::string_view description;
 
-  // levels[i] is the level for values[i] under the parameters params[i / run]:
-  // whole and within grid.qmin .. grid.qmax, whatever the value. Each level
+  // levels[i] is the level for values[i] under the parameters params[i / run],
+  // as a byte (core/codecs/codec.h), within grid.qmin .. grid.qmax. Each level
   // depends on its own value and parameters only, so any cut gives the same.
   // `levels` has the size of `values`, `params` one element for each run.
   void (*quantize)(const IntegerGrid& grid, absl::Span<const QParams> params,
                    size_t run, absl::Span<const float> values,
-                   absl::Span<float> levels);
+                   absl::Span<uint8_t> levels);
 };
 
 }  // namespace monoquant

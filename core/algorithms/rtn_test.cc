@@ -37,11 +37,23 @@ float Reference(const IntegerGrid& grid, const QParams& p, float x) {
                   static_cast<float>(grid.qmax));
 }
 
+// The levels of `values` as numbers.
+std::vector<float> Quantize(const IntegerGrid& grid,
+                            absl::Span<const QParams> params, size_t run,
+                            const std::vector<float>& values) {
+  std::vector<uint8_t> bytes(values.size());
+  kRoundToNearest.quantize(grid, params, run, values, absl::MakeSpan(bytes));
+  std::vector<float> levels;
+  for (uint8_t byte : bytes) {
+    levels.push_back(grid.is_signed()
+                         ? static_cast<float>(static_cast<int8_t>(byte))
+                         : static_cast<float>(byte));
+  }
+  return levels;
+}
+
 float Quantize(const IntegerGrid& grid, const QParams& p, float x) {
-  float level;
-  kRoundToNearest.quantize(grid, {&p, 1}, 1, {&x, 1},
-                           absl::MakeSpan(&level, 1));
-  return level;
+  return Quantize(grid, {&p, 1}, 1, {x})[0];
 }
 
 TEST(RtnTest, TiesGoToEven) {
@@ -109,9 +121,7 @@ TEST(RtnTest, EqualsTheFormulas) {
           std::pair(kCt, false)}) {
       const IntegerGrid grid = {qmin, qmin + levels - 1, false, convention,
                                 fused};
-      results.emplace_back(kCount);
-      kRoundToNearest.quantize(grid, {&p, 1}, kCount, values,
-                               absl::MakeSpan(results.back()));
+      results.push_back(Quantize(grid, {&p, 1}, kCount, values));
       for (size_t i = 0; i < kCount; ++i) {
         ASSERT_EQ(results.back()[i], Reference(grid, p, values[i]))
             << values[i] << " / " << p.scale << " + " << zero << " fused "
@@ -138,37 +148,34 @@ TEST(RtnTest, DecodedLevelsComeBack) {
       for (int i = 0; i < 20; ++i) {
         const QParams p = {
             random.Uniform(1, 2) * std::exp2(random.Uniform(-22, 100)), zero};
-        std::vector<float> values(levels.size());
-        Dequantize({&p, 1}, levels.size(), levels, absl::MakeSpan(values));
+        std::vector<float> values;
+        for (float level : levels) {
+          values.push_back((level - static_cast<float>(zero)) * p.scale);
+        }
         for (const auto& [convention, fused] :
              {std::pair(kTorch, false), std::pair(kTorch, true),
               std::pair(kCt, false)}) {
-          std::vector<float> back(levels.size());
-          kRoundToNearest.quantize({qmin, qmax, false, convention, fused},
-                                   {&p, 1}, levels.size(), values,
-                                   absl::MakeSpan(back));
-          ASSERT_EQ(back, levels) << p.scale << " " << p.zero_point;
+          const IntegerGrid grid = {qmin, qmax, false, convention, fused};
+          ASSERT_EQ(Quantize(grid, {&p, 1}, levels.size(), values), levels)
+              << p.scale << " " << p.zero_point;
         }
       }
     }
   }
 }
 
-// Any value at all gives a level; a job keeps NaN away from here.
+// Any value gives a level; a job keeps NaN and infinity away from here, but
+// the division by a tiny scale may overflow.
 TEST(RtnTest, EverythingIsClamped) {
-  const float inf = std::numeric_limits<float>::infinity();
   const float max = std::numeric_limits<float>::max();
   for (bool fused : {false, true}) {
     for (Convention convention : {kTorch, kCt}) {
       const IntegerGrid grid = {0, 15, false, convention, fused};
       const QParams p = {1e-38f, 3};
-      for (float x : {inf, max, 1e30f}) {
+      for (float x : {max, 1e30f}) {
         EXPECT_EQ(Quantize(grid, p, x), 15);
         EXPECT_EQ(Quantize(grid, p, -x), 0);
       }
-      const float nan = Quantize(grid, p, std::nanf(""));
-      EXPECT_GE(nan, 0);
-      EXPECT_LE(nan, 15);
     }
   }
 }
@@ -184,8 +191,7 @@ TEST(RtnTest, RunsHaveTheirParameters) {
       params[i] = {0.01f + 0.001f * static_cast<float>(i),
                    static_cast<int32_t>(i % 15) - 7};
     }
-    std::vector<float> levels(values.size());
-    kRoundToNearest.quantize(grid, params, run, values, absl::MakeSpan(levels));
+    const std::vector<float> levels = Quantize(grid, params, run, values);
     for (size_t i = 0; i < values.size(); ++i) {
       ASSERT_EQ(levels[i], Reference(grid, params[i / run], values[i]));
     }

@@ -8,17 +8,24 @@
 namespace monoquant {
 namespace {
 
-void Encode(absl::Span<const float> levels, uint8_t* bytes) {
-  FromFloat(DType::kBF16, levels, bytes);
+void Encode(absl::Span<const float> values, uint8_t* bytes) {
+  FromFloat(DType::kBF16, values, bytes);
 }
 
-void Decode(const uint8_t* bytes, absl::Span<float> levels) {
-  ToFloat(DType::kBF16, bytes, levels);
+void Decode(const uint8_t* bytes, absl::Span<float> values) {
+  ToFloat(DType::kBF16, bytes, values);
 }
 
 }  // namespace
 
-const Codec kBf16Codec = {
-    NumberFormat::kBf16, "bfloat16, a plain cast", 16, 0, 0, Encode, Decode};
+const Codec kBf16Codec = {NumberFormat::kBf16,
+                          "bfloat16, a plain cast",
+                          16,
+                          0,
+                          0,
+                          nullptr,
+                          nullptr,
+                          Encode,
+                          Decode};
 
 }  // namespace monoquant

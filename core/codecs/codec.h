@@ -1,10 +1,10 @@
 // How numbers of a small set are stored: one row a number format.
 //
 // A codec knows nothing of scales, tensors or rounding. It stores levels: the
-// numbers that its format can hold. For an integer format a level is the code
-// itself, a whole number from qmin to qmax; for a float format it is any value,
-// which storing rounds. Levels are floats on both sides, since every level of
-// every format up to 16 bits is one exactly.
+// numbers that its format can hold. A level of an integer format, a whole
+// number from qmin to qmax, is held in a byte while it is worked with, as two's
+// complement where qmin is negative; a codec packs those bytes. A level of a
+// float format is any value, which storing rounds.
 
 #ifndef MONOQUANT_CORE_CODECS_CODEC_H_
 #define MONOQUANT_CORE_CODECS_CODEC_H_
@@ -29,13 +29,15 @@ struct Codec {
   int32_t qmin;
   int32_t qmax;
 
-  // Stores `levels` in ceil(levels.size() * bits / 8) bytes; bits that are left
-  // over are 0. Levels of integer formats must be whole and within qmin ..
-  // qmax.
-  void (*encode)(absl::Span<const float> levels, uint8_t* bytes);
-
+  // Integer formats: stores `levels`, which are within qmin .. qmax, in
+  // ceil(levels.size() * bits / 8) bytes; bits that are left over are 0.
+  void (*pack)(absl::Span<const uint8_t> levels, uint8_t* bytes);
   // The inverse: reads `levels.size()` levels.
-  void (*decode)(const uint8_t* bytes, absl::Span<float> levels);
+  void (*unpack)(const uint8_t* bytes, absl::Span<uint8_t> levels);
+
+  // Float formats: the same for values, bits / 8 bytes each.
+  void (*encode)(absl::Span<const float> values, uint8_t* bytes);
+  void (*decode)(const uint8_t* bytes, absl::Span<float> values);
 };
 
 }  // namespace monoquant

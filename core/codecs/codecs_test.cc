@@ -17,28 +17,50 @@ namespace {
 
 using ::testing::ElementsAre;
 
-std::vector<uint8_t> Encode(const Codec& codec, std::vector<float> levels) {
+// Levels of an integer format, as numbers.
+std::vector<uint8_t> Pack(const Codec& codec, const std::vector<int>& levels) {
+  std::vector<uint8_t> as_bytes;
+  for (int level : levels) as_bytes.push_back(static_cast<uint8_t>(level));
   std::vector<uint8_t> bytes(
       (levels.size() * static_cast<size_t>(codec.bits) + 7) / 8, 0xee);
-  codec.encode(levels, bytes.data());
+  codec.pack(as_bytes, bytes.data());
   return bytes;
 }
 
-std::vector<float> Decode(const Codec& codec, std::vector<uint8_t> bytes,
-                          size_t count) {
-  std::vector<float> levels(count);
-  codec.decode(bytes.data(), absl::MakeSpan(levels));
+std::vector<int> Unpack(const Codec& codec, const std::vector<uint8_t>& bytes,
+                        size_t count) {
+  std::vector<uint8_t> as_bytes(count);
+  codec.unpack(bytes.data(), absl::MakeSpan(as_bytes));
+  std::vector<int> levels;
+  for (uint8_t byte : as_bytes) {
+    levels.push_back(codec.qmin < 0 ? static_cast<int8_t>(byte) : int{byte});
+  }
   return levels;
+}
+
+std::vector<uint8_t> Encode(const Codec& codec,
+                            const std::vector<float>& values) {
+  std::vector<uint8_t> bytes(
+      values.size() * static_cast<size_t>(codec.bits) / 8, 0xee);
+  codec.encode(values, bytes.data());
+  return bytes;
+}
+
+std::vector<float> Decode(const Codec& codec, const std::vector<uint8_t>& bytes,
+                          size_t count) {
+  std::vector<float> values(count);
+  codec.decode(bytes.data(), absl::MakeSpan(values));
+  return values;
 }
 
 // The layouts that other programs rely on.
 TEST(CodecsTest, Bytes) {
-  EXPECT_THAT(Encode(kInt8Codec, {-128, -1, 0, 127}),
+  EXPECT_THAT(Pack(kInt8Codec, {-128, -1, 0, 127}),
               ElementsAre(0x80, 0xff, 0x00, 0x7f));
-  EXPECT_THAT(Encode(kUInt8Codec, {0, 1, 128, 255}),
+  EXPECT_THAT(Pack(kUInt8Codec, {0, 1, 128, 255}),
               ElementsAre(0x00, 0x01, 0x80, 0xff));
-  EXPECT_THAT(Encode(kInt4Codec, {1, -8, 7, -1}), ElementsAre(0x81, 0xf7));
-  EXPECT_THAT(Encode(kUInt4Codec, {1, 8, 7, 15}), ElementsAre(0x81, 0xf7));
+  EXPECT_THAT(Pack(kInt4Codec, {1, -8, 7, -1}), ElementsAre(0x81, 0xf7));
+  EXPECT_THAT(Pack(kUInt4Codec, {1, 8, 7, 15}), ElementsAre(0x81, 0xf7));
   EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kFp16), {1, -2}),
               ElementsAre(0x00, 0x3c, 0x00, 0xc0));
   EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kBf16), {1, -2}),
@@ -46,23 +68,23 @@ TEST(CodecsTest, Bytes) {
 }
 
 TEST(CodecsTest, UnusedNibbleIsZero) {
-  EXPECT_THAT(Encode(kInt4Codec, {-1, -1, -1}), ElementsAre(0xff, 0x0f));
-  EXPECT_THAT(Encode(kUInt4Codec, {15}), ElementsAre(0x0f));
-  EXPECT_THAT(Decode(kInt4Codec, {0xff, 0x0f}, 3), ElementsAre(-1, -1, -1));
+  EXPECT_THAT(Pack(kInt4Codec, {-1, -1, -1}), ElementsAre(0xff, 0x0f));
+  EXPECT_THAT(Pack(kUInt4Codec, {15}), ElementsAre(0x0f));
+  EXPECT_THAT(Unpack(kInt4Codec, {0xff, 0x0f}, 3), ElementsAre(-1, -1, -1));
 }
 
 TEST(CodecsTest, EveryLevelRoundTrips) {
   for (const Codec* codec : DefaultRegistry().codecs) {
     if (!IsInteger(codec->format)) continue;
     // Every level at even and odd positions, and runs of odd length.
-    std::vector<float> levels;
+    std::vector<int> levels;
     for (int level = codec->qmin; level <= codec->qmax; ++level) {
-      levels.push_back(static_cast<float>(level));
+      levels.push_back(level);
       for (int other = codec->qmin; codec->bits == 4 && other <= codec->qmax;
            ++other) {
-        levels.push_back(static_cast<float>(other));
+        levels.push_back(other);
       }
-      EXPECT_EQ(Decode(*codec, Encode(*codec, levels), levels.size()), levels)
+      EXPECT_EQ(Unpack(*codec, Pack(*codec, levels), levels.size()), levels)
           << NumberFormatName(codec->format);
     }
   }
@@ -70,16 +92,16 @@ TEST(CodecsTest, EveryLevelRoundTrips) {
 
 TEST(CodecsTest, EveryByteRoundTrips) {
   for (const Codec* codec : DefaultRegistry().codecs) {
-    if (codec->bits > 8) continue;
+    if (!IsInteger(codec->format)) continue;
     for (int byte = 0; byte < 256; ++byte) {
       const std::vector<uint8_t> bytes = {static_cast<uint8_t>(byte)};
-      const std::vector<float> levels =
-          Decode(*codec, bytes, 8 / static_cast<size_t>(codec->bits));
-      for (float level : levels) {
-        EXPECT_GE(level, static_cast<float>(codec->qmin));
-        EXPECT_LE(level, static_cast<float>(codec->qmax));
+      const std::vector<int> levels =
+          Unpack(*codec, bytes, 8 / static_cast<size_t>(codec->bits));
+      for (int level : levels) {
+        EXPECT_GE(level, codec->qmin);
+        EXPECT_LE(level, codec->qmax);
       }
-      EXPECT_EQ(Encode(*codec, levels), bytes);
+      EXPECT_EQ(Pack(*codec, levels), bytes);
     }
   }
 }

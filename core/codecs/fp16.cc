@@ -8,12 +8,12 @@
 namespace monoquant {
 namespace {
 
-void Encode(absl::Span<const float> levels, uint8_t* bytes) {
-  FromFloat(DType::kF16, levels, bytes);
+void Encode(absl::Span<const float> values, uint8_t* bytes) {
+  FromFloat(DType::kF16, values, bytes);
 }
 
-void Decode(const uint8_t* bytes, absl::Span<float> levels) {
-  ToFloat(DType::kF16, bytes, levels);
+void Decode(const uint8_t* bytes, absl::Span<float> values) {
+  ToFloat(DType::kF16, bytes, values);
 }
 
 }  // namespace
@@ -23,6 +23,8 @@ const Codec kFp16Codec = {NumberFormat::kFp16,
                           16,
                           0,
                           0,
+                          nullptr,
+                          nullptr,
                           Encode,
                           Decode};
 

@@ -3,41 +3,26 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/kernels/kernels.h"
+
 namespace monoquant {
 namespace {
 
-uint32_t Nibble(float level) {
-  return static_cast<uint32_t>(static_cast<int32_t>(level)) & 15u;
+void Pack(absl::Span<const uint8_t> levels, uint8_t* bytes) {
+  const size_t even = levels.size() / 2 * 2;
+  ActiveKernels().pack_nibbles(levels.data(), even, bytes);
+  if (even != levels.size()) bytes[even / 2] = levels[even] & 15;
 }
 
-void Encode(absl::Span<const float> levels, uint8_t* bytes) {
-  const size_t pairs = levels.size() / 2;
-  for (size_t k = 0; k < pairs; ++k) {
-    bytes[k] = static_cast<uint8_t>(Nibble(levels[2 * k]) |
-                                    Nibble(levels[2 * k + 1]) << 4);
-  }
-  if (levels.size() % 2 != 0) {
-    bytes[pairs] = static_cast<uint8_t>(Nibble(levels[2 * pairs]));
-  }
-}
-
-// kSign is the nibble's sign bit as two's complement has it, 0 for unsigned:
-// flipping and subtracting it extends the sign.
-template <int32_t kSign>
-float Level(int32_t nibble) {
-  return static_cast<float>((nibble ^ kSign) - kSign);
-}
-
-template <int32_t kSign>
-void Decode(const uint8_t* bytes, absl::Span<float> levels) {
-  const size_t pairs = levels.size() / 2;
-  for (size_t k = 0; k < pairs; ++k) {
-    levels[2 * k] = Level<kSign>(bytes[k] & 15);
-    levels[2 * k + 1] = Level<kSign>(bytes[k] >> 4);
-  }
-  if (levels.size() % 2 != 0) {
-    levels[2 * pairs] = Level<kSign>(bytes[pairs] & 15);
-  }
+template <bool kSigned>
+void Unpack(const uint8_t* bytes, absl::Span<uint8_t> levels) {
+  const size_t even = levels.size() / 2 * 2;
+  const Kernels& kernels = ActiveKernels();
+  kernels.unpack_nibbles(bytes, even, kSigned, levels.data());
+  if (even == levels.size()) return;
+  uint8_t last[2];
+  kernels.unpack_nibbles(bytes + even / 2, 2, kSigned, last);
+  levels[even] = last[0];
 }
 
 }  // namespace
@@ -47,15 +32,19 @@ const Codec kInt4Codec = {NumberFormat::kInt4,
                           4,
                           -8,
                           7,
-                          Encode,
-                          Decode<8>};
+                          Pack,
+                          Unpack<true>,
+                          nullptr,
+                          nullptr};
 
 const Codec kUInt4Codec = {NumberFormat::kUInt4,
                            "unsigned 4-bit integers, two a byte",
                            4,
                            0,
                            15,
-                           Encode,
-                           Decode<0>};
+                           Pack,
+                           Unpack<false>,
+                           nullptr,
+                           nullptr};
 
 }  // namespace monoquant

@@ -5,41 +5,10 @@
 #include <memory>
 #include <vector>
 
+#include "core/kernels/kernels.h"
+
 namespace monoquant {
 namespace {
-
-// Starts at 0 .. 0: the range covers 0 anyway (QParamsFromRange).
-struct Range {
-  float min = 0;
-  float max = 0;
-};
-
-void Extend(Range& range, float min, float max) {
-  range.min = min < range.min ? min : range.min;
-  range.max = max > range.max ? max : range.max;
-}
-
-// Independent lanes, which compilers turn into vector instructions. The result
-// does not depend on their number.
-void ExtendByRun(Range& range, const float* values, size_t count) {
-  constexpr size_t kLanes = 16;
-  size_t i = 0;
-  if (count >= kLanes) {
-    float min[kLanes];
-    float max[kLanes];
-    std::copy(values, values + kLanes, min);
-    std::copy(values, values + kLanes, max);
-    for (i = kLanes; i + kLanes <= count; i += kLanes) {
-      for (size_t j = 0; j < kLanes; ++j) {
-        const float value = values[i + j];
-        min[j] = value < min[j] ? value : min[j];
-        max[j] = value > max[j] ? value : max[j];
-      }
-    }
-    for (size_t j = 0; j < kLanes; ++j) Extend(range, min[j], max[j]);
-  }
-  for (; i < count; ++i) Extend(range, values[i], values[i]);
-}
 
 class MinMaxObserver : public Observer {
  public:
@@ -47,16 +16,17 @@ class MinMaxObserver : public Observer {
 
   void Observe(size_t first, size_t run,
                absl::Span<const float> values) override {
-    for (size_t i = 0; i < values.size(); i += run) {
-      ExtendByRun(ranges_[first++], values.data() + i,
-                  std::min(run, values.size() - i));
-    }
+    if (values.empty()) return;
+    ActiveKernels().extend_ranges(values.data(), values.size(), run,
+                                  &ranges_[first]);
   }
 
   void Merge(size_t first, const Observer& other) override {
-    for (const Range& range :
+    for (const ValueRange& seen :
          static_cast<const MinMaxObserver&>(other).ranges_) {
-      Extend(ranges_[first++], range.min, range.max);
+      ValueRange& range = ranges_[first++];
+      range.min = std::min(range.min, seen.min);
+      range.max = std::max(range.max, seen.max);
     }
   }
 
@@ -65,7 +35,8 @@ class MinMaxObserver : public Observer {
   }
 
  private:
-  std::vector<Range> ranges_;
+  // The range covers 0 anyway (QParamsFromRange).
+  std::vector<ValueRange> ranges_;
 };
 
 std::unique_ptr<Observer> Create(size_t slots) {
@@ -76,6 +47,6 @@ std::unique_ptr<Observer> Create(size_t slots) {
 
 const ObserverRow kMinMaxObserver = {
     "minmax", "covers the smallest and the largest value", Create,
-    sizeof(Range)};
+    sizeof(ValueRange)};
 
 }  // namespace monoquant

@@ -49,7 +49,7 @@ struct StateDictLimits {
   // too.
   size_t quantized = 100'000;
   // Values looked at. A pickle can refer to the same values again and again.
-  size_t visits = 50'000'000;
+  size_t visits = 10'000'000;
   // Entries of a value and of all that it is nested in.
   size_t open_entries = 2'000'000;
 };

@@ -1,0 +1,42 @@
+// The levels of an integer scheme, and where they lie.
+
+#ifndef MONOQUANT_CORE_INTEGER_GRID_H_
+#define MONOQUANT_CORE_INTEGER_GRID_H_
+
+#include <cstdint>
+
+#include "ir/quant_scheme.h"
+
+namespace monoquant {
+
+// A level q stands for the value (q - zero_point) * scale.
+struct QParams {
+  float scale = 1;
+  int32_t zero_point = 0;
+
+  friend bool operator==(const QParams& a, const QParams& b) {
+    return a.scale == b.scale && a.zero_point == b.zero_point;
+  }
+};
+
+// The levels of a scheme and the rules for placing them.
+struct IntegerGrid {
+  int32_t qmin = 0;
+  int32_t qmax = 0;
+  bool symmetric = true;
+  Convention convention = Convention::kTorch;
+  // torch's quantize_per_tensor adds the zero point in the same rounding as it
+  // multiplies, its quantize_per_channel in one of its own.
+  bool fused_add = false;
+
+  // The level of 0 in a symmetric scheme: 0, or the upper middle of an unsigned
+  // range (128 of 0 .. 255).
+  int32_t symmetric_zero() const { return qmin + (qmax - qmin + 1) / 2; }
+
+  // Whether a byte that holds a level is to be read as a signed one.
+  bool is_signed() const { return qmin < 0; }
+};
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_INTEGER_GRID_H_

@@ -1,0 +1,147 @@
+// The reference kernels: plain loops over core/kernels/element.h.
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/kernels/element.h"
+#include "core/kernels/error_block.h"
+#include "core/kernels/kernels.h"
+
+namespace monoquant {
+namespace {
+
+// Applies `convert` to `count` elements of type From at `src`.
+template <typename From, typename To, typename Convert>
+void ConvertAll(const void* src, size_t count, void* dst, Convert convert) {
+  const uint8_t* in = static_cast<const uint8_t*>(src);
+  uint8_t* out = static_cast<uint8_t*>(dst);
+  for (size_t i = 0; i < count; ++i) {
+    From from;
+    std::memcpy(&from, in + i * sizeof(From), sizeof(from));
+    const To to = convert(from);
+    std::memcpy(out + i * sizeof(To), &to, sizeof(to));
+  }
+}
+
+void HalfToFloat(const uint8_t* src, size_t count, float* dst) {
+  ConvertAll<uint16_t, float>(src, count, dst, element::FromHalf);
+}
+
+void BFloat16ToFloat(const uint8_t* src, size_t count, float* dst) {
+  ConvertAll<uint16_t, float>(src, count, dst, element::FromBFloat16);
+}
+
+void FloatToHalf(const float* src, size_t count, uint8_t* dst) {
+  ConvertAll<float, uint16_t>(src, count, dst, element::ToHalf);
+}
+
+void FloatToBFloat16(const float* src, size_t count, uint8_t* dst) {
+  ConvertAll<float, uint16_t>(src, count, dst, element::ToBFloat16);
+}
+
+size_t CountNonfinite(const float* values, size_t count) {
+  size_t found = 0;
+  for (size_t i = 0; i < count; ++i) found += element::IsNonfinite(values[i]);
+  return found;
+}
+
+void ExtendRanges(const float* values, size_t count, size_t run,
+                  ValueRange* ranges) {
+  for (size_t begin = 0; begin < count; begin += run, ++ranges) {
+    const size_t end = std::min(count, begin + run);
+    for (size_t i = begin; i < end; ++i) {
+      ranges->min = std::min(ranges->min, values[i]);
+      ranges->max = std::max(ranges->max, values[i]);
+    }
+  }
+}
+
+// Position counts from the level 0.
+template <typename Position>
+void RoundRun(const IntegerGrid& grid, const float* values, size_t count,
+              uint8_t* levels, Position position) {
+  const float qmin = static_cast<float>(grid.qmin);
+  const float qmax = static_cast<float>(grid.qmax);
+  for (size_t i = 0; i < count; ++i) {
+    levels[i] = static_cast<uint8_t>(
+        element::RoundToLevel(position(values[i]), qmin, qmax));
+  }
+}
+
+void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
+                   const float* values, size_t count, uint8_t* levels) {
+  for (size_t begin = 0; begin < count; begin += run, ++params) {
+    const size_t size = std::min(run, count - begin);
+    const float* in = values + begin;
+    uint8_t* out = levels + begin;
+    const float zero = static_cast<float>(params->zero_point);
+    const float scale = params->scale;
+    const float inverse = 1.0f / scale;
+    if (grid.convention == Convention::kCompressedTensors) {
+      RoundRun(grid, in, size, out, [=](float x) { return x / scale + zero; });
+    } else if (grid.fused_add && params->zero_point != 0) {
+      RoundRun(grid, in, size, out, [=](float x) {
+        return element::FusedMultiplyAdd(x, inverse, zero);
+      });
+    } else {
+      RoundRun(grid, in, size, out,
+               [=](float x) { return x * inverse + zero; });
+    }
+  }
+}
+
+void LevelsToValues(bool is_signed, const QParams* params, size_t run,
+                    const uint8_t* levels, size_t count, float* values) {
+  const uint32_t sign = is_signed ? 128u : 0u;
+  for (size_t begin = 0; begin < count; begin += run, ++params) {
+    const size_t end = std::min(count, begin + run);
+    const float zero = static_cast<float>(params->zero_point);
+    for (size_t i = begin; i < end; ++i) {
+      const int32_t level =
+          static_cast<int32_t>(levels[i] ^ sign) - static_cast<int32_t>(sign);
+      values[i] = (static_cast<float>(level) - zero) * params->scale;
+    }
+  }
+}
+
+void PackNibbles(const uint8_t* levels, size_t count, uint8_t* bytes) {
+  for (size_t i = 0; i < count; i += 2) {
+    bytes[i / 2] =
+        static_cast<uint8_t>((levels[i] & 15u) | (levels[i + 1] & 15u) << 4);
+  }
+}
+
+void UnpackNibbles(const uint8_t* bytes, size_t count, bool is_signed,
+                   uint8_t* levels) {
+  const uint32_t sign = is_signed ? 8u : 0u;
+  for (size_t i = 0; i < count; i += 2) {
+    const uint32_t byte = bytes[i / 2];
+    levels[i] = static_cast<uint8_t>(((byte & 15u) ^ sign) - sign);
+    levels[i + 1] = static_cast<uint8_t>(((byte >> 4) ^ sign) - sign);
+  }
+}
+
+bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
+  ErrorBlock block;
+  for (size_t i = 0; i < count; ++i) {
+    const size_t lane = i % kLanes;
+    const float error = a[i] - b[i];
+    const float magnitude = std::fabs(error);
+    block.aa[lane] += a[i] * a[i];
+    block.ab[lane] += a[i] * b[i];
+    block.bb[lane] += b[i] * b[i];
+    block.ee[lane] += error * error;
+    block.max[lane] = magnitude > block.max[lane] ? magnitude : block.max[lane];
+  }
+  return AddBlock(block, sums);
+}
+
+}  // namespace
+
+const Kernels kScalarKernels = {
+    "scalar",        HalfToFloat,    BFloat16ToFloat, FloatToHalf,
+    FloatToBFloat16, CountNonfinite, ExtendRanges,    RoundToLevels,
+    LevelsToValues,  PackNibbles,    UnpackNibbles,   AddErrors,
+};
+
+}  // namespace monoquant

@@ -1,0 +1,473 @@
+// The kernels with Highway, compiled once for each instruction set.
+//
+// core/kernels/element.h says what each loop does to an element. All loops go
+// by blocks of kLanes floats, one vector or several; what is left over is
+// padded to a block. Only Highway's headers are used: which set the processor
+// has is asked of the compiler's own cpuid code at the end of the file.
+
+#include "core/kernels/simd.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "core/kernels/error_block.h"
+#include "core/kernels/kernels.h"
+
+// SSSE3 alone is not worth a table. g++ 12 does not align vectors of 64 bytes
+// on the stack that its address sanitizer makes (gcc.gnu.org/PR110027).
+#if defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3)
+#else
+#define HWY_DISABLED_TARGETS HWY_SSSE3
+#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/simd.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+// The reference is better where there are no vectors.
+#if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+
+HWY_BEFORE_NAMESPACE();
+namespace monoquant {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F = hn::CappedTag<float, kLanes>;
+using I = hn::RebindToSigned<F>;
+using U = hn::RebindToUnsigned<F>;
+using U16 = hn::Rebind<uint16_t, F>;
+using U8 = hn::Rebind<uint8_t, F>;
+using VF = hn::Vec<F>;
+using VU = hn::Vec<U>;
+
+constexpr F kF;
+constexpr I kI;
+constexpr U kU;
+constexpr U16 kU16;
+constexpr U8 kU8;
+
+constexpr size_t kVector = HWY_MIN(HWY_LANES(float), kLanes);
+constexpr size_t kVectors = kLanes / kVector;
+
+// ------------------------------------------------------------------- casts --
+
+HWY_INLINE VU Constant(uint32_t value) { return hn::Set(kU, value); }
+
+HWY_INLINE VU SelectLess(VU a, VU b, VU yes, VU no) {
+  // Compared as signed numbers, which every set can: no operand has bit 31.
+  const auto less = hn::Lt(hn::BitCast(kI, a), hn::BitCast(kI, b));
+  return hn::BitCast(
+      kU, hn::IfThenElse(less, hn::BitCast(kI, yes), hn::BitCast(kI, no)));
+}
+
+HWY_INLINE VF HalfToFloat(VU half) {
+  const VU sign = hn::ShiftLeft<16>(hn::And(half, Constant(0x8000u)));
+  const VU shifted = hn::ShiftLeft<13>(hn::And(half, Constant(0x7fffu)));
+  const VU step = Constant(112u << 23);
+  // Compared with the least infinity and the least normal number.
+  VU bits = hn::Add(shifted, step);
+  bits = SelectLess(shifted, Constant(0x0f800000u), bits, hn::Add(bits, step));
+  const VU least = Constant(113u << 23);
+  const VF subnormal =
+      hn::Sub(hn::BitCast(kF, hn::Add(shifted, least)), hn::BitCast(kF, least));
+  bits =
+      SelectLess(shifted, Constant(1u << 23), hn::BitCast(kU, subnormal), bits);
+  return hn::BitCast(kF, hn::Or(bits, sign));
+}
+
+HWY_INLINE VU FloatToHalf(VF value) {
+  const VU bits = hn::BitCast(kU, value);
+  const VU sign = hn::And(hn::ShiftRight<16>(bits), Constant(0x8000u));
+  const VU magnitude = hn::And(bits, Constant(0x7fffffffu));
+  const VU shifted = hn::ShiftRight<13>(magnitude);
+  const VU odd = hn::And(shifted, Constant(1));
+  const VU normal = hn::ShiftRight<13>(
+      hn::Add(hn::Add(magnitude, odd), Constant(0xfffu - (112u << 23))));
+  const VU subnormal = hn::Sub(
+      hn::BitCast(kU, hn::Add(hn::BitCast(kF, magnitude), hn::Set(kF, 0.5f))),
+      Constant(126u << 23));
+  const VU nan = hn::Or(Constant(0x7e00u), hn::And(shifted, Constant(0x03ffu)));
+  VU half = SelectLess(magnitude, Constant(113u << 23), subnormal, normal);
+  half = SelectLess(magnitude, Constant(0x477ff000u), half, Constant(0x7c00u));
+  half = SelectLess(Constant(0x7f800000u), magnitude, nan, half);
+  return hn::Or(half, sign);
+}
+
+HWY_INLINE VF BFloat16ToFloat(VU bits) {
+  return hn::BitCast(kF, hn::ShiftLeft<16>(bits));
+}
+
+HWY_INLINE VU FloatToBFloat16(VF value) {
+  const VU bits = hn::BitCast(kU, value);
+  const VU upper = hn::ShiftRight<16>(bits);
+  const VU odd = hn::And(upper, Constant(1));
+  const VU rounded =
+      hn::ShiftRight<16>(hn::Add(hn::Add(bits, odd), Constant(0x7fffu)));
+  const VU nan = hn::Or(upper, Constant(0x0040u));
+  const VU magnitude = hn::And(bits, Constant(0x7fffffffu));
+  return SelectLess(Constant(0x7f800000u), magnitude, nan, rounded);
+}
+
+template <VF (*kConvert)(VU)>
+void Widen(const uint8_t* src, size_t count, float* dst) {
+  uint16_t in[kVector];
+  float out[kVector];
+  size_t i = 0;
+  for (; i + kVector <= count; i += kVector) {
+    // Copied, because the elements may lie anywhere: a load.
+    std::memcpy(in, src + 2 * i, sizeof(in));
+    hn::StoreU(kConvert(hn::PromoteTo(kU, hn::LoadU(kU16, in))), kF, dst + i);
+  }
+  if (i == count) return;
+  std::memset(in, 0, sizeof(in));
+  std::memcpy(in, src + 2 * i, 2 * (count - i));
+  hn::StoreU(kConvert(hn::PromoteTo(kU, hn::LoadU(kU16, in))), kF, out);
+  std::memcpy(dst + i, out, sizeof(float) * (count - i));
+}
+
+template <VU (*kConvert)(VF)>
+void Narrow(const float* src, size_t count, uint8_t* dst) {
+  const auto narrow = [](const float* from, uint8_t* to) {
+    uint16_t out[kVector];
+    const VU bits = kConvert(hn::LoadU(kF, from));
+    hn::StoreU(hn::DemoteTo(kU16, hn::BitCast(kI, bits)), kU16, out);
+    std::memcpy(to, out, sizeof(out));
+  };
+  size_t i = 0;
+  for (; i + kVector <= count; i += kVector) narrow(src + i, dst + 2 * i);
+  if (i == count) return;
+  float in[kVector] = {};
+  uint8_t out[2 * kVector];
+  std::memcpy(in, src + i, sizeof(float) * (count - i));
+  narrow(in, out);
+  std::memcpy(dst + 2 * i, out, 2 * (count - i));
+}
+
+// -------------------------------------------------------------- statistics --
+
+size_t CountNonfinite(const float* values, size_t count) {
+  const VU infinity = Constant(0x7f800000u);
+  size_t found = 0;
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    // One look at a block, which nearly always has none.
+    VU largest = hn::Zero(kU);
+    for (size_t v = 0; v < kVectors; ++v) {
+      const VF x = hn::LoadU(kF, values + i + v * kVector);
+      const VU exponent = hn::And(hn::BitCast(kU, x), infinity);
+      largest = hn::BitCast(
+          kU, hn::Max(hn::BitCast(kI, largest), hn::BitCast(kI, exponent)));
+    }
+    if (hn::AllFalse(kU, hn::Eq(largest, infinity))) continue;
+    found += kScalarKernels.count_nonfinite(values + i, kLanes);
+  }
+  return found + kScalarKernels.count_nonfinite(values + i, count - i);
+}
+
+void ExtendRange(const float* values, size_t count, ValueRange* range) {
+  if (count < kLanes) {
+    kScalarKernels.extend_ranges(values, count, kLanes, range);
+    return;
+  }
+  // Several chains, so that no addition waits for the one before it.
+  constexpr size_t kChains = 4;
+  VF min[kChains];
+  VF max[kChains];
+  for (size_t c = 0; c < kChains; ++c) min[c] = max[c] = hn::Zero(kF);
+  const auto extend = [&](size_t chain, const float* from) HWY_ATTR {
+    const VF x = hn::LoadU(kF, from);
+    min[chain] = hn::Min(min[chain], x);
+    max[chain] = hn::Max(max[chain], x);
+  };
+  size_t i = 0;
+  for (; i + kChains * kVector <= count; i += kChains * kVector) {
+    extend(0, values + i);
+    extend(1, values + i + kVector);
+    extend(2, values + i + 2 * kVector);
+    extend(3, values + i + 3 * kVector);
+  }
+  for (; i + kVector <= count; i += kVector) extend(0, values + i);
+  // The last ones once more, where they do not fill a vector.
+  if (i < count) extend(1, values + count - kVector);
+  float lanes[kVector];
+  hn::StoreU(hn::Min(hn::Min(min[0], min[1]), hn::Min(min[2], min[3])), kF,
+             lanes);
+  for (float lane : lanes) range->min = std::min(range->min, lane);
+  hn::StoreU(hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3])), kF,
+             lanes);
+  for (float lane : lanes) range->max = std::max(range->max, lane);
+}
+
+void ExtendRanges(const float* values, size_t count, size_t run,
+                  ValueRange* ranges) {
+  for (size_t begin = 0; begin < count; begin += run) {
+    ExtendRange(values + begin, std::min(run, count - begin), ranges++);
+  }
+}
+
+bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
+  ErrorBlock block;
+  VF aa[kVectors];
+  VF ab[kVectors];
+  VF bb[kVectors];
+  VF ee[kVectors];
+  VF max[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) {
+    aa[v] = ab[v] = bb[v] = ee[v] = max[v] = hn::Zero(kF);
+  }
+  const auto add = [&](const float* from_a, const float* from_b) HWY_ATTR {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const VF x = hn::LoadU(kF, from_a + v * kVector);
+      const VF y = hn::LoadU(kF, from_b + v * kVector);
+      const VF error = hn::Sub(x, y);
+      aa[v] = hn::Add(aa[v], hn::Mul(x, x));
+      ab[v] = hn::Add(ab[v], hn::Mul(x, y));
+      bb[v] = hn::Add(bb[v], hn::Mul(y, y));
+      ee[v] = hn::Add(ee[v], hn::Mul(error, error));
+      max[v] = hn::Max(max[v], hn::Abs(error));
+    }
+  };
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) add(a + i, b + i);
+  if (i < count) {
+    float rest_a[kLanes] = {};
+    float rest_b[kLanes] = {};
+    std::memcpy(rest_a, a + i, sizeof(float) * (count - i));
+    std::memcpy(rest_b, b + i, sizeof(float) * (count - i));
+    add(rest_a, rest_b);
+  }
+  for (size_t v = 0; v < kVectors; ++v) {
+    hn::StoreU(aa[v], kF, block.aa + v * kVector);
+    hn::StoreU(ab[v], kF, block.ab + v * kVector);
+    hn::StoreU(bb[v], kF, block.bb + v * kVector);
+    hn::StoreU(ee[v], kF, block.ee + v * kVector);
+    hn::StoreU(max[v], kF, block.max + v * kVector);
+  }
+  return AddBlock(block, sums);
+}
+
+// ------------------------------------------------------------------ levels --
+
+// Rounds a run; `position` counts from the level 0.
+template <typename Position>
+HWY_INLINE void RoundRun(const IntegerGrid& grid, const float* values,
+                         size_t count, uint8_t* levels, Position position) {
+  const VF qmin = hn::Set(kF, static_cast<float>(grid.qmin));
+  const VF qmax = hn::Set(kF, static_cast<float>(grid.qmax));
+  // Levels go through 0 .. 255 on their way to a byte.
+  const auto offset = hn::Set(kI, grid.qmin < 0 ? 128 : 0);
+  const auto sign = hn::Set(kU8, grid.qmin < 0 ? 128 : 0);
+  const auto round = [&](const float* from, uint8_t* to) HWY_ATTR {
+    const VF x = position(hn::LoadU(kF, from));
+    const auto level = hn::NearestInt(hn::Min(hn::Max(x, qmin), qmax));
+    const auto bytes = hn::DemoteTo(kU8, hn::Add(level, offset));
+    hn::StoreU(hn::Xor(bytes, sign), kU8, to);
+  };
+  size_t i = 0;
+  for (; i + kVector <= count; i += kVector) round(values + i, levels + i);
+  if (i == count) return;
+  float rest[kVector] = {};
+  uint8_t out[kVector];
+  std::memcpy(rest, values + i, sizeof(float) * (count - i));
+  round(rest, out);
+  std::memcpy(levels + i, out, count - i);
+}
+
+void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
+                   const float* values, size_t count, uint8_t* levels) {
+  for (size_t begin = 0; begin < count; begin += run, ++params) {
+    const size_t size = std::min(run, count - begin);
+    const float* in = values + begin;
+    uint8_t* out = levels + begin;
+    if (grid.fused_add && params->zero_point != 0) {
+      // In double, which vectors do not speed up by much.
+      kScalarKernels.round_to_levels(grid, params, size, in, size, out);
+      continue;
+    }
+    const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
+    if (grid.convention == Convention::kCompressedTensors) {
+      const VF scale = hn::Set(kF, params->scale);
+      RoundRun(grid, in, size, out,
+               [=](VF x) HWY_ATTR { return hn::Add(hn::Div(x, scale), zero); });
+    } else {
+      const VF inverse = hn::Set(kF, 1.0f / params->scale);
+      RoundRun(grid, in, size, out, [=](VF x) HWY_ATTR {
+        return hn::Add(hn::Mul(x, inverse), zero);
+      });
+    }
+  }
+}
+
+void LevelsToValues(bool is_signed, const QParams* params, size_t run,
+                    const uint8_t* levels, size_t count, float* values) {
+  const auto sign = hn::Set(kU8, is_signed ? 128 : 0);
+  const auto offset = hn::Set(kI, is_signed ? 128 : 0);
+  for (size_t begin = 0; begin < count; begin += run, ++params) {
+    const size_t size = std::min(run, count - begin);
+    const uint8_t* in = levels + begin;
+    float* out = values + begin;
+    const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
+    const VF scale = hn::Set(kF, params->scale);
+    const auto convert = [&](const uint8_t* from, float* to) HWY_ATTR {
+      const auto bytes = hn::Xor(hn::LoadU(kU8, from), sign);
+      const auto level = hn::Sub(hn::PromoteTo(kI, bytes), offset);
+      hn::StoreU(hn::Mul(hn::Sub(hn::ConvertTo(kF, level), zero), scale), kF,
+                 to);
+    };
+    size_t i = 0;
+    for (; i + kVector <= size; i += kVector) convert(in + i, out + i);
+    if (i == size) continue;
+    uint8_t rest[kVector] = {};
+    float rest_out[kVector];
+    std::memcpy(rest, in + i, size - i);
+    convert(rest, rest_out);
+    std::memcpy(out + i, rest_out, sizeof(float) * (size - i));
+  }
+}
+
+using Bytes = hn::ScalableTag<uint8_t>;
+using Words = hn::Repartition<uint16_t, Bytes>;
+using SignedWords = hn::Repartition<int16_t, Bytes>;
+using HalfBytes = hn::Half<Bytes>;
+
+void PackNibbles(const uint8_t* levels, size_t count, uint8_t* bytes) {
+  constexpr Bytes kBytes;
+  constexpr Words kWords;
+  constexpr SignedWords kSigned;
+  constexpr HalfBytes kHalf;
+  constexpr size_t kStep = HWY_LANES(uint8_t);
+  const auto low = hn::Set(kBytes, 15);
+  const auto byte = hn::Set(kWords, 255);
+  size_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    const auto pairs =
+        hn::BitCast(kWords, hn::And(hn::LoadU(kBytes, levels + i), low));
+    const auto packed = hn::And(hn::Or(pairs, hn::ShiftRight<4>(pairs)), byte);
+    hn::StoreU(hn::DemoteTo(kHalf, hn::BitCast(kSigned, packed)), kHalf,
+               bytes + i / 2);
+  }
+  kScalarKernels.pack_nibbles(levels + i, count - i, bytes + i / 2);
+}
+
+void UnpackNibbles(const uint8_t* bytes, size_t count, bool is_signed,
+                   uint8_t* levels) {
+  constexpr Bytes kBytes;
+  constexpr Words kWords;
+  constexpr HalfBytes kHalf;
+  constexpr size_t kStep = HWY_LANES(uint8_t);
+  const auto low = hn::Set(kBytes, 15);
+  const auto sign = hn::Set(kBytes, is_signed ? 8 : 0);
+  size_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    const auto wide = hn::PromoteTo(kWords, hn::LoadU(kHalf, bytes + i / 2));
+    const auto pairs = hn::Or(wide, hn::ShiftLeft<4>(wide));
+    const auto nibbles = hn::And(hn::BitCast(kBytes, pairs), low);
+    hn::StoreU(hn::Sub(hn::Xor(nibbles, sign), sign), kBytes, levels + i);
+  }
+  kScalarKernels.unpack_nibbles(bytes + i / 2, count - i, is_signed,
+                                levels + i);
+}
+
+}  // namespace
+
+const Kernels* Table() {
+#if HWY_TARGET == HWY_AVX3
+  constexpr absl::string_view kName = "avx512";
+#elif HWY_TARGET == HWY_AVX2
+  constexpr absl::string_view kName = "avx2";
+#elif HWY_TARGET == HWY_SSE4
+  constexpr absl::string_view kName = "sse4";
+#elif HWY_TARGET == HWY_WASM
+  constexpr absl::string_view kName = "wasm128";
+#elif HWY_TARGET == HWY_NEON
+  constexpr absl::string_view kName = "neon";
+#else
+  constexpr absl::string_view kName = "";
+#endif
+  static constexpr Kernels kTable = {
+      kName,
+      Widen<HalfToFloat>,
+      Widen<BFloat16ToFloat>,
+      Narrow<FloatToHalf>,
+      Narrow<FloatToBFloat16>,
+      CountNonfinite,
+      ExtendRanges,
+      RoundToLevels,
+      LevelsToValues,
+      PackNibbles,
+      UnpackNibbles,
+      AddErrors,
+  };
+  return &kTable;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace monoquant
+HWY_AFTER_NAMESPACE();
+
+#endif  // HWY_TARGET
+
+#if HWY_ONCE
+namespace monoquant {
+namespace {
+
+[[maybe_unused]] bool HasAvx512() {
+#if HWY_ARCH_X86
+  return __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd");
+#else
+  return false;
+#endif
+}
+
+// Of the processors with AVX2 all but a few early designs have the rest of what
+// Highway's target takes.
+[[maybe_unused]] bool HasAvx2() {
+#if HWY_ARCH_X86
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+#else
+  return false;
+#endif
+}
+
+[[maybe_unused]] bool HasSse4() {
+#if HWY_ARCH_X86
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul") &&
+         __builtin_cpu_supports("aes");
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+size_t FindSimdKernels(const Kernels* (&tables)[kMaxSimdTables + 1]) {
+  size_t found = 0;
+#if HWY_TARGETS & HWY_AVX3
+  if (HasAvx512()) tables[found++] = N_AVX3::Table();
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  if (HasAvx2()) tables[found++] = N_AVX2::Table();
+#endif
+#if HWY_TARGETS & HWY_SSE4
+  if (HasSse4()) tables[found++] = N_SSE4::Table();
+#endif
+#if HWY_TARGETS & HWY_NEON
+  tables[found++] = N_NEON::Table();
+#endif
+#if HWY_TARGETS & HWY_WASM
+  tables[found++] = N_WASM::Table();
+#endif
+  return found;
+}
+
+}  // namespace monoquant
+#endif  // HWY_ONCE
