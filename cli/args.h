@@ -29,6 +29,7 @@ struct OutputArgs {
 struct RunArgs {
   int threads = 0;           // 0: one for each core
   uint64_t chunk_bytes = 0;  // 0: see ChooseChunkBytes in run_job.h
+  std::string simd;          // --simd; empty: the fastest there is
 };
 
 struct ReportArgs {

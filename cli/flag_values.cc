@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "cli/human.h"
 #include "cli/suggest.h"
+#include "core/kernels/kernels.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -147,6 +148,15 @@ absl::StatusOr<Nonfinite> ParseNonfinite(absl::string_view text) {
                                 {{"error", Nonfinite::kError},
                                  {"keep", Nonfinite::kKeep},
                                  {"zero", Nonfinite::kZero}});
+}
+
+absl::StatusOr<std::string> ParseSimd(absl::string_view text) {
+  Choices<std::string> choices;
+  for (const Kernels* kernels : AvailableKernels()) {
+    const std::string name(kernels->name);
+    choices.emplace_back(name, name);
+  }
+  return ParseChoice<std::string>("--simd", text, choices);
 }
 
 absl::StatusOr<DType> ParseFloatDType(absl::string_view text) {

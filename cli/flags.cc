@@ -175,6 +175,10 @@ class Parser {
         Value(run.chunk_bytes, [](const std::string& text) {
           return ParseByteCount("--chunk-size", text, kMinChunk, kMaxChunk);
         }));
+    Add(command, kGroup, "--simd", "SET",
+        "Instruction set, such as avx2; the output is the same for any",
+        Value(run.simd, ParseSimd))
+        ->envname("MONOQUANT_SIMD");
   }
 
   void AddReport(CLI::App* command, ReportArgs& report, bool progress = true) {

@@ -3,6 +3,7 @@
 #include "cli/flags.h"
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <variant>
 #include <vector>
@@ -197,6 +198,7 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize m.pt -T 100000", "--threads 100000: use a whole number"},
       {"quantize m.pt --chunk-size 1K", "use a size from 64.0 KiB"},
       {"quantize m.pt --chunk-size 9999999999G", "use a size"},
+      {"quantize m.pt --simd mmx", "--simd mmx: use "},
       {"quantize m.pt --min-elements x", "--min-elements x"},
       {"quantize m.pt --progress fast", "use auto, bar, plain or none"},
       {"compare a.pt b.pt --fail-under nan", "--fail-under nan: use a number"},
@@ -224,6 +226,22 @@ TEST(FlagsTest, Sizes) {
                   .transform.run.chunk_bytes,
               test.bytes);
   }
+}
+
+// The variable is the flag's, and the flag wins.
+TEST(FlagsTest, InstructionSet) {
+  EXPECT_EQ(Get<QuantizeArgs>("quantize m.pt").transform.run.simd, "");
+  EXPECT_EQ(Get<CompareArgs>("compare a.pt b.pt --simd scalar").run.simd,
+            "scalar");
+  setenv("MONOQUANT_SIMD", "scalar", 1);
+  EXPECT_EQ(Get<QuantizeArgs>("quantize m.pt").transform.run.simd, "scalar");
+  setenv("MONOQUANT_SIMD", "mmx", 1);
+  EXPECT_EQ(Get<QuantizeArgs>("quantize m.pt --simd scalar").transform.run.simd,
+            "scalar");
+  const absl::StatusOr<Command> command = Parse("quantize m.pt");
+  ASSERT_FALSE(command.ok());
+  EXPECT_THAT(command.status().message(), HasSubstr("--simd mmx: use "));
+  unsetenv("MONOQUANT_SIMD");
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/streams.h"
+#include "core/kernels/kernels.h"
 #include "ir/errors.h"
 
 namespace monoquant::cli {
@@ -59,6 +60,11 @@ absl::Status EnterUserDirectory() {
                    "; BUILD_WORKING_DIRECTORY must name a directory"));
 }
 
+// ParseSimd has seen that there are such.
+void ChooseKernels(const RunArgs& run) {
+  if (!run.simd.empty()) UseKernels(run.simd);
+}
+
 struct Runner {
   Streams& streams;
 
@@ -67,21 +73,27 @@ struct Runner {
     return absl::OkStatus();
   }
   absl::Status operator()(const QuantizeArgs& args) const {
+    ChooseKernels(args.transform.run);
     return RunQuantize(args, streams);
   }
   absl::Status operator()(const PlanArgs& args) const {
+    ChooseKernels(args.transform.run);
     return RunPlan(args, streams);
   }
   absl::Status operator()(const InspectArgs& args) const {
+    ChooseKernels(args.run);
     return RunInspect(args, streams);
   }
   absl::Status operator()(const CompareArgs& args) const {
+    ChooseKernels(args.run);
     return RunCompare(args, streams);
   }
   absl::Status operator()(const DequantizeArgs& args) const {
+    ChooseKernels(args.transform.run);
     return RunDequantize(args, streams);
   }
   absl::Status operator()(const ConvertArgs& args) const {
+    ChooseKernels(args.transform.run);
     return RunConvert(args, streams);
   }
   absl::Status operator()(const ScanArgs& args) const {

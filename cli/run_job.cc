@@ -10,7 +10,8 @@
 namespace monoquant::cli {
 namespace {
 
-constexpr uint64_t kLargestChunk = uint64_t{8} << 20;
+// A piece stays in the second-level cache from its reading to its writing.
+constexpr uint64_t kLargestChunk = uint64_t{1} << 20;
 constexpr uint64_t kSmallestChunk = uint64_t{64} << 10;
 constexpr uint64_t kMemoryBudget = uint64_t{160} << 20;
 

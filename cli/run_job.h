@@ -13,7 +13,7 @@
 
 namespace monoquant::cli {
 
-// The size of a piece where --chunk-size is not given: 8 MiB, or less where so
+// The size of a piece where --chunk-size is not given: 1 MiB, or less where so
 // many threads would together need more than 160 MiB. The output is the same
 // for any size.
 uint64_t ChooseChunkBytes(const Plan& plan, int threads);

@@ -14,7 +14,7 @@
 
 namespace monoquant {
 
-// IEEE binary16. Exact; a NaN stays a NaN with its payload.
+// IEEE binary16. Exact; a NaN becomes quiet and keeps its payload.
 float HalfToFloat(uint16_t bits);
 // Rounded to nearest even; beyond 65504 (65520 and up) to infinity. A NaN
 // becomes a quiet NaN with the same sign and the upper bits of the payload.

@@ -54,7 +54,7 @@ TEST(CastsTest, EveryHalfIsDecodedExactly) {
     if (std::isnan(expected)) {
       EXPECT_TRUE(std::isnan(value)) << bits;
       EXPECT_EQ(BitsOf(value),
-                (bits >> 15 << 31) | 0x7f800000u | (bits & 0x3ffu) << 13);
+                (bits >> 15 << 31) | 0x7fc00000u | (bits & 0x3ffu) << 13);
     } else {
       EXPECT_EQ(static_cast<double>(value), expected) << bits;
       EXPECT_EQ(std::signbit(value), std::signbit(expected)) << bits;

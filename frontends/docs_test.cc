@@ -82,8 +82,8 @@ TEST(ContainersPageTest, HasTheLimits) {
          Grouped(state_dict.open_entries));
   expect("JSON: values held at once", Grouped(kMaxJsonValues));
   expect("nesting of dicts, lists and modules", Grouped(state_dict.nesting));
-  expect("entries of dicts, lists and modules that are looked at",
-         Grouped(state_dict.visits));
+  expect("entries of dicts, lists and modules that are looked at again",
+         Grouped(state_dict.revisits));
   expect("zip: members", absl::StrCat(Grouped(kMaxZipEntries), ", names of ",
                                       mib(kMaxZipNameBytes)));
   expect("zip: directory", mib(kMaxZipDirectoryBytes));

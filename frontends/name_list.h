@@ -20,15 +20,14 @@ class NameList {
   // `detail` follows the name in brackets, if there is one.
   void Add(absl::string_view name, absl::string_view detail = {}) {
     if (++count_ > kShown) return;
-    shown_.push_back(detail.empty()
-                         ? QuotedName(name)
-                         : absl::StrCat(QuotedName(name), " (", detail, ")"));
+    shown_.push_back(
+        {std::string(name.substr(0, kMaxName)), std::string(detail)});
   }
 
   void Add(const NameList& other) {
     count_ += other.count_;
-    for (const std::string& name : other.shown_) {
-      if (shown_.size() < kShown) shown_.push_back(name);
+    for (const Entry& entry : other.shown_) {
+      if (shown_.size() < kShown) shown_.push_back(entry);
     }
   }
 
@@ -38,7 +37,13 @@ class NameList {
   size_t count() const { return count_; }
 
   std::string ToString() const {
-    std::string text = absl::StrJoin(shown_, ", ");
+    std::string text =
+        absl::StrJoin(shown_, ", ", [](std::string* out, const Entry& entry) {
+          out->append(QuotedName(entry.name));
+          if (!entry.detail.empty()) {
+            absl::StrAppend(out, " (", entry.detail, ")");
+          }
+        });
     if (count_ > shown_.size()) {
       absl::StrAppend(&text, " and ", count_ - shown_.size(), " more");
     }
@@ -46,10 +51,18 @@ class NameList {
   }
 
  private:
+  // Quoted where they are shown: most lists never are.
+  struct Entry {
+    std::string name;
+    std::string detail;
+  };
+
   static constexpr size_t kShown = 8;
+  // More than QuotedName shows.
+  static constexpr size_t kMaxName = 200;
 
   size_t count_ = 0;
-  std::vector<std::string> shown_;
+  std::vector<Entry> shown_;
 };
 
 }  // namespace monoquant

@@ -33,8 +33,10 @@ inline float FromHalf(uint32_t half) {
   const uint32_t exponent = shifted & kHalfExponent;
   // Normal: move the exponent's bias from 15 to 127.
   uint32_t bits = shifted + kBiasStep;
-  // Infinity and NaN: once more, up to the largest exponent.
+  // Infinity and NaN: once more, up to the largest exponent. A NaN is quiet
+  // then, as processors and IEEE 754 have it.
   bits += exponent == kHalfExponent ? kBiasStep : 0u;
+  bits |= shifted > kHalfExponent ? 0x00400000u : 0u;
   // Subnormal: 2^-14 * (1 + mantissa) - 2^-14 is exact.
   const float subnormal = BitCast<float>(shifted + kSmallestNormalHalf) -
                           BitCast<float>(kSmallestNormalHalf);

@@ -23,6 +23,7 @@
 #endif
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/simd.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
@@ -43,12 +44,15 @@ using U16 = hn::Rebind<uint16_t, F>;
 using U8 = hn::Rebind<uint8_t, F>;
 using VF = hn::Vec<F>;
 using VU = hn::Vec<U>;
+using F16 = hn::Rebind<hwy::float16_t, F>;
+using Vec16 = hn::Vec<U16>;
 
 constexpr F kF;
 constexpr I kI;
 constexpr U kU;
 constexpr U16 kU16;
 constexpr U8 kU8;
+[[maybe_unused]] constexpr F16 kF16;
 
 constexpr size_t kVector = HWY_MIN(HWY_LANES(float), kLanes);
 constexpr size_t kVectors = kLanes / kVector;
@@ -64,7 +68,22 @@ HWY_INLINE VU SelectLess(VU a, VU b, VU yes, VU no) {
       kU, hn::IfThenElse(less, hn::BitCast(kI, yes), hn::BitCast(kI, no)));
 }
 
-HWY_INLINE VF HalfToFloat(VU half) {
+#if HWY_TARGET <= HWY_AVX2
+
+// These sets have an instruction each way, which rounds to nearest even and
+// makes a NaN quiet, like core/kernels/element.h.
+HWY_INLINE VF HalfToFloat(Vec16 half) {
+  return hn::PromoteTo(kF, hn::BitCast(kF16, half));
+}
+
+HWY_INLINE Vec16 FloatToHalf(VF value) {
+  return hn::BitCast(kU16, hn::DemoteTo(kF16, value));
+}
+
+#else
+
+HWY_INLINE VF HalfToFloat(Vec16 narrow) {
+  const VU half = hn::PromoteTo(kU, narrow);
   const VU sign = hn::ShiftLeft<16>(hn::And(half, Constant(0x8000u)));
   const VU shifted = hn::ShiftLeft<13>(hn::And(half, Constant(0x7fffu)));
   const VU step = Constant(112u << 23);
@@ -76,10 +95,12 @@ HWY_INLINE VF HalfToFloat(VU half) {
       hn::Sub(hn::BitCast(kF, hn::Add(shifted, least)), hn::BitCast(kF, least));
   bits =
       SelectLess(shifted, Constant(1u << 23), hn::BitCast(kU, subnormal), bits);
+  const VU quiet = hn::Or(bits, Constant(0x00400000u));
+  bits = SelectLess(Constant(0x0f800000u), shifted, quiet, bits);
   return hn::BitCast(kF, hn::Or(bits, sign));
 }
 
-HWY_INLINE VU FloatToHalf(VF value) {
+HWY_INLINE Vec16 FloatToHalf(VF value) {
   const VU bits = hn::BitCast(kU, value);
   const VU sign = hn::And(hn::ShiftRight<16>(bits), Constant(0x8000u));
   const VU magnitude = hn::And(bits, Constant(0x7fffffffu));
@@ -94,14 +115,16 @@ HWY_INLINE VU FloatToHalf(VF value) {
   VU half = SelectLess(magnitude, Constant(113u << 23), subnormal, normal);
   half = SelectLess(magnitude, Constant(0x477ff000u), half, Constant(0x7c00u));
   half = SelectLess(Constant(0x7f800000u), magnitude, nan, half);
-  return hn::Or(half, sign);
+  return hn::DemoteTo(kU16, hn::BitCast(kI, hn::Or(half, sign)));
 }
 
-HWY_INLINE VF BFloat16ToFloat(VU bits) {
-  return hn::BitCast(kF, hn::ShiftLeft<16>(bits));
+#endif
+
+HWY_INLINE VF BFloat16ToFloat(Vec16 bits) {
+  return hn::BitCast(kF, hn::ShiftLeft<16>(hn::PromoteTo(kU, bits)));
 }
 
-HWY_INLINE VU FloatToBFloat16(VF value) {
+HWY_INLINE Vec16 FloatToBFloat16(VF value) {
   const VU bits = hn::BitCast(kU, value);
   const VU upper = hn::ShiftRight<16>(bits);
   const VU odd = hn::And(upper, Constant(1));
@@ -109,32 +132,43 @@ HWY_INLINE VU FloatToBFloat16(VF value) {
       hn::ShiftRight<16>(hn::Add(hn::Add(bits, odd), Constant(0x7fffu)));
   const VU nan = hn::Or(upper, Constant(0x0040u));
   const VU magnitude = hn::And(bits, Constant(0x7fffffffu));
-  return SelectLess(Constant(0x7f800000u), magnitude, nan, rounded);
+  const VU result = SelectLess(Constant(0x7f800000u), magnitude, nan, rounded);
+  return hn::DemoteTo(kU16, hn::BitCast(kI, result));
 }
 
-template <VF (*kConvert)(VU)>
+// Elements of 16 bits in a cache line, and how far ahead to ask for one.
+constexpr size_t kLine = 32;
+constexpr size_t kAhead = 2048;
+
+template <VF (*kConvert)(Vec16)>
 void Widen(const uint8_t* src, size_t count, float* dst) {
-  uint16_t in[kVector];
-  float out[kVector];
-  size_t i = 0;
-  for (; i + kVector <= count; i += kVector) {
+  const auto widen = [](const uint8_t* from, float* to) HWY_ATTR {
     // Copied, because the elements may lie anywhere: a load.
-    std::memcpy(in, src + 2 * i, sizeof(in));
-    hn::StoreU(kConvert(hn::PromoteTo(kU, hn::LoadU(kU16, in))), kF, dst + i);
+    uint16_t in[kVector];
+    std::memcpy(in, from, sizeof(in));
+    hn::StoreU(kConvert(hn::LoadU(kU16, in)), kF, to);
+  };
+  size_t i = 0;
+  for (; i + kLine <= count; i += kLine) {
+    hwy::Prefetch(src + 2 * i + kAhead);
+    for (size_t v = 0; v < kLine; v += kVector) {
+      widen(src + 2 * (i + v), dst + i + v);
+    }
   }
+  for (; i + kVector <= count; i += kVector) widen(src + 2 * i, dst + i);
   if (i == count) return;
-  std::memset(in, 0, sizeof(in));
+  uint8_t in[2 * kVector] = {};
+  float out[kVector];
   std::memcpy(in, src + 2 * i, 2 * (count - i));
-  hn::StoreU(kConvert(hn::PromoteTo(kU, hn::LoadU(kU16, in))), kF, out);
+  widen(in, out);
   std::memcpy(dst + i, out, sizeof(float) * (count - i));
 }
 
-template <VU (*kConvert)(VF)>
+template <Vec16 (*kConvert)(VF)>
 void Narrow(const float* src, size_t count, uint8_t* dst) {
-  const auto narrow = [](const float* from, uint8_t* to) {
+  const auto narrow = [](const float* from, uint8_t* to) HWY_ATTR {
     uint16_t out[kVector];
-    const VU bits = kConvert(hn::LoadU(kF, from));
-    hn::StoreU(hn::DemoteTo(kU16, hn::BitCast(kI, bits)), kU16, out);
+    hn::StoreU(kConvert(hn::LoadU(kF, from)), kU16, out);
     std::memcpy(to, out, sizeof(out));
   };
   size_t i = 0;
@@ -150,20 +184,29 @@ void Narrow(const float* src, size_t count, uint8_t* dst) {
 // -------------------------------------------------------------- statistics --
 
 size_t CountNonfinite(const float* values, size_t count) {
+  // One question for many values, which nearly always are all finite.
+  constexpr size_t kBlock = 32 * kLanes;
   const VU infinity = Constant(0x7f800000u);
   size_t found = 0;
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    // One look at a block, which nearly always has none.
-    VU largest = hn::Zero(kU);
-    for (size_t v = 0; v < kVectors; ++v) {
-      const VF x = hn::LoadU(kF, values + i + v * kVector);
-      const VU exponent = hn::And(hn::BitCast(kU, x), infinity);
-      largest = hn::BitCast(
-          kU, hn::Max(hn::BitCast(kI, largest), hn::BitCast(kI, exponent)));
+  for (; i + kBlock <= count; i += kBlock) {
+    VU largest[2] = {hn::Zero(kU), hn::Zero(kU)};
+    const auto look = [&](size_t chain, const float* from) HWY_ATTR {
+      const VU bits = hn::BitCast(kU, hn::LoadU(kF, from));
+      const VU exponent = hn::And(bits, infinity);
+      largest[chain] = hn::BitCast(kU, hn::Max(hn::BitCast(kI, largest[chain]),
+                                               hn::BitCast(kI, exponent)));
+    };
+    for (size_t j = i; j < i + kBlock; j += 2 * kVector) {
+      hwy::Prefetch(values + j + kAhead / 2);
+      look(0, values + j);
+      look(1, values + j + kVector);
     }
-    if (hn::AllFalse(kU, hn::Eq(largest, infinity))) continue;
-    found += kScalarKernels.count_nonfinite(values + i, kLanes);
+    if (hn::AllFalse(kU, hn::Eq(largest[0], infinity)) &&
+        hn::AllFalse(kU, hn::Eq(largest[1], infinity))) {
+      continue;
+    }
+    found += kScalarKernels.count_nonfinite(values + i, kBlock);
   }
   return found + kScalarKernels.count_nonfinite(values + i, count - i);
 }
@@ -193,13 +236,10 @@ void ExtendRange(const float* values, size_t count, ValueRange* range) {
   for (; i + kVector <= count; i += kVector) extend(0, values + i);
   // The last ones once more, where they do not fill a vector.
   if (i < count) extend(1, values + count - kVector);
-  float lanes[kVector];
-  hn::StoreU(hn::Min(hn::Min(min[0], min[1]), hn::Min(min[2], min[3])), kF,
-             lanes);
-  for (float lane : lanes) range->min = std::min(range->min, lane);
-  hn::StoreU(hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3])), kF,
-             lanes);
-  for (float lane : lanes) range->max = std::max(range->max, lane);
+  const VF all_min = hn::Min(hn::Min(min[0], min[1]), hn::Min(min[2], min[3]));
+  const VF all_max = hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3]));
+  range->min = std::min(range->min, hn::GetLane(hn::MinOfLanes(kF, all_min)));
+  range->max = std::max(range->max, hn::GetLane(hn::MaxOfLanes(kF, all_max)));
 }
 
 void ExtendRanges(const float* values, size_t count, size_t run,
@@ -252,20 +292,18 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
 
 // ------------------------------------------------------------------ levels --
 
-// Rounds a run; `position` counts from the level 0.
-template <typename Position>
+// Rounds a run to levels of the type Level, int8_t or uint8_t; `position`
+// counts from the level 0.
+template <typename Level, typename Position>
 HWY_INLINE void RoundRun(const IntegerGrid& grid, const float* values,
                          size_t count, uint8_t* levels, Position position) {
+  constexpr hn::Rebind<Level, F> kLevel;
   const VF qmin = hn::Set(kF, static_cast<float>(grid.qmin));
   const VF qmax = hn::Set(kF, static_cast<float>(grid.qmax));
-  // Levels go through 0 .. 255 on their way to a byte.
-  const auto offset = hn::Set(kI, grid.qmin < 0 ? 128 : 0);
-  const auto sign = hn::Set(kU8, grid.qmin < 0 ? 128 : 0);
   const auto round = [&](const float* from, uint8_t* to) HWY_ATTR {
     const VF x = position(hn::LoadU(kF, from));
     const auto level = hn::NearestInt(hn::Min(hn::Max(x, qmin), qmax));
-    const auto bytes = hn::DemoteTo(kU8, hn::Add(level, offset));
-    hn::StoreU(hn::Xor(bytes, sign), kU8, to);
+    hn::StoreU(hn::BitCast(kU8, hn::DemoteTo(kLevel, level)), kU8, to);
   };
   size_t i = 0;
   for (; i + kVector <= count; i += kVector) round(values + i, levels + i);
@@ -277,8 +315,9 @@ HWY_INLINE void RoundRun(const IntegerGrid& grid, const float* values,
   std::memcpy(levels + i, out, count - i);
 }
 
-void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
-                   const float* values, size_t count, uint8_t* levels) {
+template <typename Level>
+void RoundRuns(const IntegerGrid& grid, const QParams* params, size_t run,
+               const float* values, size_t count, uint8_t* levels) {
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t size = std::min(run, count - begin);
     const float* in = values + begin;
@@ -289,23 +328,36 @@ void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
       continue;
     }
     const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
+    const VF scale = hn::Set(kF, params->scale);
+    const VF inverse = hn::Set(kF, 1.0f / params->scale);
     if (grid.convention == Convention::kCompressedTensors) {
-      const VF scale = hn::Set(kF, params->scale);
-      RoundRun(grid, in, size, out,
-               [=](VF x) HWY_ATTR { return hn::Add(hn::Div(x, scale), zero); });
-    } else {
-      const VF inverse = hn::Set(kF, 1.0f / params->scale);
-      RoundRun(grid, in, size, out, [=](VF x) HWY_ATTR {
+      RoundRun<Level>(grid, in, size, out, [=](VF x) HWY_ATTR {
+        return hn::Add(hn::Div(x, scale), zero);
+      });
+    } else if (params->zero_point != 0) {
+      RoundRun<Level>(grid, in, size, out, [=](VF x) HWY_ATTR {
         return hn::Add(hn::Mul(x, inverse), zero);
       });
+    } else {
+      RoundRun<Level>(grid, in, size, out,
+                      [=](VF x) HWY_ATTR { return hn::Mul(x, inverse); });
     }
   }
 }
 
-void LevelsToValues(bool is_signed, const QParams* params, size_t run,
-                    const uint8_t* levels, size_t count, float* values) {
-  const auto sign = hn::Set(kU8, is_signed ? 128 : 0);
-  const auto offset = hn::Set(kI, is_signed ? 128 : 0);
+void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
+                   const float* values, size_t count, uint8_t* levels) {
+  if (grid.is_signed()) {
+    RoundRuns<int8_t>(grid, params, run, values, count, levels);
+  } else {
+    RoundRuns<uint8_t>(grid, params, run, values, count, levels);
+  }
+}
+
+template <typename Level>
+void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
+                  size_t count, float* values) {
+  constexpr hn::Rebind<Level, F> kLevel;
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t size = std::min(run, count - begin);
     const uint8_t* in = levels + begin;
@@ -313,8 +365,8 @@ void LevelsToValues(bool is_signed, const QParams* params, size_t run,
     const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
     const auto convert = [&](const uint8_t* from, float* to) HWY_ATTR {
-      const auto bytes = hn::Xor(hn::LoadU(kU8, from), sign);
-      const auto level = hn::Sub(hn::PromoteTo(kI, bytes), offset);
+      const auto level =
+          hn::PromoteTo(kI, hn::BitCast(kLevel, hn::LoadU(kU8, from)));
       hn::StoreU(hn::Mul(hn::Sub(hn::ConvertTo(kF, level), zero), scale), kF,
                  to);
     };
@@ -326,6 +378,15 @@ void LevelsToValues(bool is_signed, const QParams* params, size_t run,
     std::memcpy(rest, in + i, size - i);
     convert(rest, rest_out);
     std::memcpy(out + i, rest_out, sizeof(float) * (size - i));
+  }
+}
+
+void LevelsToValues(bool is_signed, const QParams* params, size_t run,
+                    const uint8_t* levels, size_t count, float* values) {
+  if (is_signed) {
+    RunsToValues<int8_t>(params, run, levels, count, values);
+  } else {
+    RunsToValues<uint8_t>(params, run, levels, count, values);
   }
 }
 

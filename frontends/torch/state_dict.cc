@@ -29,6 +29,7 @@ class Walker {
         limits_(limits),
         budget_(limits.index),
         on_path_(graph.size(), false),
+        opened_(graph.size(), false),
         barren_(graph.size(), false) {}
 
   // With `skip_training_state`, leaves out the entries of `root` that are
@@ -54,7 +55,7 @@ class Walker {
   };
 
   // Counts values looked at against the limit.
-  absl::Status Spend(size_t visits);
+  absl::Status Spend(NodeId node, size_t entries);
   absl::Status Visit(NodeId node);
   absl::Status VisitTensor(NodeId node, TorchValue value);
   absl::Status PushFrame(NodeId node, Structure structure);
@@ -66,7 +67,7 @@ class Walker {
   std::vector<NamedTensor> tensors_;
   IndexBudget budget_;
   size_t quantized_ = 0;
-  size_t visits_ = 0;
+  size_t revisits_ = 0;
   // Children of all frames.
   size_t open_entries_ = 0;
   std::vector<Frame> frames_;
@@ -74,6 +75,8 @@ class Walker {
   std::string name_;
   // Values that are open on the way down: going into one again would not end.
   std::vector<bool> on_path_;
+  // Nodes that were looked into.
+  std::vector<bool> opened_;
   // Containers in which no tensor was found; not entered twice, so that values
   // without tensors cost what their description costs.
   std::vector<bool> barren_;
@@ -122,11 +125,19 @@ absl::Status Walker::Walk(NodeId root, bool skip_training_state) {
   return absl::OkStatus();
 }
 
-absl::Status Walker::Spend(size_t visits) {
-  visits_ += visits;
-  if (visits_ <= limits_.visits) return absl::OkStatus();
+// Counts `entries` of `node`, unless it is looked into for the first time.
+absl::Status Walker::Spend(NodeId node, size_t entries) {
+  if (!opened_[node]) {
+    opened_[node] = true;
+    return absl::OkStatus();
+  }
+  revisits_ += entries;
+  if (revisits_ <= limits_.revisits) return absl::OkStatus();
   return absl::DataLossError(
-      absl::StrCat("more entries than the limit of ", limits_.visits));
+      absl::StrCat(QuotedName(name_),
+                   ": values are referred to again and again,"
+                   " for more entries than the limit of ",
+                   limits_.revisits));
 }
 
 // Notes the value that is being visited, which is no tensor.
@@ -189,7 +200,7 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
       parts_.Add(name_, value.what);
       break;
   }
-  MQ_RETURN_IF_ERROR(Spend(value.parts.size()));
+  MQ_RETURN_IF_ERROR(Spend(node, value.parts.size()));
   if (value.parts.empty() || on_path_[node]) return absl::OkStatus();
   Structure structure;
   structure.kind = Structure::Kind::kMapping;
@@ -205,7 +216,7 @@ absl::Status Walker::PushFrame(NodeId node, Structure structure) {
         absl::StrCat(QuotedName(name_), " is nested deeper than the limit of ",
                      limits_.nesting));
   }
-  MQ_RETURN_IF_ERROR(Spend(structure.cost));
+  MQ_RETURN_IF_ERROR(Spend(node, structure.cost));
   open_entries_ += structure.children.size();
   if (open_entries_ > limits_.open_entries) {
     return absl::DataLossError(absl::StrCat(

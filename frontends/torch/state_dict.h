@@ -48,8 +48,9 @@ struct StateDictLimits {
   // Tensors that torch quantized: they come with parameters, which take memory
   // too.
   size_t quantized = 100'000;
-  // Values looked at. A pickle can refer to the same values again and again.
-  size_t visits = 10'000'000;
+  // Values looked at for a second time or more: a pickle can refer to the same
+  // ones again and again. (How many there are is limited by ReadPickle.)
+  size_t revisits = 2'000'000;
   // Entries of a value and of all that it is nested in.
   size_t open_entries = 2'000'000;
 };

@@ -520,7 +520,7 @@ TEST(StateDictTest, WorkIsLimited) {
   ASSERT_TRUE(graph.ok());
   StateDictLimits limits;
   EXPECT_TRUE(FindStateDict(*graph, "", limits).ok());
-  limits.visits = 900'000;
+  limits.revisits = 900'000;
   ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
               "more entries than the limit of 900000");
 }

@@ -1,8 +1,9 @@
 """One sha256 for each scheme and input type, wherever it is made.
 
-Natively with 1 and 2 threads, as WebAssembly under Node, and with pieces of
-64 KiB and 8 MiB the bytes are those of goldens.json, which are checked in: so
-they cannot drift unnoticed either. tests/README.md says how to renew them.
+Natively with 1 and 2 threads and every instruction set of the machine, as
+WebAssembly under Node, and with pieces of 64 KiB and 8 MiB the bytes are those
+of goldens.json, which are checked in: so they cannot drift unnoticed either.
+tests/README.md says how to renew them.
 """
 
 import json
@@ -44,6 +45,14 @@ class ParityTest(unittest.TestCase):
 
     def test_native_2_threads_8_mib(self):
         self.check_native(2, 8 * MIB)
+
+    def test_every_instruction_set(self):
+        sets = run.instruction_sets()
+        self.assertIn("scalar", sets)
+        for simd in sets:
+            with self.subTest(simd=simd):
+                self.check(run.native(self.cases, self.inputs, self.folder, 2,
+                                      1 * MIB, simd))
 
     def check_wasm(self, chunk_bytes):
         self.check(run.wasm(self.cases, self.inputs, self.folder, chunk_bytes))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 from tests.support import monoquant
@@ -14,7 +15,17 @@ GOLDENS = pathlib.Path(__file__).with_name("goldens.json")
 EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
 
 
-def native(cases, inputs, folder, threads, chunk_bytes):
+def instruction_sets():
+    """Those that --simd takes on this machine, as its error lists them."""
+    try:
+        monoquant.run("plan", "--simd", "none", "model.pt")
+    except monoquant.Failed as error:
+        return re.findall(r"\b(avx512|avx2|sse4|neon|scalar)\b",
+                          error.message)
+    raise AssertionError("--simd none was accepted")
+
+
+def native(cases, inputs, folder, threads, chunk_bytes, simd=None):
     """{case name: sha256} by the command line."""
     recipe = os.path.join(folder, "recipe.json")
     found = {}
@@ -25,7 +36,7 @@ def native(cases, inputs, folder, threads, chunk_bytes):
         monoquant.run(
             "quantize", "-m", inputs[case.dtype], "-o", output, "--force",
             "--quiet", "--recipe", recipe, "--threads", threads,
-            "--chunk-size", chunk_bytes)
+            "--chunk-size", chunk_bytes, *(("--simd", simd) if simd else ()))
         with open(output, "rb") as file:
             found[case.name] = hashlib.sha256(file.read()).hexdigest()
     return found

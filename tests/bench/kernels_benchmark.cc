@@ -1,0 +1,207 @@
+// bazel run //tests/bench:kernels [-- KERNELS...]
+//
+// What the loops over weights cost without any file: one thread, data in
+// memory, gigabytes of input a second beside memcpy of the same bytes. A row is
+// what a job does with a piece: casts, statistics, levels, packing, and with
+// "+error" the comparison of the result with the input. KERNELS are tables of
+// core/kernels/kernels.h ("avx2"); by default the fastest.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "core/casts.h"
+#include "core/error_stats.h"
+#include "core/kernels/kernels.h"
+#include "core/nonfinite.h"
+#include "core/observers/minmax.h"
+#include "core/recipe.h"
+#include "core/registry.h"
+#include "core/resolve_scheme.h"
+#include "core/tensor_coder.h"
+#include "core/testing/synthetic.h"
+#include "ir/dtype.h"
+#include "ir/quant_scheme.h"
+#include "ir/shape.h"
+
+namespace monoquant {
+namespace {
+
+constexpr int kRuns = 5;
+constexpr size_t kRows = 4096;
+constexpr size_t kColumns = 4096;
+constexpr size_t kElements = kRows * kColumns;
+constexpr size_t kTile = 4096;
+// Results go where a job puts them: into a buffer that is used again and again.
+constexpr size_t kBuffer = size_t{1} << 20;
+
+// Seconds of the median run.
+double Median(const std::function<void()>& run) {
+  run();  // touches memory, fills caches
+  std::vector<double> seconds;
+  for (int i = 0; i < kRuns; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    run();
+    const std::chrono::duration<double> time =
+        std::chrono::steady_clock::now() - begin;
+    seconds.push_back(time.count());
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[kRuns / 2];
+}
+
+std::vector<uint8_t> MakeInput(DType dtype) {
+  const std::vector<float> row =
+      testing::Make(testing::Values::kRandom, kColumns * 64);
+  std::vector<uint8_t> bytes(kElements * FloatBytes(dtype));
+  const size_t step = row.size() * FloatBytes(dtype);
+  for (size_t at = 0; at < bytes.size(); at += step) {
+    FromFloat(dtype, row, bytes.data() + at);
+  }
+  return bytes;
+}
+
+// Quantizes all rows of `input` into `codes`, a tile at a time.
+class Quantizer {
+ public:
+  Quantizer(DType dtype, const QuantScheme& scheme)
+      : dtype_(dtype),
+        layout_(*ComputeParamLayout(scheme, {static_cast<int64_t>(kRows),
+                                             static_cast<int64_t>(kColumns)})),
+        coder_(scheme, layout_, DefaultRegistry().FindAlgorithm("rtn")),
+        values_(kTile),
+        levels_(kTile),
+        decoded_(kTile) {}
+
+  void Run(const std::vector<uint8_t>& input, bool errors,
+           std::vector<uint8_t>& codes) {
+    const SlotRange slots = {0, layout_.num_params};
+    const std::unique_ptr<Observer> observer =
+        kMinMaxObserver.create(slots.count);
+    std::vector<QParams> params(slots.count);
+    ErrorStats stats;
+    for (size_t at = 0; at < kElements; at += kTile) {
+      const uint8_t* from = input.data() + at * FloatBytes(dtype_);
+      absl::Span<const float> values =
+          absl::MakeConstSpan(reinterpret_cast<const float*>(from), kTile);
+      if (dtype_ != DType::kF32) {
+        ToFloat(dtype_, from, absl::MakeSpan(values_));
+        values = values_;
+      }
+      nonfinite_ += CountNonfinite(values);
+      coder_.Observe(at, values, slots, *observer);
+      const SlotRange seen = SlotsOf(layout_, at, kTile);
+      for (size_t i = seen.first; i < seen.first + seen.count; ++i) {
+        params[i] = observer->Compute(i, coder_.grid());
+      }
+      coder_.Quantize(at, values, slots, params, absl::MakeSpan(levels_));
+      coder_.rows().Pack(at, levels_,
+                         codes.data() + coder_.rows().ByteOf(at) % kBuffer);
+      if (!errors) continue;
+      coder_.Dequantize(at, levels_, slots, params, absl::MakeSpan(decoded_));
+      stats.Add(values, decoded_);
+    }
+  }
+
+ private:
+  DType dtype_;
+  ParamLayout layout_;
+  TensorCoder coder_;
+  std::vector<float> values_;
+  std::vector<uint8_t> levels_;
+  std::vector<float> decoded_;
+  size_t nonfinite_ = 0;
+};
+
+void Cast(DType from, DType to, const std::vector<uint8_t>& input, bool errors,
+          std::vector<uint8_t>& output) {
+  std::vector<float> values(2048);
+  std::vector<float> decoded(values.size());
+  ErrorStats stats;
+  for (size_t at = 0; at < kElements; at += values.size()) {
+    uint8_t* out = output.data() + at * FloatBytes(to) % kBuffer;
+    ToFloat(from, input.data() + at * FloatBytes(from), absl::MakeSpan(values));
+    FromFloat(to, values, out);
+    if (!errors) continue;
+    ToFloat(to, out, absl::MakeSpan(decoded));
+    stats.Add(values, decoded);
+  }
+}
+
+QuantScheme SchemeOf(const char* spec) {
+  const SchemeSpec parsed = **ParseSchemeSpec(spec);
+  const Shape shape = {static_cast<int64_t>(kRows),
+                       static_cast<int64_t>(kColumns)};
+  return ResolveScheme(parsed, shape)->scheme;
+}
+
+void Print(const char* what, DType dtype, double bytes, double seconds,
+           double yardstick) {
+  std::printf("%-28s %-5s %7.2f GB/s  %5.2f of memcpy\n", what,
+              std::string(DTypeName(dtype)).c_str(), bytes / seconds / 1e9,
+              yardstick / seconds);
+}
+
+void Measure(DType dtype) {
+  const std::vector<uint8_t> input = MakeInput(dtype);
+  std::vector<uint8_t> output(input.size());
+  const double bytes = static_cast<double>(input.size());
+  const double yardstick =
+      Median([&] { std::memcpy(output.data(), input.data(), input.size()); });
+  Print("memcpy", dtype, bytes, yardstick, yardstick);
+  for (const char* spec : {"int8", "int8,asymmetric", "int4,group=128",
+                           "int4,group=128,asymmetric", "int4,group=32"}) {
+    Quantizer quantizer(dtype, SchemeOf(spec));
+    for (bool errors : {false, true}) {
+      const double seconds =
+          Median([&] { quantizer.Run(input, errors, output); });
+      Print((std::string(spec) + (errors ? " +error" : "")).c_str(), dtype,
+            bytes, seconds, yardstick);
+    }
+  }
+  for (DType to : {DType::kF16, DType::kBF16}) {
+    if (to == dtype) continue;
+    for (bool errors : {false, true}) {
+      const double seconds =
+          Median([&] { Cast(dtype, to, input, errors, output); });
+      const std::string name = "to " + std::string(DTypeName(to));
+      Print((name + (errors ? " +error" : "")).c_str(), dtype, bytes, seconds,
+            yardstick);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace monoquant
+
+int main(int argc, char** argv) {
+  std::vector<std::string> names(argv + 1, argv + argc);
+  if (names.empty()) {
+    names.emplace_back(monoquant::AvailableKernels().front()->name);
+  }
+  for (const std::string& name : names) {
+    if (!monoquant::UseKernels(name)) {
+      std::fprintf(stderr, "this processor has no kernels '%s'; it has",
+                   name.c_str());
+      for (const monoquant::Kernels* kernels : monoquant::AvailableKernels()) {
+        std::fprintf(stderr, " %s", std::string(kernels->name).c_str());
+      }
+      std::fprintf(stderr, "\n");
+      return 2;
+    }
+    std::printf("%s\n", name.c_str());
+    for (monoquant::DType dtype :
+         {monoquant::DType::kBF16, monoquant::DType::kF16,
+          monoquant::DType::kF32}) {
+      monoquant::Measure(dtype);
+    }
+  }
+  return 0;
+}
