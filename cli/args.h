@@ -19,16 +19,21 @@ struct InputArgs {
   bool as_stored = false;     // --as-stored, likewise
 };
 
+// --verify: what of the output is read back.
+enum class VerifyMode : uint8_t { kNone, kSample, kAll };
+
 struct OutputArgs {
   std::string path;  // empty: chosen by the command
   std::string to;    // --to: name of an exporter; empty: by the extension
   bool force = false;
+  VerifyMode verify = VerifyMode::kNone;
   uint64_t max_shard_bytes = 0;  // --max-shard-size; 0: shards as in the input
 };
 
 struct RunArgs {
   int threads = 0;           // 0: one for each core
-  uint64_t chunk_bytes = 0;  // 0: see ChooseChunkBytes in run_job.h
+  uint64_t chunk_bytes = 0;  // 0: see job_size.h
+  uint64_t max_memory = 0;   // --max-memory; 0: see job_size.h
   std::string simd;          // --simd; empty: the fastest there is
 };
 

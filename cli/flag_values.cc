@@ -150,6 +150,12 @@ absl::StatusOr<Nonfinite> ParseNonfinite(absl::string_view text) {
                                  {"zero", Nonfinite::kZero}});
 }
 
+absl::StatusOr<VerifyMode> ParseVerify(absl::string_view text) {
+  return ParseChoice<VerifyMode>(
+      "--verify", text,
+      {{"sample", VerifyMode::kSample}, {"all", VerifyMode::kAll}});
+}
+
 absl::StatusOr<std::string> ParseSimd(absl::string_view text) {
   Choices<std::string> choices;
   for (const Kernels* kernels : AvailableKernels()) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cli/args.h"
 #include "cli/progress.h"
 #include "core/recipe.h"
 #include "ir/dtype.h"
@@ -40,6 +41,8 @@ absl::StatusOr<bool> ParseSymmetric(absl::string_view text);
 absl::StatusOr<Granularity> ParseGranularity(absl::string_view text);
 absl::StatusOr<Convention> ParseConvention(absl::string_view text);
 absl::StatusOr<Nonfinite> ParseNonfinite(absl::string_view text);
+// --verify: sample or all.
+absl::StatusOr<VerifyMode> ParseVerify(absl::string_view text);
 // --simd: the name of kernels that this machine can run (core/kernels).
 absl::StatusOr<std::string> ParseSimd(absl::string_view text);
 // --dtype: "F32", "f32", "float32" and the like; F16, BF16, F32 or F64.

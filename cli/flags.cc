@@ -22,6 +22,8 @@ namespace {
 constexpr int64_t kMaxThreads = 1024;
 constexpr uint64_t kMinChunk = uint64_t{64} << 10;
 constexpr uint64_t kMaxChunk = uint64_t{1} << 30;
+constexpr uint64_t kMinMemory = uint64_t{1} << 20;
+constexpr uint64_t kMaxMemory = uint64_t{1} << 50;
 constexpr uint64_t kMinShard = uint64_t{1} << 10;
 constexpr uint64_t kMaxShard = uint64_t{1} << 50;
 
@@ -162,6 +164,9 @@ class Parser {
         Value(output.max_shard_bytes, [](const std::string& text) {
           return ParseByteCount("--max-shard-size", text, kMinShard, kMaxShard);
         }));
+    Add(command, "Output", "--verify", "WHAT",
+        "Read the output back and compare: all of it, or a sample",
+        Value(output.verify, ParseVerify));
     command->add_flag("-f,--force", output.force, "Replace an existing output")
         ->group("Output");
   }
@@ -174,6 +179,11 @@ class Parser {
         "Bytes read at a time, 64K to 1G; the output is the same for any",
         Value(run.chunk_bytes, [](const std::string& text) {
           return ParseByteCount("--chunk-size", text, kMinChunk, kMaxChunk);
+        }));
+    Add(command, kGroup, "--max-memory", "SIZE",
+        "Take no more memory than this, such as 64M, or refuse before starting",
+        Value(run.max_memory, [](const std::string& text) {
+          return ParseByteCount("--max-memory", text, kMinMemory, kMaxMemory);
         }));
     Add(command, kGroup, "--simd", "SET",
         "Instruction set, such as avx2; the output is the same for any",

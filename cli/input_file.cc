@@ -88,11 +88,18 @@ absl::StatusOr<Input> OpenInput(const InputArgs& args) {
   options.root = args.root;
   options.allow_opaque = args.allow_opaque;
   options.as_stored = args.as_stored;
-  MQ_ASSIGN_OR_RETURN(input.reader, OpenCheckpoint(files, options));
-
   const std::filesystem::path path(args.path);
   const std::filesystem::path directory =
       files.is_directory ? path : path.parent_path();
+  // Before they are read; those that an index names, as soon as it is.
+  if (files.is_directory) {
+    for (const std::string& name : files.names) {
+      input.stamps.Add((directory / name).string());
+    }
+  } else {
+    input.stamps.Add((directory / files.main).string());
+  }
+  MQ_ASSIGN_OR_RETURN(input.reader, OpenCheckpoint(files, options));
   input.directory = directory.string();
   input.is_directory = IsModelDirectory(input);
   input.stored = OpenStored(input, options);
@@ -109,6 +116,7 @@ absl::StatusOr<Input> OpenInput(const InputArgs& args) {
   }
   for (const std::string& name : names) {
     input.files.push_back((directory / name).string());
+    input.stamps.Add(input.files.back());
   }
   return input;
 }

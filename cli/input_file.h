@@ -15,6 +15,7 @@
 #include "core/dequantizing_reader.h"
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
+#include "ir/file_stamp.h"
 
 namespace monoquant::cli {
 
@@ -38,6 +39,8 @@ struct Input {
   // The files that belong to it, as paths: those that its tensors lie in, and
   // every file of a directory. No output may replace them.
   std::vector<std::string> files;
+  // What they were when the checkpoint was opened.
+  FileStamps stamps;
   // The sizes of those that its tensors lie in, together.
   uint64_t file_bytes = 0;
 };

@@ -85,6 +85,7 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
       const OutputPlan output_plan,
       PlanOutput(file, input, output, plan, *output.row->exporter,
                  transform.output.max_shard_bytes));
+  MQ_ASSIGN_OR_RETURN(const JobSize size, ChooseJobSize(plan, transform.run));
   if (transform.report.json) {
     Json document = PlanToJson(index, plan);
     AppendFilesJson(output_plan, document);
@@ -93,10 +94,6 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
   }
   if (transform.report.quiet) return absl::OkStatus();
 
-  const int threads = ResolveThreads(transform.run.threads);
-  const uint64_t chunk = transform.run.chunk_bytes != 0
-                             ? transform.run.chunk_bytes
-                             : ChooseChunkBytes(plan, threads);
   *streams.out << Printable(file.path) << "  "
                << IndexToLine(file.reader->index(), file.file_bytes) << "\n\n"
                << PlanTable(index, plan) << '\n'
@@ -106,9 +103,9 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
                << output.row->exporter->name() << ", "
                << HumanRatio(file.file_bytes, output_plan.weight_bytes())
                << "; memory at most "
-               << HumanBytes(PeakMemory(plan, threads, chunk))
+               << HumanBytes(PeakMemory(plan, size.threads, size.chunk_bytes))
                << " besides the index, with "
-               << Plural(static_cast<uint64_t>(threads), "thread") << '\n';
+               << Plural(static_cast<uint64_t>(size.threads), "thread") << '\n';
   return absl::OkStatus();
 }
 

@@ -8,24 +8,6 @@
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
-namespace {
-
-// A piece stays in the second-level cache from its reading to its writing.
-constexpr uint64_t kLargestChunk = uint64_t{1} << 20;
-constexpr uint64_t kSmallestChunk = uint64_t{64} << 10;
-constexpr uint64_t kMemoryBudget = uint64_t{160} << 20;
-
-}  // namespace
-
-uint64_t ChooseChunkBytes(const Plan& plan, int threads) {
-  uint64_t chunk = kLargestChunk;
-  while (chunk > kSmallestChunk &&
-         PeakMemory(plan, threads, chunk) > kMemoryBudget) {
-    chunk /= 2;
-  }
-  return chunk;
-}
-
 absl::Status RunJob(Job& job, int threads, const std::atomic<bool>& cancel,
                     Progress& progress) {
   const Timer timer;

@@ -24,6 +24,7 @@ struct RunResult {
   // Job::Results: one for each quantized tensor, in plan order.
   std::vector<TensorResult> tensors;
   double seconds = 0;
+  std::string verified;  // what --verify found; empty without it
 };
 
 // What a report is made from. Nothing is owned but the notes.

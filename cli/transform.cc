@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "cli/output_plan.h"
-#include "cli/parallel.h"
 #include "cli/progress.h"
+#include "cli/job_size.h"
 #include "cli/run_job.h"
 #include "cli/run_output.h"
 #include "cli/run_report.h"
+#include "cli/verify_output.h"
 #include "cli/timer.h"
 #include "core/job.h"
 #include "ir/status_macros.h"
@@ -21,26 +22,31 @@ absl::StatusOr<RunResult> WriteOutput(
     const Plan& plan, const OutputPlan& output_plan, const Exporter& exporter,
     const TransformArgs& args, Streams& streams) {
   const Timer timer;
+  MQ_ASSIGN_OR_RETURN(const JobSize size, ChooseJobSize(plan, args.run));
   MQ_ASSIGN_OR_RETURN(const std::unique_ptr<RunOutput> output,
                       RunOutput::Create(transform.output, output_plan, exporter,
                                         plan.manifest, args.output.force));
   MQ_RETURN_IF_ERROR(output->WriteSideFiles(transform.file, *streams.cancel));
 
-  const int threads = ResolveThreads(args.run.threads);
   JobOptions job_options;
-  job_options.chunk_bytes = args.run.chunk_bytes != 0
-                                ? args.run.chunk_bytes
-                                : ChooseChunkBytes(plan, threads);
+  job_options.chunk_bytes = size.chunk_bytes;
   MQ_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job,
                       Job::Create(&reader, plan, output->emit(), job_options));
   {
     Progress progress(args.report.progress, std::string(transform.label),
                       streams.err);
-    MQ_RETURN_IF_ERROR(RunJob(*job, threads, *streams.cancel, progress));
+    MQ_RETURN_IF_ERROR(RunJob(*job, size.threads, *streams.cancel, progress));
   }
   RunResult result;
   MQ_ASSIGN_OR_RETURN(result.tensors, job->Results());
+  MQ_RETURN_IF_ERROR(transform.file.stamps.Check(transform.file.files));
   MQ_RETURN_IF_ERROR(output->Finish());
+  if (args.output.verify != VerifyMode::kNone) {
+    MQ_ASSIGN_OR_RETURN(
+        result.verified,
+        VerifyOutput(transform.output.path, reader, plan, args.output.verify,
+                     size, args.report.progress, streams));
+  }
   result.seconds = timer.seconds();
   return result;
 }
@@ -77,6 +83,7 @@ absl::Status FinishTransform(const Transform& transform, const Input& input,
   const CheckpointIndex& file_index = transform.file.reader->index();
   notes.insert(notes.begin(), file_index.notes.begin(), file_index.notes.end());
   notes.insert(notes.end(), output_plan.notes.begin(), output_plan.notes.end());
+  if (!result.verified.empty()) notes.push_back(result.verified);
   RunReport report;
   report.command = transform.command;
   report.file = &transform.file;

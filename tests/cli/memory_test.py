@@ -1,7 +1,8 @@
-"""A 3 GB checkpoint is quantized in less than 300 MB of memory.
+"""A 3 GB checkpoint is quantized in less than 64 MB of memory.
 
-With default flags, and as one tensor as well as many. The checkpoint is sparse
-and all zero; its INT8 form takes 0.8 GB of disk while the test runs.
+With default flags, and as one tensor as well as many; and in what --max-memory
+allows. The checkpoint is sparse and all zero; its INT8 form takes 0.8 GB of disk
+while the test runs.
 """
 
 import os
@@ -11,7 +12,7 @@ import unittest
 from tests.cli import make_checkpoints
 from tests.cli.cli_test_case import PROGRAM, CliTestCase, environment
 
-LIMIT = 300 * 1000 * 1000
+LIMIT = 64 * 2**20
 
 
 class MemoryTest(CliTestCase):
@@ -44,6 +45,29 @@ class MemoryTest(CliTestCase):
     def test_one_tensor_with_one_scale(self):
         """Statistics of the whole tensor before the first code: two phases."""
         self.check(1, "--granularity", "tensor")
+
+
+    def test_max_memory_holds(self):
+        model = make_checkpoints.write_sparse(
+            self.path("model.safetensors"), 1, 3)
+        for flags in ((), ("--granularity", "tensor"), ("-T", "8")):
+            for limit in (16, 32):
+                with self.subTest(flags=flags, limit=limit):
+                    peak = self.peak("quantize", model, "-o", "out.pt",
+                                     "--force", "--max-memory",
+                                     "%dM" % limit, *flags)
+                    self.assertLess(peak, limit * 2**20)
+
+    def test_max_memory_refuses_before_anything_is_written(self):
+        make_checkpoints.write_sparse(self.path("model.safetensors"), 1, 3)
+        for command in ("plan", "quantize", "convert"):
+            with self.subTest(command):
+                output = () if command == "plan" else ("-o", "out.pt")
+                self.fail_with(
+                    5, command, "model.safetensors", *output, "--max-memory",
+                    "1M", mentions=(
+                        "--max-memory 1.0 MiB: this run takes ",
+                        "with one thread and pieces of 64.0 KiB", "; allow more"))
 
 
 if __name__ == "__main__":
