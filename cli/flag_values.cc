@@ -156,13 +156,14 @@ absl::StatusOr<VerifyMode> ParseVerify(absl::string_view text) {
       {{"sample", VerifyMode::kSample}, {"all", VerifyMode::kAll}});
 }
 
-absl::StatusOr<std::string> ParseSimd(absl::string_view text) {
+absl::StatusOr<std::string> ParseSimd(absl::string_view flag,
+                                      absl::string_view text) {
   Choices<std::string> choices;
   for (const Kernels* kernels : AvailableKernels()) {
     const std::string name(kernels->name);
     choices.emplace_back(name, name);
   }
-  return ParseChoice<std::string>("--simd", text, choices);
+  return ParseChoice<std::string>(flag, text, choices);
 }
 
 absl::StatusOr<DType> ParseFloatDType(absl::string_view text) {

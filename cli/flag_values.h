@@ -43,8 +43,10 @@ absl::StatusOr<Convention> ParseConvention(absl::string_view text);
 absl::StatusOr<Nonfinite> ParseNonfinite(absl::string_view text);
 // --verify: sample or all.
 absl::StatusOr<VerifyMode> ParseVerify(absl::string_view text);
-// --simd: the name of kernels that this machine can run (core/kernels).
-absl::StatusOr<std::string> ParseSimd(absl::string_view text);
+// --simd, or the variable that stands for it: the name of kernels that this
+// machine can run (core/kernels).
+absl::StatusOr<std::string> ParseSimd(absl::string_view flag,
+                                      absl::string_view text);
 // --dtype: "F32", "f32", "float32" and the like; F16, BF16, F32 or F64.
 absl::StatusOr<DType> ParseFloatDType(absl::string_view text);
 

@@ -187,8 +187,9 @@ class Parser {
         }));
     Add(command, kGroup, "--simd", "SET",
         "Instruction set, such as avx2; the output is the same for any",
-        Value(run.simd, ParseSimd))
-        ->envname("MONOQUANT_SIMD");
+        Value(run.simd, [](const std::string& text) {
+          return ParseSimd("--simd", text);
+        }));
   }
 
   void AddReport(CLI::App* command, ReportArgs& report, bool progress = true) {

@@ -3,7 +3,6 @@
 #include "cli/flags.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <variant>
 #include <vector>
@@ -230,20 +229,10 @@ TEST(FlagsTest, Sizes) {
   }
 }
 
-// The variable is the flag's, and the flag wins.
 TEST(FlagsTest, InstructionSet) {
   EXPECT_EQ(Get<QuantizeArgs>("quantize m.pt").transform.run.simd, "");
   EXPECT_EQ(Get<CompareArgs>("compare a.pt b.pt --simd scalar").run.simd,
             "scalar");
-  setenv("MONOQUANT_SIMD", "scalar", 1);
-  EXPECT_EQ(Get<QuantizeArgs>("quantize m.pt").transform.run.simd, "scalar");
-  setenv("MONOQUANT_SIMD", "mmx", 1);
-  EXPECT_EQ(Get<QuantizeArgs>("quantize m.pt --simd scalar").transform.run.simd,
-            "scalar");
-  const absl::StatusOr<Command> command = Parse("quantize m.pt");
-  ASSERT_FALSE(command.ok());
-  EXPECT_THAT(command.status().message(), HasSubstr("--simd mmx: use "));
-  unsetenv("MONOQUANT_SIMD");
 }
 
 }  // namespace

@@ -17,11 +17,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "cli/error_report.h"
+#include "cli/flag_values.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/streams.h"
 #include "core/kernels/kernels.h"
 #include "ir/errors.h"
+#include "ir/status_macros.h"
 
 namespace monoquant::cli {
 namespace {
@@ -60,9 +62,17 @@ absl::Status EnterUserDirectory() {
                    "; BUILD_WORKING_DIRECTORY must name a directory"));
 }
 
-// ParseSimd has seen that there are such.
-void ChooseKernels(const RunArgs& run) {
-  if (!run.simd.empty()) UseKernels(run.simd);
+// --simd, or the variable.
+absl::Status ChooseKernels(const RunArgs& run) {
+  std::string name = run.simd;
+  if (name.empty() && IsSet("MONOQUANT_SIMD")) {
+    const absl::StatusOr<std::string> found =
+        ParseSimd("MONOQUANT_SIMD", std::getenv("MONOQUANT_SIMD"));
+    if (!found.ok()) return found.status();
+    name = *found;
+  }
+  if (!name.empty()) UseKernels(name);
+  return absl::OkStatus();
 }
 
 struct Runner {
@@ -73,27 +83,27 @@ struct Runner {
     return absl::OkStatus();
   }
   absl::Status operator()(const QuantizeArgs& args) const {
-    ChooseKernels(args.transform.run);
+    MQ_RETURN_IF_ERROR(ChooseKernels(args.transform.run));
     return RunQuantize(args, streams);
   }
   absl::Status operator()(const PlanArgs& args) const {
-    ChooseKernels(args.transform.run);
+    MQ_RETURN_IF_ERROR(ChooseKernels(args.transform.run));
     return RunPlan(args, streams);
   }
   absl::Status operator()(const InspectArgs& args) const {
-    ChooseKernels(args.run);
+    MQ_RETURN_IF_ERROR(ChooseKernels(args.run));
     return RunInspect(args, streams);
   }
   absl::Status operator()(const CompareArgs& args) const {
-    ChooseKernels(args.run);
+    MQ_RETURN_IF_ERROR(ChooseKernels(args.run));
     return RunCompare(args, streams);
   }
   absl::Status operator()(const DequantizeArgs& args) const {
-    ChooseKernels(args.transform.run);
+    MQ_RETURN_IF_ERROR(ChooseKernels(args.transform.run));
     return RunDequantize(args, streams);
   }
   absl::Status operator()(const ConvertArgs& args) const {
-    ChooseKernels(args.transform.run);
+    MQ_RETURN_IF_ERROR(ChooseKernels(args.transform.run));
     return RunConvert(args, streams);
   }
   absl::Status operator()(const ScanArgs& args) const {

@@ -3,14 +3,14 @@
 #include <memory>
 #include <utility>
 
+#include "cli/job_size.h"
 #include "cli/output_plan.h"
 #include "cli/progress.h"
-#include "cli/job_size.h"
 #include "cli/run_job.h"
 #include "cli/run_output.h"
 #include "cli/run_report.h"
-#include "cli/verify_output.h"
 #include "cli/timer.h"
+#include "cli/verify_output.h"
 #include "core/job.h"
 #include "ir/status_macros.h"
 

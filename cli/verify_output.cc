@@ -14,7 +14,7 @@
 #include "cli/progress.h"
 #include "cli/run_job.h"
 #include "core/job.h"
-#include "frontends/registry.h"
+#include "frontends/frontend.h"
 #include "ir/local_files.h"
 #include "ir/manifest.h"
 #include "ir/quoted.h"
@@ -104,7 +104,6 @@ absl::StatusOr<std::string> VerifyOutput(const std::string& path,
                                          Streams& streams) {
   MQ_ASSIGN_OR_RETURN(const CheckpointFiles files, OpenLocalCheckpoint(path));
   OpenOptions options;
-  options.root = ".";
   options.allow_opaque = true;
   options.as_stored = true;
   MQ_ASSIGN_OR_RETURN(const std::unique_ptr<CheckpointReader> written,

@@ -16,10 +16,10 @@
 
 namespace monoquant::cli {
 
-// Opens the checkpoint at `path` like any other input and runs `plan`, made from
-// the index of `input`, once more, against its bytes: for all tensors or, with
-// VerifyMode::kSample, for every eighth. Returns a line that says so, for the
-// report.
+// Opens the checkpoint at `path` like any other input and runs `plan`, made
+// from the index of `input`, once more, against its bytes: for all tensors or,
+// with VerifyMode::kSample, for every eighth. Returns a line that says so, for
+// the report.
 //
 // Aborted, naming the tensor, for the first difference; Cancelled. Errors in
 // reading either checkpoint are passed on.

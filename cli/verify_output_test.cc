@@ -13,7 +13,7 @@
 #include "core/testing/memory_reader.h"
 #include "core/testing/run_plan.h"
 #include "core/testing/synthetic.h"
-#include "exporters/registry.h"
+#include "exporters/exporter.h"
 #include "exporters/write_checkpoint.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -29,8 +29,8 @@ class VerifyOutputTest : public ::testing::TestWithParam<const char*> {
   void SetUp() override {
     for (int i = 0; i < 12; ++i) {
       reader_.Add("w" + std::to_string(i), {48, 64},
-                  monoquant::testing::Make(
-                      monoquant::testing::Values::kRandom, 48 * 64));
+                  monoquant::testing::Make(monoquant::testing::Values::kRandom,
+                                           48 * 64));
     }
     reader_.AddBytes("ids", DType::kI64, {40}, std::vector<uint8_t>(320, 7));
     reader_.AddTie("tied", 3);
@@ -93,8 +93,7 @@ TEST_P(VerifyOutputTest, FindsOneBit) {
 
 // Another run's output.
 TEST_P(VerifyOutputTest, FindsOtherTensors) {
-  plan_ = *MakePlan(reader_.index(),
-                    monoquant::testing::EveryTensor("int8"));
+  plan_ = *MakePlan(reader_.index(), monoquant::testing::EveryTensor("int8"));
   const absl::StatusOr<std::string> line = Verify(VerifyMode::kSample);
   ASSERT_FALSE(line.ok());
   EXPECT_EQ(line.status().code(), absl::StatusCode::kAborted);

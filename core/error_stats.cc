@@ -31,6 +31,7 @@ size_t AddInDouble(const float* a, const float* b, size_t count,
     const double approximation = static_cast<double>(b[i]);
     const double error = original - approximation;
     sums->aa[lane] += original * original;
+    sums->ab[lane] += original * approximation;
     sums->bb[lane] += approximation * approximation;
     sums->ee[lane] += error * error;
     sums->max_abs_error[lane] =
@@ -56,6 +57,7 @@ void ErrorStats::Add(absl::Span<const float> a, absl::Span<const float> b) {
   nonfinite_ += nonfinite;
   sum_aa_ += Sum(sums.aa);
   sum_bb_ += Sum(sums.bb);
+  sum_ab_ += Sum(sums.ab);
   sum_ee_ += Sum(sums.ee);
   for (double error : sums.max_abs_error) {
     max_abs_error_ = std::max(max_abs_error_, error);
@@ -67,6 +69,7 @@ void ErrorStats::Merge(const ErrorStats& other) {
   nonfinite_ += other.nonfinite_;
   sum_aa_ += other.sum_aa_;
   sum_bb_ += other.sum_bb_;
+  sum_ab_ += other.sum_ab_;
   sum_ee_ += other.sum_ee_;
   max_abs_error_ = std::max(max_abs_error_, other.max_abs_error_);
 }
@@ -84,11 +87,12 @@ double ErrorStats::SqnrDb() const {
 double ErrorStats::Cosine() const {
   if (sum_aa_ == 0 && sum_bb_ == 0) return 1;
   if (sum_aa_ == 0 || sum_bb_ == 0) return 0;
-  // The law of cosines, arranged so that what is left of 1 has as many digits
-  // for small errors as the sums have. Two roots: the product of the sums could
-  // overflow.
+  // Two roots: the product of the sums could overflow.
   const double a = std::sqrt(sum_aa_);
   const double b = std::sqrt(sum_bb_);
+  if (sum_ee_ > sum_aa_ / 4) return sum_ab_ / (a * b);
+  // Small errors: the law of cosines, so that what is missing to 1 has as many
+  // digits as the sums.
   const double difference = (sum_aa_ - sum_bb_) / (a + b);
   return 1 - (sum_ee_ - difference * difference) / (2 * a * b);
 }

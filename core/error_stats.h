@@ -39,6 +39,7 @@ class ErrorStats {
   uint64_t nonfinite_ = 0;
   double sum_aa_ = 0;
   double sum_bb_ = 0;
+  double sum_ab_ = 0;
   double sum_ee_ = 0;
   double max_abs_error_ = 0;
 };

@@ -20,6 +20,7 @@ bool AddBlock(const ErrorBlock& block, ErrorSums* sums) {
     return false;
   for (size_t lane = 0; lane < kLanes; ++lane) {
     sums->aa[lane] += static_cast<double>(block.aa[lane]);
+    sums->ab[lane] += static_cast<double>(block.ab[lane]);
     sums->bb[lane] += static_cast<double>(block.bb[lane]);
     sums->ee[lane] += static_cast<double>(block.ee[lane]);
     sums->max_abs_error[lane] = std::max(sums->max_abs_error[lane],

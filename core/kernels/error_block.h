@@ -12,6 +12,7 @@ namespace monoquant {
 // What Kernels::add_errors gathers, element i in lane i % kLanes.
 struct alignas(64) ErrorBlock {
   float aa[kLanes] = {};
+  float ab[kLanes] = {};
   float bb[kLanes] = {};
   float ee[kLanes] = {};
   float max[kLanes] = {};  // of the magnitude of errors

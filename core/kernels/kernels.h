@@ -32,6 +32,7 @@ struct ValueRange {
 // Sums over pairs of an original a and its approximation b; e is a - b.
 struct ErrorSums {
   double aa[kLanes] = {};
+  double ab[kLanes] = {};
   double bb[kLanes] = {};
   double ee[kLanes] = {};
   double max_abs_error[kLanes] = {};

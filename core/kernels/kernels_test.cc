@@ -217,6 +217,7 @@ TEST_P(KernelsTest, Nibbles) {
 void ExpectEqualBits(const ErrorSums& a, const ErrorSums& b) {
   for (size_t lane = 0; lane < kLanes; ++lane) {
     EXPECT_EQ(a.aa[lane], b.aa[lane]);
+    EXPECT_EQ(a.ab[lane], b.ab[lane]);
     EXPECT_EQ(a.bb[lane], b.bb[lane]);
     EXPECT_EQ(a.ee[lane], b.ee[lane]);
     EXPECT_EQ(a.max_abs_error[lane], b.max_abs_error[lane]);

@@ -128,6 +128,7 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
     const float error = a[i] - b[i];
     const float magnitude = std::fabs(error);
     block.aa[lane] += a[i] * a[i];
+    block.ab[lane] += a[i] * b[i];
     block.bb[lane] += b[i] * b[i];
     block.ee[lane] += error * error;
     block.max[lane] = magnitude > block.max[lane] ? magnitude : block.max[lane];

@@ -252,11 +252,12 @@ void ExtendRanges(const float* values, size_t count, size_t run,
 bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
   ErrorBlock block;
   VF aa[kVectors];
+  VF ab[kVectors];
   VF bb[kVectors];
   VF ee[kVectors];
   VF max[kVectors];
   for (size_t v = 0; v < kVectors; ++v) {
-    aa[v] = bb[v] = ee[v] = max[v] = hn::Zero(kF);
+    aa[v] = ab[v] = bb[v] = ee[v] = max[v] = hn::Zero(kF);
   }
   const auto add = [&](const float* from_a, const float* from_b) HWY_ATTR {
     for (size_t v = 0; v < kVectors; ++v) {
@@ -264,6 +265,7 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
       const VF y = hn::LoadU(kF, from_b + v * kVector);
       const VF error = hn::Sub(x, y);
       aa[v] = hn::Add(aa[v], hn::Mul(x, x));
+      ab[v] = hn::Add(ab[v], hn::Mul(x, y));
       bb[v] = hn::Add(bb[v], hn::Mul(y, y));
       ee[v] = hn::Add(ee[v], hn::Mul(error, error));
       max[v] = hn::Max(max[v], hn::Abs(error));
@@ -280,6 +282,7 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
   }
   for (size_t v = 0; v < kVectors; ++v) {
     hn::StoreU(aa[v], kF, block.aa + v * kVector);
+    hn::StoreU(ab[v], kF, block.ab + v * kVector);
     hn::StoreU(bb[v], kF, block.bb + v * kVector);
     hn::StoreU(ee[v], kF, block.ee + v * kVector);
     hn::StoreU(max[v], kF, block.max + v * kVector);

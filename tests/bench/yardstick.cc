@@ -53,8 +53,8 @@ class Copy {
 
   void Read(std::vector<char>& buffer, uint64_t begin, uint64_t end) const {
     for (uint64_t at = begin; at < end;) {
-      const ssize_t n = pread(in_, buffer.data(), end - at,
-                              static_cast<off_t>(at));
+      const ssize_t n =
+          pread(in_, buffer.data(), end - at, static_cast<off_t>(at));
       if (n <= 0) Fail("read");
       at += static_cast<uint64_t>(n);
     }

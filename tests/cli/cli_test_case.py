@@ -21,8 +21,9 @@ PROGRAM = os.path.abspath(
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
-# The environment decides about directories, bars and colours.
-_IGNORED = ("BUILD_WORKING_DIRECTORY", "CI", "NO_COLOR", "TERM")
+# The environment decides about directories, bars, colours and kernels.
+_IGNORED = ("BUILD_WORKING_DIRECTORY", "CI", "MONOQUANT_SIMD", "NO_COLOR",
+            "TERM")
 
 
 def environment(**variables):

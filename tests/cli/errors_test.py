@@ -305,5 +305,27 @@ class ErrorsTest(CliTestCase):
         self.assertEqual(after, before)
 
 
+class InstructionSetTest(CliTestCase):
+    """The variable stands for the flag, which wins."""
+
+    def setUp(self):
+        super().setUp()
+        make_checkpoints.write_torch(self.path("model.pt"),
+                                     make_checkpoints.model())
+
+    def test_variable(self):
+        wrong = environment(MONOQUANT_SIMD="mmx")
+        process = self.run_cli("plan", "model.pt", env=wrong)
+        self.assertEqual(process.returncode, 2)
+        self.assertRegex(
+            process.stderr,
+            r"^monoquant: error: MONOQUANT_SIMD mmx: use .*scalar\n$")
+        for env, flags in ((environment(MONOQUANT_SIMD="scalar"), ()),
+                           (environment(MONOQUANT_SIMD=""), ()),
+                           (wrong, ("--simd", "scalar"))):
+            process = self.run_cli("plan", "model.pt", *flags, env=env)
+            self.assertEqual(process.returncode, 0, process.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()
