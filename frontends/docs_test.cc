@@ -84,6 +84,7 @@ TEST(ContainersPageTest, HasTheLimits) {
   expect("nesting of dicts, lists and modules", Grouped(state_dict.nesting));
   expect("entries of dicts, lists and modules that are looked at again",
          Grouped(state_dict.revisits));
+  expect("attributes of tensors, together", Grouped(state_dict.attributes));
   expect("zip: members", absl::StrCat(Grouped(kMaxZipEntries), ", names of ",
                                       mib(kMaxZipNameBytes)));
   expect("zip: directory", mib(kMaxZipDirectoryBytes));

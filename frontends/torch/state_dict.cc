@@ -68,6 +68,7 @@ class Walker {
   IndexBudget budget_;
   size_t quantized_ = 0;
   size_t revisits_ = 0;
+  size_t attributes_ = 0;
   // Children of all frames.
   size_t open_entries_ = 0;
   std::vector<Frame> frames_;
@@ -200,7 +201,11 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
       parts_.Add(name_, value.what);
       break;
   }
-  MQ_RETURN_IF_ERROR(Spend(node, value.parts.size()));
+  attributes_ += value.parts.size();
+  if (attributes_ > limits_.attributes) {
+    return absl::DataLossError(absl::StrCat(
+        "tensors have more attributes than the limit of ", limits_.attributes));
+  }
   if (value.parts.empty() || on_path_[node]) return absl::OkStatus();
   Structure structure;
   structure.kind = Structure::Kind::kMapping;

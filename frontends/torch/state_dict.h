@@ -51,6 +51,8 @@ struct StateDictLimits {
   // Values looked at for a second time or more: a pickle can refer to the same
   // ones again and again. (How many there are is limited by ReadPickle.)
   size_t revisits = 2'000'000;
+  // Attributes of tensors, which may share them too.
+  size_t attributes = 10'000'000;
   // Entries of a value and of all that it is nested in.
   size_t open_entries = 2'000'000;
 };

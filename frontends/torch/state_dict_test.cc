@@ -525,6 +525,28 @@ TEST(StateDictTest, WorkIsLimited) {
               "more entries than the limit of 900000");
 }
 
+TEST(StateDictTest, AttributesOfTensorsAreLimited) {
+  // Ten parameters that share a dict of a hundred attributes.
+  PickleBuilder p;
+  p.Op(PickleOp::kEmptyDict).Put(1).Mark();
+  for (int i = 0; i < 100; ++i) p.Str(absl::StrCat("a", i)).Int(1);
+  p.Op(PickleOp::kSetItems).Op(PickleOp::kPop);
+  p.Op(PickleOp::kEmptyList).Mark();
+  for (int i = 0; i < 10; ++i) {
+    p.Global("torch._utils", "_rebuild_parameter_with_state").Mark();
+    Four(p, "0").Op(PickleOp::kNewTrue).Op(PickleOp::kEmptyDict).Get(1);
+    p.Op(PickleOp::kTuple).Op(PickleOp::kReduce);
+  }
+  p.Op(PickleOp::kAppends);
+  const auto graph = ReadPickle(p.Build());
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  StateDictLimits limits;
+  EXPECT_TRUE(FindStateDict(*graph, "", limits).ok());
+  limits.attributes = 999;
+  ExpectError(FindStateDict(*graph, "", limits), absl::StatusCode::kDataLoss,
+              "tensors have more attributes than the limit of 999");
+}
+
 TEST(StateDictTest, EntriesThatAreOpenAtOnceAreLimited) {
   // Lists of 1000 numbers, each in the next.
   PickleBuilder p;
