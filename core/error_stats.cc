@@ -5,8 +5,6 @@
 #include <cstddef>
 #include <limits>
 
-#include "core/kernels/kernels.h"
-
 namespace monoquant {
 namespace {
 
@@ -53,7 +51,42 @@ void ErrorStats::Add(absl::Span<const float> a, absl::Span<const float> b) {
       nonfinite += AddInDouble(&a[i], &b[i], count, &sums);
     }
   }
-  count_ += size - nonfinite;
+  AddSums(sums, size, nonfinite);
+}
+
+void ErrorStats::AddLevels(absl::Span<const float> values,
+                           absl::Span<const uint8_t> levels, bool is_signed,
+                           absl::Span<const QParams> params, size_t run) {
+  const Kernels& kernels = ActiveKernels();
+  ErrorSums sums;
+  size_t nonfinite = 0;
+  for (size_t i = 0; i < values.size(); i += kErrorBlock) {
+    const size_t count = std::min(kErrorBlock, values.size() - i);
+    const QParams* first = &params[i / run];
+    size_t in_run = i % run;
+    if ((run % kLanes == 0 || in_run + count <= run) &&
+        kernels.add_level_errors(&values[i], is_signed, first, run, in_run,
+                                 &levels[i], count, &sums)) {
+      continue;
+    }
+    float decoded[kErrorBlock];
+    for (size_t done = 0; done < count; ++first) {
+      const size_t size = std::min(run - in_run, count - done);
+      kernels.levels_to_values(is_signed, first, size, &levels[i + done], size,
+                               decoded + done);
+      done += size;
+      in_run = 0;
+    }
+    if (!kernels.add_errors(&values[i], decoded, count, &sums)) {
+      nonfinite += AddInDouble(&values[i], decoded, count, &sums);
+    }
+  }
+  AddSums(sums, values.size(), nonfinite);
+}
+
+void ErrorStats::AddSums(const ErrorSums& sums, size_t count,
+                         size_t nonfinite) {
+  count_ += count - nonfinite;
   nonfinite_ += nonfinite;
   sum_aa_ += Sum(sums.aa);
   sum_bb_ += Sum(sums.bb);

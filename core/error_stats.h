@@ -3,14 +3,17 @@
 #ifndef MONOQUANT_CORE_ERROR_STATS_H_
 #define MONOQUANT_CORE_ERROR_STATS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/types/span.h"
+#include "core/integer_grid.h"
+#include "core/kernels/kernels.h"
 
 namespace monoquant {
 
 // Sums over pairs of values (a: original, b: approximation). Mergeable, so a
-// tensor can be measured in pieces. Sums run in float for 64 pairs and in
+// tensor can be measured in pieces. Sums run in float for 128 pairs and in
 // double from there on, always in the same lanes: the same on every machine,
 // and right to six digits.
 class ErrorStats {
@@ -18,6 +21,11 @@ class ErrorStats {
   // Adds pairs; both spans have the same size. A pair with a NaN or infinity on
   // either side counts in `nonfinite` only.
   void Add(absl::Span<const float> a, absl::Span<const float> b);
+  // The same for approximations that are levels as bytes, under the parameters
+  // params[i / run] (core/codecs/codec.h); `values` are finite.
+  void AddLevels(absl::Span<const float> values,
+                 absl::Span<const uint8_t> levels, bool is_signed,
+                 absl::Span<const QParams> params, size_t run);
   void Merge(const ErrorStats& other);
 
   uint64_t count() const { return count_; }
@@ -35,6 +43,8 @@ class ErrorStats {
   double MaxAbsError() const { return max_abs_error_; }
 
  private:
+  void AddSums(const ErrorSums& sums, size_t count, size_t nonfinite);
+
   uint64_t count_ = 0;
   uint64_t nonfinite_ = 0;
   double sum_aa_ = 0;

@@ -169,13 +169,12 @@ void JobTensor::EncodeTile(const Piece& piece, const Tile& tile,
   PieceResult& result = results_[static_cast<size_t>(piece.index)];
   const size_t size = tile.values.size();
   const absl::Span<uint8_t> levels = absl::MakeSpan(buffers.levels, size);
-  const absl::Span<float> decoded = absl::MakeSpan(buffers.decoded, size);
   coder_->Quantize(tile.first, tile.values, slots, params, levels);
   rows.Pack(tile.first, levels,
             codes.data() +
                 (rows.ByteOf(tile.first) - rows.ByteOf(piece.range.begin)));
-  coder_->Dequantize(tile.first, levels, slots, params, decoded);
-  result.error.Add(tile.values, decoded);
+  coder_->AddErrors(tile.first, tile.values, levels, slots, params,
+                    result.error);
   result.nonfinite += tile.nonfinite;
 }
 

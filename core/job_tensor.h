@@ -45,7 +45,7 @@ struct JobBuffers {
   std::vector<uint8_t> zero_points;
   float values[kLargestTile];
   uint8_t levels[kLargestTile];
-  float decoded[kLargestTile];
+  float decoded[kTileElements];
 };
 
 // What is known of one finished piece.

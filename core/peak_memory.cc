@@ -18,7 +18,8 @@ namespace {
 constexpr uint64_t kBytesPerTensor = 1024;
 
 // A worker's tiles: values, levels, decoded values.
-constexpr uint64_t kTileBytes = kLargestTile * (2 * sizeof(float) + 1);
+constexpr uint64_t kTileBytes =
+    kLargestTile * (sizeof(float) + 1) + kTileElements * sizeof(float);
 
 }  // namespace
 

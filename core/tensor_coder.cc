@@ -61,4 +61,18 @@ void TensorCoder::Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
                   });
 }
 
+void TensorCoder::AddErrors(uint64_t first, absl::Span<const float> values,
+                            absl::Span<const uint8_t> levels,
+                            const SlotRange& slots,
+                            absl::Span<const QParams> params,
+                            ErrorStats& errors) const {
+  ForEachParamRun(layout_, first, values.size(),
+                  [&](uint64_t slot, size_t run, size_t offset, size_t count) {
+                    errors.AddLevels(
+                        values.subspan(offset, count),
+                        levels.subspan(offset, count), grid_.is_signed(),
+                        ParamsOf(params, slots, slot, run, count), run);
+                  });
+}
+
 }  // namespace monoquant

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "core/algorithms/algorithm.h"
 #include "core/code_rows.h"
+#include "core/error_stats.h"
 #include "core/observers/observer.h"
 #include "core/param_runs.h"
 #include "core/qparams.h"
@@ -43,6 +44,11 @@ class TensorCoder {
   void Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
                   const SlotRange& slots, absl::Span<const QParams> params,
                   absl::Span<float> values) const;
+
+  // Adds the difference between `values` and what `levels` stand for.
+  void AddErrors(uint64_t first, absl::Span<const float> values,
+                 absl::Span<const uint8_t> levels, const SlotRange& slots,
+                 absl::Span<const QParams> params, ErrorStats& errors) const;
 
  private:
   ParamLayout layout_;

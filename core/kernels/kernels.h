@@ -79,9 +79,17 @@ struct Kernels {
   // squares are too large or too small.
   bool (*add_errors)(const float* a, const float* b, size_t count,
                      ErrorSums* sums);
+
+  // The same with b = (levels[i] - zero_point) * scale, under the parameters
+  // params[(in_run + i) / run], in one go. `run` is a multiple of kLanes and so
+  // is `in_run`; or all elements are of one run.
+  bool (*add_level_errors)(const float* a, bool is_signed,
+                           const QParams* params, size_t run, size_t in_run,
+                           const uint8_t* levels, size_t count,
+                           ErrorSums* sums);
 };
 
-inline constexpr size_t kErrorBlock = 1024;
+inline constexpr size_t kErrorBlock = 2048;
 
 // The reference.
 extern const Kernels kScalarKernels;

@@ -23,7 +23,7 @@ using testing::Random;
 
 // Lengths around those of vectors, blocks and what is done at a time.
 constexpr size_t kCounts[] = {0,  1,  2,  3,  7,  8,   9,   15,  16,  17,
-                              31, 33, 63, 64, 65, 127, 128, 130, 999, 1024};
+                              31, 33, 63, 64, 65, 127, 128, 130, 999, 2048};
 
 template <typename T>
 std::vector<uint8_t> Bytes(const std::vector<T>& values) {
@@ -240,6 +240,42 @@ TEST_P(KernelsTest, Errors) {
             kScalarKernels.add_errors(a.data(), b.data(), count, &expected));
       }
       ExpectEqualBits(found, expected);
+    }
+  }
+}
+
+// In one go what levels_to_values and add_errors do.
+TEST_P(KernelsTest, LevelErrors) {
+  Random random(21);
+  for (size_t count : kCounts) {
+    for (bool is_signed : {false, true}) {
+      for (size_t run : {size_t{16}, size_t{48}, size_t{128}, count + 32}) {
+        const size_t in_run =
+            run == count + 32 ? 5 : random.Below(run / 16) * 16;
+        SCOPED_TRACE(::testing::Message() << count << " elements, runs of "
+                                          << run << " from " << in_run);
+        std::vector<QParams> params((in_run + count) / run + 1);
+        for (QParams& p : params) {
+          p.scale = random.Uniform(0.01f, 0.02f);
+          p.zero_point = static_cast<int32_t>(random.Below(9));
+        }
+        const std::vector<float> a =
+            testing::Make(testing::Values::kRandom, count, 3);
+        std::vector<uint8_t> levels(count);
+        std::vector<float> b(count);
+        for (size_t i = 0; i < count; ++i) {
+          levels[i] = static_cast<uint8_t>(random.Bits());
+          kScalarKernels.levels_to_values(
+              is_signed, &params[(in_run + i) / run], 1, &levels[i], 1, &b[i]);
+        }
+        ErrorSums found;
+        ErrorSums expected;
+        EXPECT_EQ(
+            kernels().add_level_errors(a.data(), is_signed, params.data(), run,
+                                       in_run, levels.data(), count, &found),
+            kScalarKernels.add_errors(a.data(), b.data(), count, &expected));
+        ExpectEqualBits(found, expected);
+      }
     }
   }
 }

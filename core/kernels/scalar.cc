@@ -136,12 +136,26 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
   return AddBlock(block, sums);
 }
 
+bool AddLevelErrors(const float* a, bool is_signed, const QParams* params,
+                    size_t run, size_t in_run, const uint8_t* levels,
+                    size_t count, ErrorSums* sums) {
+  float b[kErrorBlock];
+  for (size_t begin = 0; begin < count; ++params) {
+    const size_t size = std::min(run - in_run, count - begin);
+    LevelsToValues(is_signed, params, size, levels + begin, size, b + begin);
+    begin += size;
+    in_run = 0;
+  }
+  return AddErrors(a, b, count, sums);
+}
+
 }  // namespace
 
 const Kernels kScalarKernels = {
     "scalar",        HalfToFloat,    BFloat16ToFloat, FloatToHalf,
     FloatToBFloat16, CountNonfinite, ExtendRanges,    RoundToLevels,
     LevelsToValues,  PackNibbles,    UnpackNibbles,   AddErrors,
+    AddLevelErrors,
 };
 
 }  // namespace monoquant

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "core/kernels/error_block.h"
 #include "core/kernels/kernels.h"
@@ -249,45 +250,64 @@ void ExtendRanges(const float* values, size_t count, size_t run,
   }
 }
 
-bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
-  ErrorBlock block;
-  VF aa[kVectors];
-  VF ab[kVectors];
-  VF bb[kVectors];
-  VF ee[kVectors];
-  VF max[kVectors];
-  for (size_t v = 0; v < kVectors; ++v) {
-    aa[v] = ab[v] = bb[v] = ee[v] = max[v] = hn::Zero(kF);
-  }
-  const auto add = [&](const float* from_a, const float* from_b) HWY_ATTR {
+// The sums of a block of errors, in registers.
+class ErrorLanes {
+ public:
+  HWY_INLINE ErrorLanes() {
     for (size_t v = 0; v < kVectors; ++v) {
-      const VF x = hn::LoadU(kF, from_a + v * kVector);
-      const VF y = hn::LoadU(kF, from_b + v * kVector);
-      const VF error = hn::Sub(x, y);
-      aa[v] = hn::Add(aa[v], hn::Mul(x, x));
-      ab[v] = hn::Add(ab[v], hn::Mul(x, y));
-      bb[v] = hn::Add(bb[v], hn::Mul(y, y));
-      ee[v] = hn::Add(ee[v], hn::Mul(error, error));
-      max[v] = hn::Max(max[v], hn::Abs(error));
+      aa_[v] = ab_[v] = bb_[v] = ee_[v] = max_[v] = hn::Zero(kF);
     }
-  };
+  }
+
+  // Adds vector `v` of kLanes pairs.
+  HWY_INLINE void Add(size_t v, VF a, VF b) {
+    const VF error = hn::Sub(a, b);
+    aa_[v] = hn::Add(aa_[v], hn::Mul(a, a));
+    ab_[v] = hn::Add(ab_[v], hn::Mul(a, b));
+    bb_[v] = hn::Add(bb_[v], hn::Mul(b, b));
+    ee_[v] = hn::Add(ee_[v], hn::Mul(error, error));
+    max_[v] = hn::Max(max_[v], hn::Abs(error));
+  }
+
+  // Adds kLanes pairs.
+  HWY_INLINE void Add(const float* a, const float* b) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      Add(v, hn::LoadU(kF, a + v * kVector), hn::LoadU(kF, b + v * kVector));
+    }
+  }
+
+  HWY_INLINE bool Finish(ErrorSums* sums) const {
+    ErrorBlock block;
+    for (size_t v = 0; v < kVectors; ++v) {
+      hn::StoreU(aa_[v], kF, block.aa + v * kVector);
+      hn::StoreU(ab_[v], kF, block.ab + v * kVector);
+      hn::StoreU(bb_[v], kF, block.bb + v * kVector);
+      hn::StoreU(ee_[v], kF, block.ee + v * kVector);
+      hn::StoreU(max_[v], kF, block.max + v * kVector);
+    }
+    return AddBlock(block, sums);
+  }
+
+ private:
+  VF aa_[kVectors];
+  VF ab_[kVectors];
+  VF bb_[kVectors];
+  VF ee_[kVectors];
+  VF max_[kVectors];
+};
+
+bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
+  ErrorLanes lanes;
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) add(a + i, b + i);
+  for (; i + kLanes <= count; i += kLanes) lanes.Add(a + i, b + i);
   if (i < count) {
     float rest_a[kLanes] = {};
     float rest_b[kLanes] = {};
     std::memcpy(rest_a, a + i, sizeof(float) * (count - i));
     std::memcpy(rest_b, b + i, sizeof(float) * (count - i));
-    add(rest_a, rest_b);
+    lanes.Add(rest_a, rest_b);
   }
-  for (size_t v = 0; v < kVectors; ++v) {
-    hn::StoreU(aa[v], kF, block.aa + v * kVector);
-    hn::StoreU(ab[v], kF, block.ab + v * kVector);
-    hn::StoreU(bb[v], kF, block.bb + v * kVector);
-    hn::StoreU(ee[v], kF, block.ee + v * kVector);
-    hn::StoreU(max[v], kF, block.max + v * kVector);
-  }
-  return AddBlock(block, sums);
+  return lanes.Finish(sums);
 }
 
 // ------------------------------------------------------------------ levels --
@@ -390,6 +410,48 @@ void LevelsToValues(bool is_signed, const QParams* params, size_t run,
   }
 }
 
+template <typename Level>
+bool AddErrorsOfLevels(const float* a, const QParams* params, size_t run,
+                       size_t in_run, const uint8_t* levels, size_t count,
+                       ErrorSums* sums) {
+  constexpr hn::Rebind<Level, F> kLevel;
+  ErrorLanes lanes;
+  for (size_t i = 0; i < count; ++params) {
+    const size_t end = std::min(i + run - in_run, count);
+    in_run = 0;
+    const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
+    const VF scale = hn::Set(kF, params->scale);
+    for (; i + kLanes <= end; i += kLanes) {
+      for (size_t v = 0; v < kVectors; ++v) {
+        const size_t at = i + v * kVector;
+        const auto level =
+            hn::PromoteTo(kI, hn::BitCast(kLevel, hn::LoadU(kU8, levels + at)));
+        const VF b = hn::Mul(hn::Sub(hn::ConvertTo(kF, level), zero), scale);
+        lanes.Add(v, hn::LoadU(kF, a + at), b);
+      }
+    }
+    if (i == end) continue;
+    // Only where `count` ends.
+    float rest_a[kLanes] = {};
+    float rest_b[kLanes] = {};
+    std::memcpy(rest_a, a + i, sizeof(float) * (end - i));
+    kScalarKernels.levels_to_values(std::is_signed_v<Level>, params, run,
+                                    levels + i, end - i, rest_b);
+    lanes.Add(rest_a, rest_b);
+    i = end;
+  }
+  return lanes.Finish(sums);
+}
+
+bool AddLevelErrors(const float* a, bool is_signed, const QParams* params,
+                    size_t run, size_t in_run, const uint8_t* levels,
+                    size_t count, ErrorSums* sums) {
+  return is_signed ? AddErrorsOfLevels<int8_t>(a, params, run, in_run, levels,
+                                               count, sums)
+                   : AddErrorsOfLevels<uint8_t>(a, params, run, in_run, levels,
+                                                count, sums);
+}
+
 using Bytes = hn::ScalableTag<uint8_t>;
 using Words = hn::Repartition<uint16_t, Bytes>;
 using SignedWords = hn::Repartition<int16_t, Bytes>;
@@ -462,6 +524,7 @@ const Kernels* Table() {
       PackNibbles,
       UnpackNibbles,
       AddErrors,
+      AddLevelErrors,
   };
   return &kTable;
 }

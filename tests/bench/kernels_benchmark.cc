@@ -77,8 +77,7 @@ class Quantizer {
                                              static_cast<int64_t>(kColumns)})),
         coder_(scheme, layout_, DefaultRegistry().FindAlgorithm("rtn")),
         values_(kTile),
-        levels_(kTile),
-        decoded_(kTile) {}
+        levels_(kTile) {}
 
   void Run(const std::vector<uint8_t>& input, bool errors,
            std::vector<uint8_t>& codes) {
@@ -105,8 +104,7 @@ class Quantizer {
       coder_.rows().Pack(at, levels_,
                          codes.data() + coder_.rows().ByteOf(at) % kBuffer);
       if (!errors) continue;
-      coder_.Dequantize(at, levels_, slots, params, absl::MakeSpan(decoded_));
-      stats.Add(values, decoded_);
+      coder_.AddErrors(at, values, levels_, slots, params, stats);
     }
   }
 
@@ -116,7 +114,6 @@ class Quantizer {
   TensorCoder coder_;
   std::vector<float> values_;
   std::vector<uint8_t> levels_;
-  std::vector<float> decoded_;
   size_t nonfinite_ = 0;
 };
 

@@ -84,7 +84,7 @@ def measure(commands, model, output, warm):
 
 def compare(model, output, number_format, threads, warm):
     quantize = [MONOQUANT, "quantize", "-m", model, "-o", output, "--type",
-                number_format, "--threads", threads, "--quiet"]
+                number_format, "--threads", threads, "--quiet", "--force"]
     run(quantize)
     size = os.path.getsize(output)
     yardstick = [YARDSTICK, model, output, size, threads]
