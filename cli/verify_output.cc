@@ -121,7 +121,14 @@ absl::StatusOr<std::string> VerifyOutput(const std::string& path,
       Job::Create(&input, mode == VerifyMode::kSample ? Sample(plan) : plan,
                   compare, job_options));
   Progress progress(progress_style, "verifying", streams.err);
-  MQ_RETURN_IF_ERROR(RunJob(*job, size.threads, *streams.cancel, progress));
+  const absl::Status status =
+      RunJob(*job, size.threads, *streams.cancel, progress);
+  if (absl::IsCancelled(status)) {
+    return absl::CancelledError(
+        absl::StrCat("interrupted; ", path,
+                     " is complete, but was not verified to its end"));
+  }
+  MQ_RETURN_IF_ERROR(status);
   return absl::StrCat("the output was read back and compared with ",
                       mode == VerifyMode::kSample
                           ? "every eighth tensor computed again"

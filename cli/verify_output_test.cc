@@ -45,8 +45,9 @@ class VerifyOutputTest : public ::testing::TestWithParam<const char*> {
     ASSERT_TRUE(written.ok()) << written;
   }
 
-  absl::StatusOr<std::string> Verify(VerifyMode mode) {
-    std::atomic<bool> cancel{false};
+  absl::StatusOr<std::string> Verify(VerifyMode mode,
+                                     bool interrupted = false) {
+    const std::atomic<bool> cancel{interrupted};
     std::stringstream text;
     Streams streams;
     streams.out = &text;
@@ -89,6 +90,13 @@ TEST_P(VerifyOutputTest, FindsOneBit) {
     EXPECT_EQ(line.status().code(), absl::StatusCode::kAborted);
     EXPECT_THAT(line.status().message(), HasSubstr("byte 160: what was read"));
   }
+}
+
+// The output is there all the same, which the message must not deny.
+TEST_P(VerifyOutputTest, Interrupted) {
+  const absl::StatusOr<std::string> line = Verify(VerifyMode::kAll, true);
+  EXPECT_EQ(line.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(line.status().message(), HasSubstr(path_ + " is complete"));
 }
 
 // Another run's output.
