@@ -4,7 +4,6 @@
 #define MONOQUANT_CLI_JOB_SIZE_H_
 
 #include <cstdint>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "cli/args.h"

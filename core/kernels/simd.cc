@@ -12,6 +12,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "core/kernels/element.h"
 #include "core/kernels/error_block.h"
 #include "core/kernels/kernels.h"
 
@@ -87,17 +88,18 @@ HWY_INLINE VF HalfToFloat(Vec16 narrow) {
   const VU half = hn::PromoteTo(kU, narrow);
   const VU sign = hn::ShiftLeft<16>(hn::And(half, Constant(0x8000u)));
   const VU shifted = hn::ShiftLeft<13>(hn::And(half, Constant(0x7fffu)));
-  const VU step = Constant(112u << 23);
+  const VU step = Constant(element::kBiasStep);
   // Compared with the least infinity and the least normal number.
   VU bits = hn::Add(shifted, step);
-  bits = SelectLess(shifted, Constant(0x0f800000u), bits, hn::Add(bits, step));
-  const VU least = Constant(113u << 23);
+  bits = SelectLess(shifted, Constant(element::kHalfExponent), bits,
+                    hn::Add(bits, step));
+  const VU least = Constant(element::kSmallestNormalHalf);
   const VF subnormal =
       hn::Sub(hn::BitCast(kF, hn::Add(shifted, least)), hn::BitCast(kF, least));
   bits =
       SelectLess(shifted, Constant(1u << 23), hn::BitCast(kU, subnormal), bits);
   const VU quiet = hn::Or(bits, Constant(0x00400000u));
-  bits = SelectLess(Constant(0x0f800000u), shifted, quiet, bits);
+  bits = SelectLess(Constant(element::kHalfExponent), shifted, quiet, bits);
   return hn::BitCast(kF, hn::Or(bits, sign));
 }
 
@@ -108,14 +110,16 @@ HWY_INLINE Vec16 FloatToHalf(VF value) {
   const VU shifted = hn::ShiftRight<13>(magnitude);
   const VU odd = hn::And(shifted, Constant(1));
   const VU normal = hn::ShiftRight<13>(
-      hn::Add(hn::Add(magnitude, odd), Constant(0xfffu - (112u << 23))));
+      hn::Add(hn::Add(magnitude, odd), Constant(0xfffu - element::kBiasStep)));
   const VU subnormal = hn::Sub(
       hn::BitCast(kU, hn::Add(hn::BitCast(kF, magnitude), hn::Set(kF, 0.5f))),
       Constant(126u << 23));
   const VU nan = hn::Or(Constant(0x7e00u), hn::And(shifted, Constant(0x03ffu)));
-  VU half = SelectLess(magnitude, Constant(113u << 23), subnormal, normal);
-  half = SelectLess(magnitude, Constant(0x477ff000u), half, Constant(0x7c00u));
-  half = SelectLess(Constant(0x7f800000u), magnitude, nan, half);
+  VU half = SelectLess(magnitude, Constant(element::kSmallestNormalHalf),
+                       subnormal, normal);
+  half = SelectLess(magnitude, Constant(element::kHalfOverflow), half,
+                    Constant(0x7c00u));
+  half = SelectLess(Constant(element::kInfinity), magnitude, nan, half);
   return hn::DemoteTo(kU16, hn::BitCast(kI, hn::Or(half, sign)));
 }
 
@@ -133,7 +137,8 @@ HWY_INLINE Vec16 FloatToBFloat16(VF value) {
       hn::ShiftRight<16>(hn::Add(hn::Add(bits, odd), Constant(0x7fffu)));
   const VU nan = hn::Or(upper, Constant(0x0040u));
   const VU magnitude = hn::And(bits, Constant(0x7fffffffu));
-  const VU result = SelectLess(Constant(0x7f800000u), magnitude, nan, rounded);
+  const VU result =
+      SelectLess(Constant(element::kInfinity), magnitude, nan, rounded);
   return hn::DemoteTo(kU16, hn::BitCast(kI, result));
 }
 
@@ -187,7 +192,7 @@ void Narrow(const float* src, size_t count, uint8_t* dst) {
 size_t CountNonfinite(const float* values, size_t count) {
   // One question for many values, which nearly always are all finite.
   constexpr size_t kBlock = 32 * kLanes;
-  const VU infinity = Constant(0x7f800000u);
+  const VU infinity = Constant(element::kInfinity);
   size_t found = 0;
   size_t i = 0;
   for (; i + kBlock <= count; i += kBlock) {

@@ -46,7 +46,6 @@ class MemoryTest(CliTestCase):
         """Statistics of the whole tensor before the first code: two phases."""
         self.check(1, "--granularity", "tensor")
 
-
     def test_max_memory_holds(self):
         model = make_checkpoints.write_sparse(
             self.path("model.safetensors"), 1, 3)

@@ -1,6 +1,6 @@
 // usage: node read_wasm.mjs REQUEST.json
 //
-// Opens checkpoints in the WebAssembly module; prints a JSON object with the
+// Opens checkpoints in the WebAssembly module; prints a JSON array with the
 // document of each and, where asked for, the sha256 of a copy of its tensors.
 // wasm_test.py writes the request.
 
@@ -9,17 +9,7 @@ import {readFileSync} from 'node:fs';
 
 import {loadMonoquant} from '../../wasm/loader/monoquant.mjs';
 import {openFiles} from '../../wasm/loader/node_files.mjs';
-
-class MemorySink {
-  constructor(size) {
-    this.bytes = new Uint8Array(size);
-  }
-  writeAt(offset, bytes) {
-    this.bytes.set(bytes, offset);
-  }
-  commit() {}
-  abort() {}
-}
+import {MemorySink} from '../../wasm/testing/checkpoints.mjs';
 
 function copy(monoquant, files) {
   let sink;

@@ -6,10 +6,8 @@ line reads them right is inspect_test's.
 """
 
 import hashlib
-import json
 import os
 import pathlib
-import subprocess
 import tempfile
 import unittest
 
@@ -18,9 +16,8 @@ from tests.support import optional
 optional.require_pypi()
 
 from tests.interop import corpora, published
-from tests.support import monoquant
+from tests.support import monoquant, wasm_module
 
-_ROOT = pathlib.Path(__file__).parents[2]
 _RUNNER = pathlib.Path(__file__).with_name("read_wasm.mjs")
 
 # A copy is made in memory, so not of the largest.
@@ -63,19 +60,10 @@ class WasmTest(unittest.TestCase):
 
     def read(self, folder, checkpoints):
         """What the module says of each, from one process."""
-        request = os.path.join(folder, "request.json")
-        with open(request, "w") as file:
-            json.dump({
-                "module": str(_ROOT / "wasm" / "monoquant.wasm"),
-                "checkpoints": [
-                    {"path": checkpoint.path, "copied": _copied(checkpoint),
-                     "options": _options(checkpoint.arguments)[0]}
-                    for checkpoint in checkpoints],
-            }, file)
-        return json.loads(subprocess.run(
-            ["node", "--preserve-symlinks", "--preserve-symlinks-main", _RUNNER,
-             request], check=True,
-            stdout=subprocess.PIPE).stdout)
+        return wasm_module.run(_RUNNER, folder, checkpoints=[
+            {"path": checkpoint.path, "copied": _copied(checkpoint),
+             "options": _options(checkpoint.arguments)[0]}
+            for checkpoint in checkpoints])
 
     def check(self, folder, checkpoint, found):
         self.assertNotIn("error", found)

@@ -5,11 +5,10 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 
-from tests.support import monoquant
+from tests.support import monoquant, wasm_module
 
-_ROOT = pathlib.Path(__file__).parents[2]
+_WASM_RUNNER = pathlib.Path(__file__).with_name("run_wasm.mjs")
 GOLDENS = pathlib.Path(__file__).with_name("goldens.json")
 
 EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
@@ -44,18 +43,8 @@ def native(cases, inputs, folder, threads, chunk_bytes, simd=None):
 
 def wasm(cases, inputs, folder, chunk_bytes):
     """{case name: sha256} by the module under Node, all in one process."""
-    request = os.path.join(folder, "request.json")
-    with open(request, "w") as file:
-        json.dump({
-            "module": str(_ROOT / "wasm" / "monoquant.wasm"),
-            "chunkBytes": chunk_bytes,
-            "cases": [{"name": case.name, "recipe": case.recipe,
-                       "input": inputs[case.dtype], "format": case.to}
-                      for case in cases],
-        }, file)
-    runner = _ROOT / "tests" / "parity" / "run_wasm.mjs"
-    # Bazel gives links to files; the runner's imports are beside the link.
-    process = subprocess.run(
-        ["node", "--preserve-symlinks", "--preserve-symlinks-main", runner,
-         request], check=True, stdout=subprocess.PIPE)
-    return json.loads(process.stdout)
+    return wasm_module.run(
+        _WASM_RUNNER, folder, chunkBytes=chunk_bytes,
+        cases=[{"name": case.name, "recipe": case.recipe,
+                "input": inputs[case.dtype], "format": case.to}
+               for case in cases])

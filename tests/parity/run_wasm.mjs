@@ -8,17 +8,7 @@ import {readFileSync} from 'node:fs';
 
 import {loadMonoquant} from '../../wasm/loader/monoquant.mjs';
 import {openFiles} from '../../wasm/loader/node_files.mjs';
-
-class MemorySink {
-  constructor(size) {
-    this.bytes = new Uint8Array(size);
-  }
-  writeAt(offset, bytes) {
-    this.bytes.set(bytes, offset);
-  }
-  commit() {}
-  abort() {}
-}
+import {MemorySink} from '../../wasm/testing/checkpoints.mjs';
 
 function quantize(monoquant, {input, recipe, format}, chunkBytes) {
   const files = openFiles(input);
