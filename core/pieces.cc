@@ -157,8 +157,7 @@ std::optional<Cuts> CutSegments(const ElementRange& piece,
   const uint64_t block = std::max(row, segment);
   const bool whole = piece.begin % block == 0 && piece.size() % block == 0;
   const uint64_t unit = std::lcm(segment, kPair);
-  uint64_t smallest = unit;
-  if (whole) smallest = std::min(block, segment < row ? unit : block);
+  const uint64_t smallest = whole ? std::min(block, unit) : unit;
   if (smallest > kLargestTile) return std::nullopt;
   return Cuts(piece.size(), whole ? block : piece.size(), unit,
               std::max(smallest, kTileElements));

@@ -1,6 +1,7 @@
 #include "core/pieces.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/casts.h"
@@ -32,6 +33,7 @@ QuantScheme Scheme(NumberFormat format, Granularity granularity, int axis,
 // and groups that just fit a chunk or just do not, odd ones among them.
 TEST(PiecesTest, CutsAreSound) {
   const int64_t max = kChunk / 4;  // F32
+  int cut_into_segments = 0;
   const Shape shapes[] = {{1},
                           {max},
                           {max + 1},
@@ -107,6 +109,21 @@ TEST(PiecesTest, CutsAreSound) {
               ASSERT_EQ(row_position % 2, 0u);
             }
             ASSERT_EQ(tile_end, range.size());
+            if (pieces.two_trips) continue;
+            // So do those that have all values of their scales, if there are.
+            const std::optional<Cuts> segments = CutSegments(range, *layout);
+            if (!segments.has_value()) continue;
+            ++cut_into_segments;
+            uint64_t segment_end = 0;
+            for (uint64_t t = 0; t < segments->size(); ++t) {
+              const ElementRange segment = (*segments)[t];
+              ASSERT_EQ(segment.begin, segment_end);
+              segment_end = segment.end;
+              ASSERT_LE(segment.size(), kLargestTile);
+              ASSERT_EQ(segment.end % layout->segment, 0u);
+              ASSERT_EQ((range.begin + segment.begin) % layout->row % 2, 0u);
+            }
+            ASSERT_EQ(segment_end, range.size());
           }
           ASSERT_EQ(position, layout->num_elements);
           ASSERT_EQ(next_byte, rows.BytesOf(0, layout->num_elements));
@@ -121,9 +138,9 @@ TEST(PiecesTest, CutsAreSound) {
       }
     }
   }
+  EXPECT_GT(cut_into_segments, 1000);
 }
 
-// One trip wherever one suffices.
 TEST(PiecesTest, Trips) {
   const struct {
     Granularity granularity;
