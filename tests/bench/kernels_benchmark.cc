@@ -1,10 +1,11 @@
-// bazel run //tests/bench:kernels [-- KERNELS...]
+// bazel run //tests/bench:kernels [-- [--json] KERNELS...]
 //
 // What the loops over weights cost without any file: one thread, data in
 // memory, gigabytes of input a second beside memcpy of the same bytes. A row is
 // what a job does with a piece: casts, statistics, levels, packing, and with
 // "+error" the comparison of the result with the input. KERNELS are tables of
-// core/kernels/kernels.h ("avx2"); by default the fastest.
+// core/kernels/kernels.h ("avx2"); by default the fastest. With --json a row is
+// a JSON object on a line of its own.
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -139,28 +141,57 @@ QuantScheme SchemeOf(const char* spec) {
   return ResolveScheme(parsed, shape)->scheme;
 }
 
-void Print(const char* what, DType dtype, double bytes, double seconds,
-           double yardstick) {
-  std::printf("%-28s %-5s %7.2f GB/s  %5.2f of memcpy\n", what,
-              std::string(DTypeName(dtype)).c_str(), bytes / seconds / 1e9,
-              yardstick / seconds);
-}
+// Prints the rows of one table of kernels for one type of input.
+class Printer {
+ public:
+  Printer(std::string kernels, bool json, DType dtype, double bytes,
+          double yardstick)
+      : kernels_(std::move(kernels)),
+        json_(json),
+        dtype_(DTypeName(dtype)),
+        bytes_(bytes),
+        yardstick_(yardstick) {}
 
-void Measure(DType dtype) {
+  void Print(const std::string& what, bool errors, double seconds) const {
+    const double speed = bytes_ / seconds / 1e9;
+    const double share = yardstick_ / seconds;
+    if (json_) {
+      std::printf(
+          "{\"kernels\": \"%s\", \"scheme\": \"%s\", \"error\": %s, "
+          "\"dtype\": \"%s\", \"gigabytes_per_second\": %.4f, "
+          "\"of_memcpy\": %.4f}\n",
+          kernels_.c_str(), what.c_str(), errors ? "true" : "false",
+          dtype_.c_str(), speed, share);
+    } else {
+      std::printf("%-28s %-5s %7.2f GB/s  %5.2f of memcpy\n",
+                  (what + (errors ? " +error" : "")).c_str(), dtype_.c_str(),
+                  speed, share);
+    }
+  }
+
+ private:
+  std::string kernels_;
+  bool json_;
+  std::string dtype_;
+  double bytes_;
+  double yardstick_;
+};
+
+void Measure(const std::string& kernels, bool json, DType dtype) {
   const std::vector<uint8_t> input = MakeInput(dtype);
   std::vector<uint8_t> output(input.size());
-  const double bytes = static_cast<double>(input.size());
   const double yardstick =
       Median([&] { std::memcpy(output.data(), input.data(), input.size()); });
-  Print("memcpy", dtype, bytes, yardstick, yardstick);
+  const Printer printer(kernels, json, dtype, static_cast<double>(input.size()),
+                        yardstick);
+  printer.Print("memcpy", false, yardstick);
   for (const char* spec : {"int8", "int8,asymmetric", "int4,group=128",
                            "int4,group=128,asymmetric", "int4,group=32"}) {
     Quantizer quantizer(dtype, SchemeOf(spec));
     for (bool errors : {false, true}) {
       const double seconds =
           Median([&] { quantizer.Run(input, errors, output); });
-      Print((std::string(spec) + (errors ? " +error" : "")).c_str(), dtype,
-            bytes, seconds, yardstick);
+      printer.Print(spec, errors, seconds);
     }
   }
   for (DType to : {DType::kF16, DType::kBF16}) {
@@ -168,9 +199,7 @@ void Measure(DType dtype) {
     for (bool errors : {false, true}) {
       const double seconds =
           Median([&] { Cast(dtype, to, input, errors, output); });
-      const std::string name = "to " + std::string(DTypeName(to));
-      Print((name + (errors ? " +error" : "")).c_str(), dtype, bytes, seconds,
-            yardstick);
+      printer.Print("to " + std::string(DTypeName(to)), errors, seconds);
     }
   }
 }
@@ -180,6 +209,7 @@ void Measure(DType dtype) {
 
 int main(int argc, char** argv) {
   std::vector<std::string> names(argv + 1, argv + argc);
+  const bool json = std::erase(names, "--json") > 0;
   if (names.empty()) {
     names.emplace_back(monoquant::AvailableKernels().front()->name);
   }
@@ -193,11 +223,11 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "\n");
       return 2;
     }
-    std::printf("%s\n", name.c_str());
+    if (!json) std::printf("%s\n", name.c_str());
     for (monoquant::DType dtype :
          {monoquant::DType::kBF16, monoquant::DType::kF16,
           monoquant::DType::kF32}) {
-      monoquant::Measure(dtype);
+      monoquant::Measure(name, json, dtype);
     }
   }
   return 0;
