@@ -6,68 +6,18 @@ median of five, warm (the input in the page cache) and cold (dropped from it).
 """
 
 import argparse
-import json
 import os
 import pathlib
-import random
 import statistics
-import struct
-import subprocess
 import tempfile
-import time
+
+from tests.bench.measure import make_checkpoint, run, set_cache
 
 _FOLDER = pathlib.Path(__file__).parent
 MONOQUANT = _FOLDER.parents[1] / "cli" / "monoquant"
 YARDSTICK = _FOLDER / "yardstick"
 
 RUNS = 5
-ROWS = COLUMNS = 4096
-
-
-def make_checkpoint(path, gigabytes, dtype):
-    """Weights of some magnitudes, the same in every matrix."""
-    rng = random.Random(1)
-    block = bytearray()
-    for _ in range(1 << 18):
-        sign, exponent = rng.getrandbits(1), rng.randrange(116, 122)
-        bits = sign << 31 | exponent << 23 | rng.getrandbits(23)
-        block += struct.pack("<I", bits)[0 if dtype == "F32" else 2:]
-    matrix = bytes(block) * (ROWS * COLUMNS // (1 << 18))
-    count = max(1, round(gigabytes * 1e9 / len(matrix)))
-    header = {
-        "layers.%d.weight" % i: {
-            "dtype": dtype, "shape": [ROWS, COLUMNS],
-            "data_offsets": [i * len(matrix), (i + 1) * len(matrix)]}
-        for i in range(count)}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _ in range(count):
-            file.write(matrix)
-        os.fsync(file.fileno())
-
-
-def set_cache(path, warm):
-    with open(path, "rb", buffering=0) as file:
-        if warm:
-            buffer = bytearray(1 << 22)
-            while file.readinto(buffer):
-                pass
-        else:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def run(command):
-    """(seconds, processor seconds, largest resident set in MB)"""
-    begin = time.monotonic()
-    process = subprocess.Popen([str(word) for word in command])
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit("%s failed" % command[0])
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
 
 
 def measure(commands, model, output, warm):
@@ -91,7 +41,7 @@ def compare(model, output, number_format, threads, warm):
     ours, least = measure([quantize, yardstick], model, output, warm)
     print("%-9s %s  %6.3f s  %6.3f s cpu  %4.0f MB   yardstick %6.3f s  "
           "%6.3f s cpu   ratio %.2f" % (
-              number_format, "warm" if warm else "cold", *ours, *least[:2],
+              number_format, "warm" if warm else "cold", *ours[:3], *least[:2],
               ours[0] / least[0]), flush=True)
 
 
