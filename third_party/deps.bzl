@@ -154,7 +154,31 @@ def monoquant_repositories():
     _maybe(
         pip_repository,
         name = "pypi_test",
+        module = "monoquant_pypi",
+        needs = [
+            "torch",
+            "numpy",
+            "safetensors",
+            "compressed-tensors",
+        ],
         requirements = Label("//third_party/python:requirements.lock"),
+        variable = "MONOQUANT_TORCH_SITE",
+    )
+
+    # Other tools that quantize, to measure them. Fetched only for
+    # //tests/bench:peers, which is no part of `//...`.
+    _maybe(
+        pip_repository,
+        name = "pypi_peers",
+        module = "monoquant_pypi_peers",
+        needs = [
+            "torchao",
+            "bitsandbytes",
+            "optimum-quanto",
+            "gguf",
+        ],
+        requirements = Label("//third_party/python:peers.lock"),
+        variable = "MONOQUANT_PEERS_SITE",
     )
 
     # Real weights, for examples and tests.

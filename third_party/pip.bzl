@@ -88,7 +88,7 @@ pip_archive = repository_rule(
 _SITE_BUILD = """
 py_library(
     name = "site",
-    srcs = ["monoquant_pypi.py"],
+    srcs = ["%s.py"],
     # The folder itself and not its 20,000 files: a test's runfiles hold one
     # link to it. Nothing writes there after the fetch, so nothing gets stale.
     data = ["packages"],
@@ -102,18 +102,21 @@ py_library(
 
 _SITE_MODULE = '''"""Tells whether the packages of this repository are there."""
 
-# None, or why they are not: then a test that needs them says SKIPPED and this.
+# None, or why they are not: what needs them then says so, with this reason.
 UNAVAILABLE = %s
 '''
 
 def _pip_repository_impl(ctx):
-    ctx.file("BUILD.bazel", _SITE_BUILD)
-    given = ctx.os.environ.get("MONOQUANT_TORCH_SITE")
+    ctx.file("BUILD.bazel", _SITE_BUILD % ctx.attr.module)
+    module = ctx.attr.module + ".py"
+    given = ctx.os.environ.get(ctx.attr.variable)
     if given:
-        if not ctx.path(given).get_child("torch").exists:
-            fail("MONOQUANT_TORCH_SITE=%s: no torch in that folder" % given)
+        package = ctx.attr.needs[0]
+        if not ctx.path(given).get_child(package).exists:
+            fail("%s=%s: no %s in that folder" %
+                 (ctx.attr.variable, given, package))
         ctx.symlink(given, "packages")
-        ctx.file("monoquant_pypi.py", _SITE_MODULE % "None")
+        ctx.file(module, _SITE_MODULE % "None")
         return
 
     lock = ctx.path(ctx.attr.requirements)
@@ -146,11 +149,13 @@ def _pip_repository_impl(ctx):
             if line.startswith("ERROR")
         ]
         reason = ("pip cannot install the packages that %s pins (%s). To run " +
-                  "this test, install torch, numpy, safetensors and " +
-                  "compressed-tensors in a virtual environment and set " +
-                  "MONOQUANT_TORCH_SITE to its site-packages folder.") % (
+                  "what needs them, install %s and %s in a virtual " +
+                  "environment and set %s to its site-packages folder.") % (
             ctx.attr.requirements.name,
             errors[0] if errors else "no reason given",
+            ", ".join(ctx.attr.needs[:-1]),
+            ctx.attr.needs[-1],
+            ctx.attr.variable,
         )
         ctx.delete("packages")
         ctx.file("packages/monoquant_unavailable.txt", reason + "\n")
@@ -160,21 +165,36 @@ def _pip_repository_impl(ctx):
     else:
         # Bazel must see one package here, whatever the wheels carry.
         ctx.execute(["find", "packages", "(", "-name", "BUILD", "-o", "-name", "BUILD.bazel", ")", "-type", "f", "-delete"])
-    ctx.file("monoquant_pypi.py", _SITE_MODULE % repr(reason))
+    ctx.file(module, _SITE_MODULE % repr(reason))
 
 pip_repository = repository_rule(
     implementation = _pip_repository_impl,
     attrs = {
+        "module": attr.string(
+            doc = "The Python module that tells whether the packages are there.",
+            mandatory = True,
+        ),
+        "needs": attr.string_list(
+            doc = "What to install by hand where pip cannot follow the lock " +
+                  "file: two packages or more.",
+            mandatory = True,
+        ),
         "requirements": attr.label(
             allow_single_file = True,
             doc = "A complete lock file with a --hash for each package.",
             mandatory = True,
         ),
+        "variable": attr.string(
+            doc = "The environment variable that names a folder of packages " +
+                  "to take instead; it is in `environ` below.",
+            mandatory = True,
+        ),
     },
     doc = "Installs packages for Python tests, as @NAME//:site. Where pip " +
-          "cannot, the repository has none, monoquant_pypi.UNAVAILABLE says " +
+          "cannot, the repository has none, UNAVAILABLE of its module says " +
           "why, and packages/monoquant_unavailable.txt too.",
     environ = [
+        "MONOQUANT_PEERS_SITE",
         "MONOQUANT_PYTHON",
         "MONOQUANT_TORCH_SITE",
     ],
