@@ -20,8 +20,8 @@ namespace monoquant {
 
 class CodeRows {
  public:
-  // `codec` must outlive this; `row` is not 0. Pack and Unpack are for integer
-  // formats.
+  // `codec` must outlive this; `row` is not 0. Pack and Unpack are for formats
+  // with scales.
   CodeRows(const Codec& codec, uint64_t row);
 
   // The byte that holds the code of `element`; for the end of a row and of the

@@ -30,7 +30,7 @@ constexpr uint64_t kBlockElements = 32 * kTileElements;
 struct Decoding {
   QuantScheme scheme;
   ParamLayout layout;
-  // Tensors of the base; kNoTie for float formats.
+  // Tensors of the base; kNoTie where the format has none.
   size_t scale = kNoTie;
   size_t zero_point = kNoTie;
   bool one_zero_point = false;
@@ -88,8 +88,7 @@ absl::Status DequantizingReader::ReadParams(
   MQ_RETURN_IF_ERROR(base_->Read(decoding.zero_point,
                                  decoding.one_zero_point ? 0 : slots.first,
                                  zeros.size(), absl::MakeSpan(zeros)));
-  const bool is_signed =
-      DefaultRegistry().GetCodec(decoding.scheme.format).qmin < 0;
+  const bool is_signed = ZeroPointDType(decoding.scheme.format) == DType::kI8;
   params->resize(count);
   for (size_t i = 0; i < count; ++i) {
     QParams& p = (*params)[i];
@@ -121,13 +120,13 @@ absl::Status DequantizingReader::DecodeBlock(const Source& source,
                                              uint64_t count,
                                              uint8_t* dst) const {
   const Decoding& decoding = *source.decoding;
-  const bool is_integer = IsInteger(decoding.scheme.format);
+  const bool has_scales = HasScales(decoding.scheme.format);
   const CodeRows& rows = coder.rows();
   std::vector<uint8_t> codes;
   MQ_RETURN_IF_ERROR(ReadCodes(source, rows, first, count, &codes));
   SlotRange slots;
   std::vector<QParams> params;
-  if (is_integer) {
+  if (has_scales) {
     slots = SlotsOf(decoding.layout, first, count);
     MQ_RETURN_IF_ERROR(ReadParams(decoding, slots, &params));
   }
@@ -140,7 +139,7 @@ absl::Status DequantizingReader::DecodeBlock(const Source& source,
     const uint64_t at = first + done;
     const uint8_t* from = codes.data() + (rows.ByteOf(at) - rows.ByteOf(first));
     const absl::Span<float> values = absl::MakeSpan(value_tile, size);
-    if (is_integer) {
+    if (has_scales) {
       const absl::Span<uint8_t> levels = absl::MakeSpan(level_tile, size);
       rows.Unpack(at, from, levels);
       coder.Dequantize(at, levels, slots, params, values);
@@ -190,7 +189,7 @@ absl::StatusOr<Decoding> DecodingOf(const QuantizedTensor& tensor,
   decoding.scheme = tensor.scheme;
   MQ_ASSIGN_OR_RETURN(decoding.layout,
                       ComputeParamLayout(tensor.scheme, tensor.shape));
-  if (IsInteger(tensor.scheme.format)) {
+  if (HasScales(tensor.scheme.format)) {
     decoding.scale = by_name.at(tensor.scale);
     decoding.zero_point = by_name.at(tensor.zero_point);
     decoding.one_zero_point = base.tensors[decoding.zero_point].shape.empty();
@@ -229,7 +228,7 @@ bool Builder::SameValues(const Source& a, const Source& b) const {
   if (a.decoding.has_value() != b.decoding.has_value()) return false;
   if (!a.decoding.has_value()) return true;
   if (a.decoding->scheme != b.decoding->scheme) return false;
-  if (!IsInteger(a.decoding->scheme.format)) return true;
+  if (!HasScales(a.decoding->scheme.format)) return true;
   return Owner(a.decoding->scale) == Owner(b.decoding->scale) &&
          Owner(a.decoding->zero_point) == Owner(b.decoding->zero_point);
 }
@@ -264,7 +263,7 @@ absl::Status Builder::Build() {
   std::vector<bool> is_param(base_.tensors.size(), false);
   for (const QuantizedTensor& tensor : base_.quant.tensors) {
     codes[by_name.at(tensor.name)] = &tensor;
-    if (!IsInteger(tensor.scheme.format)) continue;
+    if (!HasScales(tensor.scheme.format)) continue;
     is_param[by_name.at(tensor.scale)] = true;
     is_param[by_name.at(tensor.zero_point)] = true;
   }

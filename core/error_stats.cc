@@ -55,7 +55,7 @@ void ErrorStats::Add(absl::Span<const float> a, absl::Span<const float> b) {
 }
 
 void ErrorStats::AddLevels(absl::Span<const float> values,
-                           absl::Span<const uint8_t> levels, bool is_signed,
+                           absl::Span<const uint8_t> levels, LevelKind kind,
                            absl::Span<const QParams> params, size_t run) {
   const Kernels& kernels = ActiveKernels();
   ErrorSums sums;
@@ -65,14 +65,14 @@ void ErrorStats::AddLevels(absl::Span<const float> values,
     const QParams* first = &params[i / run];
     size_t in_run = i % run;
     if ((run % kLanes == 0 || in_run + count <= run) &&
-        kernels.add_level_errors(&values[i], is_signed, first, run, in_run,
+        kernels.add_level_errors(&values[i], kind, first, run, in_run,
                                  &levels[i], count, &sums)) {
       continue;
     }
     float decoded[kErrorBlock];
     for (size_t done = 0; done < count; ++first) {
       const size_t size = std::min(run - in_run, count - done);
-      kernels.levels_to_values(is_signed, first, size, &levels[i + done], size,
+      kernels.levels_to_values(kind, first, size, &levels[i + done], size,
                                decoded + done);
       done += size;
       in_run = 0;

@@ -7,8 +7,8 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
-#include "core/integer_grid.h"
 #include "core/kernels/kernels.h"
+#include "core/level_grid.h"
 
 namespace monoquant {
 
@@ -24,7 +24,7 @@ class ErrorStats {
   // The same for approximations that are levels as bytes, under the parameters
   // params[i / run] (core/codecs/codec.h); `values` are finite.
   void AddLevels(absl::Span<const float> values,
-                 absl::Span<const uint8_t> levels, bool is_signed,
+                 absl::Span<const uint8_t> levels, LevelKind kind,
                  absl::Span<const QParams> params, size_t run);
   void Merge(const ErrorStats& other);
 

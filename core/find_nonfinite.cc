@@ -68,7 +68,7 @@ absl::StatusOr<std::vector<std::pair<size_t, std::string>>> FindNonfinite(
   std::vector<std::pair<size_t, std::string>> found;
   for (const TensorPlan& tensor : plan.tensors) {
     if (tensor.action != Action::kQuantize ||
-        !IsInteger(tensor.scheme.format)) {
+        !HasScales(tensor.scheme.format)) {
       continue;
     }
     MQ_ASSIGN_OR_RETURN(std::string reason, Search(reader, tensor, buffer));

@@ -70,7 +70,7 @@ absl::Status CheckPlan(const CheckpointIndex& index, const Plan& plan) {
         static_cast<uint64_t>(GetDTypeInfo(tensor.dtype).bits);
     fits = bytes != 0 && tensor.layout.num_elements == bytes * 8 / bits &&
            IsQuantizable(tensor.dtype);
-    if (IsInteger(tensor.scheme.format)) {
+    if (HasScales(tensor.scheme.format)) {
       fits = fits && registry.FindObserver(tensor.observer) != nullptr &&
              registry.FindAlgorithm(tensor.algorithm) != nullptr;
     }

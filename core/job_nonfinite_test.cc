@@ -80,7 +80,7 @@ TEST(NonfiniteTest, ZeroReplaces) {
   }
 }
 
-// Integer formats: found before the plan, the tensor stays as it is. Casts
+// Formats with scales: found before the plan, the tensor stays as it is. Casts
 // carry the values over.
 TEST(NonfiniteTest, Keep) {
   const MemoryReader reader = Damaged(-kInf);
@@ -99,7 +99,7 @@ TEST(NonfiniteTest, Keep) {
   EXPECT_EQ(finished->results.size(), 1u);
   // Without that, there is no way to keep it.
   ExpectError(RunPlan(reader, plan), absl::StatusCode::kFailedPrecondition,
-              "which no integer format can keep");
+              "which no format with scales can keep");
 
   const auto cast = RunPlan(
       reader, *MakePlan(reader.index(), EveryTensor("fp16", Nonfinite::kKeep)));

@@ -37,7 +37,7 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
       break;
   }
   size_t slot_bytes = 0;
-  if (IsInteger(tensor.scheme.format)) {
+  if (HasScales(tensor.scheme.format)) {
     observer_row_ = registry.FindObserver(tensor.observer);
     slot_bytes = observer_row_->bytes_per_slot;
     coder_.emplace(tensor.scheme, tensor.layout,
@@ -103,11 +103,12 @@ absl::StatusOr<JobTensor::Tile> JobTensor::LoadTile(const Piece& piece,
   tile.nonfinite = CountNonfinite(tile.values);
   if (tile.nonfinite == 0 || allow) return tile;
   const bool kept = whole_plan_.nonfinite == Nonfinite::kKeep;
-  return BadValue(piece, range.begin + FirstNonfinite(tile.values),
-                  kept ? ", which no integer format can keep; leave it out of "
-                         "the plan (FindNonfinite)"
-                       : "; use --nonfinite keep to leave such a tensor in "
-                         "float, or --nonfinite zero");
+  return BadValue(
+      piece, range.begin + FirstNonfinite(tile.values),
+      kept ? ", which no format with scales can keep; leave it out of "
+             "the plan (FindNonfinite)"
+           : "; use --nonfinite keep to leave such a tensor in "
+             "float, or --nonfinite zero");
 }
 
 // ------------------------------------------------------------------- casts --
@@ -146,7 +147,7 @@ absl::Status JobTensor::Cast(const Piece& piece, const Emit& emit,
   return emit(tensor_.output, piece.range.begin * code_bytes, codes);
 }
 
-// --------------------------------------------------------- integer formats --
+// ----------------------------------------------------- formats with scales --
 
 absl::Status JobTensor::ObservePiece(const Piece& piece, const SlotRange& slots,
                                      Observer& observer,
@@ -303,7 +304,7 @@ absl::Status JobTensor::Write(uint64_t index, const Emit& emit,
   if (tensor_.action == Action::kCopy) {
     return emit(tensor_.output, InputBytes(piece.range.begin), piece.input);
   }
-  return IsInteger(tensor_.scheme.format) ? Quantize(piece, emit, buffers)
+  return HasScales(tensor_.scheme.format) ? Quantize(piece, emit, buffers)
                                           : Cast(piece, emit, buffers);
 }
 

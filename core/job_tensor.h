@@ -121,7 +121,7 @@ class JobTensor {
   const Plan& whole_plan_;
   const TensorPlan& tensor_;
   TensorPieces pieces_;
-  // Integer formats only.
+  // Formats with scales only.
   std::optional<TensorCoder> coder_;
   const ObserverRow* observer_row_ = nullptr;
   // Quantized tensors only: one for each piece.

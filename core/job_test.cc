@@ -46,7 +46,7 @@ void ExpectSameAsWhole(const MemoryReader& reader,
     const QuantizedValues whole =
         QuantizeTensor(values, info.shape, tensor.scheme).value();
     ASSERT_TRUE(finished.output->bytes(tensor.output) == whole.codes);
-    if (!IsInteger(tensor.scheme.format)) continue;
+    if (!HasScales(tensor.scheme.format)) continue;
     const std::vector<uint8_t>& scale = finished.output->bytes(tensor.scale);
     ASSERT_EQ(scale.size(), whole.scales.size() * 4);
     ASSERT_EQ(std::memcmp(scale.data(), whole.scales.data(), scale.size()), 0);
@@ -88,7 +88,7 @@ TEST(JobTest, AwkwardShapes) {
             Shape{5, 96}, Shape{9, 27}, Shape{0}, Shape{0, 5}, Shape{5, 0},
             Shape{600, 1}, Shape{1, 1, 33}}) {
         const SchemeSpec scheme = **ParseSchemeSpec(spec);
-        if (IsInteger(scheme.format)) {
+        if (HasScales(scheme.format)) {
           const int64_t row =
               static_cast<int64_t>(Count(shape)) /
               (shape.size() < 2 || shape[0] == 0 ? 1 : shape[0]);

@@ -22,11 +22,11 @@ uint64_t SlabBytes(uint64_t slots) {
   return std::min(slots, kParamSlab) * kParamBytes;
 }
 
-// Chooses cuts for one tensor of an integer format.
-class IntegerCutter {
+// Chooses cuts for one tensor of a format with scales.
+class ScaledCutter {
  public:
-  IntegerCutter(DType dtype, const ParamLayout& layout, uint64_t slot_bytes,
-                uint64_t chunk_bytes)
+  ScaledCutter(DType dtype, const ParamLayout& layout, uint64_t slot_bytes,
+               uint64_t chunk_bytes)
       : layout_(layout),
         element_bytes_(FloatBytes(dtype)),
         scale_bytes_(slot_bytes + sizeof(QParams)),
@@ -111,11 +111,11 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                          uint64_t chunk_bytes) {
   const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
   TensorPieces pieces;
-  if (!IsInteger(scheme.format)) {
+  if (!HasScales(scheme.format)) {
     pieces.cuts = Cuts(layout.num_elements, layout.num_elements, 1,
                        chunk_bytes / FloatBytes(dtype));
   } else {
-    const IntegerCutter cutter(dtype, layout, slot_bytes, chunk_bytes);
+    const ScaledCutter cutter(dtype, layout, slot_bytes, chunk_bytes);
     pieces = cutter.Cut();
     const uint64_t largest = pieces.cuts.largest();
     if (pieces.two_trips) {

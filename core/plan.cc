@@ -150,7 +150,7 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   absl::StatusOr<ResolvedScheme> resolved = ResolveScheme(spec, tensor.shape);
   if (!resolved.ok()) return Annotate(Where(plan->input), resolved.status());
   const QuantScheme& scheme = resolved->scheme;
-  if (!IsInteger(scheme.format) && CodeDType(scheme.format) == tensor.dtype) {
+  if (!HasScales(scheme.format) && CodeDType(scheme.format) == tensor.dtype) {
     plan->reason = absl::StrCat("already ", DTypeName(tensor.dtype));
     return absl::OkStatus();
   }
@@ -163,7 +163,7 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   }
   plan->scheme = scheme;
   plan->layout = *std::move(layout);
-  if (IsInteger(scheme.format)) {
+  if (HasScales(scheme.format)) {
     plan->observer = spec.observer;
     plan->algorithm = spec.algorithm;
   }
@@ -185,7 +185,7 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
       Quantize(recipe_.defaults, std::move(verdict.reason), &quantized));
   // One scale for every few values can take more than it saves.
   if (quantized.action == Action::kQuantize &&
-      IsInteger(quantized.scheme.format) &&
+      HasScales(quantized.scheme.format) &&
       QuantizedBytes(quantized.scheme, quantized.layout) >= tensor.byte_size) {
     plan->reason = absl::StrCat("would not get smaller as ",
                                 SchemeToString(quantized.scheme));
@@ -231,8 +231,9 @@ absl::StatusOr<size_t> Planner::AddOutput(std::string name, DType dtype,
   return plan_.manifest.tensors.size() - 1;
 }
 
-// Adds scale and zero point of a tensor with an integer format, and its line in
-// the record. For a tie: sharing those of the tensor that it is tied to.
+// Adds scales and zero points of a tensor, where its format has them, and its
+// line in the record. For a tie: sharing those of the tensor that it is tied
+// to.
 absl::Status Planner::OutputParams(TensorPlan* plan) {
   const TensorInfo& tensor = info(plan->input);
   const TensorPlan& owner =
@@ -242,7 +243,7 @@ absl::Status Planner::OutputParams(TensorPlan* plan) {
   record.scheme = owner.scheme;
   record.dtype = tensor.dtype;
   record.shape = tensor.shape;
-  if (IsInteger(owner.scheme.format)) {
+  if (HasScales(owner.scheme.format)) {
     record.scale = absl::StrCat(tensor.name, ".scale");
     record.zero_point = absl::StrCat(tensor.name, ".zero_point");
     const bool tied = plan->action == Action::kTie;

@@ -45,11 +45,11 @@ struct TensorPlan {
   ParamLayout layout;
   std::string observer;
   std::string algorithm;
-  // Indices into Manifest::tensors. scale (F32) and zero_point only for integer
-  // formats. zero_point of a symmetric scheme is a scalar, otherwise it has the
-  // shape of scale; its dtype is ZeroPointDType. A tensor that shares the codes
-  // of another has a scale and a zero point under its own name too, which share
-  // those of the other.
+  // Indices into Manifest::tensors. scale (F32) only for formats with scales,
+  // zero_point only for those with zero points. zero_point of a symmetric
+  // scheme is a scalar, otherwise it has the shape of scale; its dtype is
+  // ZeroPointDType. A tensor that shares the codes of another has parameters
+  // under its own name too, which share those of the other.
   size_t output = kNoTensor;
   size_t scale = kNoTensor;
   size_t zero_point = kNoTensor;

@@ -47,7 +47,7 @@ Json TensorToJson(const CheckpointIndex& index, const Plan& plan,
   }
   if (tensor.action == Action::kQuantize) {
     json.Set("scheme", SchemeToJson(tensor.scheme));
-    if (IsInteger(tensor.scheme.format)) {
+    if (HasScales(tensor.scheme.format)) {
       json.Set("observer", tensor.observer);
       json.Set("algorithm", tensor.algorithm);
     }

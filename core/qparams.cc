@@ -21,13 +21,13 @@ float AsymmetricScale(float min, float max, float levels) {
 }
 
 // Both arguments may be infinite, neither is NaN.
-int32_t ClampToGrid(float level, const IntegerGrid& grid) {
+int32_t ClampToGrid(float level, const LevelGrid& grid) {
   const float qmin = static_cast<float>(grid.qmin);
   const float qmax = static_cast<float>(grid.qmax);
   return static_cast<int32_t>(std::min(std::max(level, qmin), qmax));
 }
 
-QParams Torch(float min, float max, const IntegerGrid& grid) {
+QParams Torch(float min, float max, const LevelGrid& grid) {
   const float levels = static_cast<float>(grid.qmax - grid.qmin);
   if (grid.symmetric) {
     const float scale = std::max(-min, max) / (levels / 2);
@@ -39,7 +39,7 @@ QParams Torch(float min, float max, const IntegerGrid& grid) {
   return {scale, ClampToGrid(zero, grid)};
 }
 
-QParams CompressedTensors(float min, float max, const IntegerGrid& grid) {
+QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
   const float levels = static_cast<float>(grid.qmax - grid.qmin);
   if (grid.symmetric) {
     const float scale = std::max(-min, max) / (levels / 2);
@@ -57,14 +57,14 @@ QParams CompressedTensors(float min, float max, const IntegerGrid& grid) {
 
 }  // namespace
 
-IntegerGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
+LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
   const bool fused_add = scheme.convention == Convention::kTorch &&
                          scheme.granularity == Granularity::kTensor;
-  return {codec.qmin, codec.qmax, scheme.symmetric, scheme.convention,
-          fused_add};
+  return {codec.kind,       codec.qmin,        codec.qmax,
+          scheme.symmetric, scheme.convention, fused_add};
 }
 
-QParams QParamsFromRange(float min, float max, const IntegerGrid& grid) {
+QParams QParamsFromRange(float min, float max, const LevelGrid& grid) {
   // 0 is always a level: zero weights, padding above all, stay exactly zero.
   min = std::min(min, 0.0f);
   max = std::max(max, 0.0f);

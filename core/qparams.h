@@ -8,17 +8,17 @@
 #define MONOQUANT_CORE_QPARAMS_H_
 
 #include "core/codecs/codec.h"
-#include "core/integer_grid.h"
+#include "core/level_grid.h"
 #include "ir/quant_scheme.h"
 
 namespace monoquant {
 
-// The grid of an integer scheme; `codec` is that of its format.
-IntegerGrid GridOf(const Codec& codec, const QuantScheme& scheme);
+// The grid of a scheme with scales; `codec` is that of its format.
+LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme);
 
 // The parameters that cover min .. max and 0. Both must be finite. The scale is
 // positive and finite whatever they are.
-QParams QParamsFromRange(float min, float max, const IntegerGrid& grid);
+QParams QParamsFromRange(float min, float max, const LevelGrid& grid);
 
 }  // namespace monoquant
 

@@ -18,7 +18,7 @@ constexpr float kEps = 0x1p-23f;
 constexpr Convention kTorch = Convention::kTorch;
 constexpr Convention kCt = Convention::kCompressedTensors;
 
-IntegerGrid Grid(NumberFormat format, bool symmetric, Convention convention) {
+LevelGrid Grid(NumberFormat format, bool symmetric, Convention convention) {
   QuantScheme scheme;
   scheme.format = format;
   scheme.symmetric = symmetric;
@@ -100,7 +100,7 @@ TEST(QParamsTest, AlwaysUsable) {
     if (i % 3 == 0) max = min;
     if (min > max) std::swap(min, max);
     for (const Codec* codec : DefaultRegistry().codecs) {
-      if (!IsInteger(codec->format)) continue;
+      if (!HasScales(codec->format)) continue;
       for (bool symmetric : {false, true}) {
         for (Convention convention : {kTorch, kCt}) {
           const QParams p = QParamsFromRange(

@@ -52,7 +52,7 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
   MQ_ASSIGN_OR_RETURN(const size_t code_bytes, CodeBytes(scheme, shape));
   result.codes.resize(code_bytes);
   const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
-  if (!IsInteger(scheme.format)) {
+  if (!HasScales(scheme.format)) {
     codec.encode(values, result.codes.data());
     return result;
   }
@@ -93,7 +93,7 @@ absl::StatusOr<std::vector<float>> DequantizeTensor(
       CheckSize("bytes of codes", quantized.codes.size(), code_bytes, shape));
   std::vector<float> values(static_cast<size_t>(layout.num_elements));
   const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
-  if (!IsInteger(scheme.format)) {
+  if (!HasScales(scheme.format)) {
     codec.decode(quantized.codes.data(), absl::MakeSpan(values));
     return values;
   }

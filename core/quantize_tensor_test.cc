@@ -17,13 +17,13 @@ namespace {
 using testing::ExpectError;
 using testing::Values;
 
-// Every integer scheme that fits the shape.
+// Every scheme with scales that fits the shape.
 std::vector<QuantScheme> SchemesFor(const Shape& shape) {
   std::vector<QuantScheme> schemes;
   for (int format = 0; format < kNumNumberFormats; ++format) {
     QuantScheme scheme;
     scheme.format = static_cast<NumberFormat>(format);
-    if (!IsInteger(scheme.format)) continue;
+    if (!HasScales(scheme.format)) continue;
     for (bool symmetric : {true, false}) {
       for (Convention convention :
            {Convention::kTorch, Convention::kCompressedTensors}) {

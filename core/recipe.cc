@@ -77,7 +77,7 @@ bool GlobMatch(absl::string_view glob, absl::string_view name) {
 }
 
 absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
-  if (!IsInteger(spec.format)) return absl::OkStatus();
+  if (!HasScales(spec.format)) return absl::OkStatus();
   if (spec.axis < 0 || spec.axis >= kMaxDims) {
     return absl::InvalidArgumentError(absl::StrCat(
         "axis ", spec.axis, " is out of range; use 0 to ", kMaxDims - 1));

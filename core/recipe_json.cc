@@ -94,7 +94,7 @@ absl::Status ReadName(const Json& json, absl::string_view key,
 Json SpecToJson(const SchemeSpec& spec) {
   Json json;
   json.Set("format", NumberFormatName(spec.format));
-  if (!IsInteger(spec.format)) return json;
+  if (!HasScales(spec.format)) return json;
   if (spec.granularity.has_value()) {
     json.Set("granularity", GranularityName(*spec.granularity));
     if (*spec.granularity == Granularity::kAxis) json.Set("axis", spec.axis);
@@ -119,7 +119,7 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   }
   MQ_RETURN_IF_ERROR(ReadName(json, "format", DefaultRegistry().FormatNames(),
                               NumberFormatFromName, &spec.format));
-  if (!IsInteger(spec.format) && json.AsObject()->size() > 1) {
+  if (!HasScales(spec.format) && json.AsObject()->size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(NumberFormatName(spec.format),
                      " is a plain cast and has no other members"));

@@ -22,7 +22,7 @@ TEST(RegistryTest, EveryFormatHasItsCodec) {
     const Codec& codec = registry.GetCodec(format);
     EXPECT_EQ(codec.format, format);
     EXPECT_FALSE(codec.description.empty());
-    EXPECT_EQ(codec.qmin < codec.qmax, IsInteger(format));
+    EXPECT_EQ(codec.qmin < codec.qmax, HasScales(format));
     // All levels fit the bits.
     EXPECT_LE(codec.qmax - codec.qmin, (1 << codec.bits) - 1);
   }

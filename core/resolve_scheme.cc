@@ -47,7 +47,7 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
   ResolvedScheme resolved;
   QuantScheme& scheme = resolved.scheme;
   scheme.format = spec.format;
-  if (!IsInteger(spec.format)) return resolved;
+  if (!HasScales(spec.format)) return resolved;
   scheme.symmetric = spec.symmetric;
   scheme.convention = spec.convention;
 

@@ -120,7 +120,7 @@ absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
   for (size_t i = 1; i < parts.size(); ++i) {
     const Option option = SplitOption(parts[i]);
     MQ_RETURN_IF_ERROR(Apply(option, &spec));
-    if (!IsInteger(*format)) {
+    if (!HasScales(*format)) {
       return absl::InvalidArgumentError(
           absl::StrCat(QuotedName(parts[i]), " means nothing for ", parts[0],
                        ", which is a plain cast; leave it out"));

@@ -55,7 +55,7 @@ void TensorCoder::Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
   ForEachParamRun(layout_, first, levels.size(),
                   [&](uint64_t slot, size_t run, size_t offset, size_t count) {
                     ActiveKernels().levels_to_values(
-                        grid_.is_signed(),
+                        grid_.kind,
                         ParamsOf(params, slots, slot, run, count).data(), run,
                         &levels[offset], count, &values[offset]);
                   });
@@ -68,10 +68,10 @@ void TensorCoder::AddErrors(uint64_t first, absl::Span<const float> values,
                             ErrorStats& errors) const {
   ForEachParamRun(layout_, first, values.size(),
                   [&](uint64_t slot, size_t run, size_t offset, size_t count) {
-                    errors.AddLevels(
-                        values.subspan(offset, count),
-                        levels.subspan(offset, count), grid_.is_signed(),
-                        ParamsOf(params, slots, slot, run, count), run);
+                    errors.AddLevels(values.subspan(offset, count),
+                                     levels.subspan(offset, count), grid_.kind,
+                                     ParamsOf(params, slots, slot, run, count),
+                                     run);
                   });
 }
 

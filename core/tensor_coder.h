@@ -19,7 +19,7 @@
 
 namespace monoquant {
 
-// For one tensor with an integer scheme. Plain data, thread-safe.
+// For one tensor whose scheme has scales. Plain data, thread-safe.
 //
 // The functions take the elements from `first` on. Parameters and slots are
 // those of `slots`, a range that has all that the elements belong to (SlotsOf):
@@ -31,7 +31,7 @@ class TensorCoder {
               const AlgorithmRow* algorithm);
 
   const CodeRows& rows() const { return rows_; }
-  const IntegerGrid& grid() const { return grid_; }
+  const LevelGrid& grid() const { return grid_; }
   const ParamLayout& layout() const { return layout_; }
 
   void Observe(uint64_t first, absl::Span<const float> values,
@@ -52,7 +52,7 @@ class TensorCoder {
 
  private:
   ParamLayout layout_;
-  IntegerGrid grid_;
+  LevelGrid grid_;
   CodeRows rows_;
   const AlgorithmRow* algorithm_;
 };

@@ -109,7 +109,7 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
   entry.add_group_size(scheme.group_size);
   entry.add_symmetric(scheme.symmetric);
   entry.add_convention(static_cast<mqir::Convention>(scheme.convention));
-  if (IsInteger(scheme.format)) {
+  if (HasScales(scheme.format)) {
     entry.add_scale(numbers.at(tensor.scale));
     entry.add_zero_point(numbers.at(tensor.zero_point));
   }

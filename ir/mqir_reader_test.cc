@@ -91,7 +91,7 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
     manifest.tensors.push_back(
         MakeOutput(tensor.name, codes,
                    CodeShape(tensor.scheme.format, tensor.shape).value()));
-    if (IsInteger(tensor.scheme.format)) {
+    if (HasScales(tensor.scheme.format)) {
       tensor.scale = tensor.name + ".s";
       tensor.zero_point = tensor.name + ".z";
       const Shape params =

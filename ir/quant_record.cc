@@ -75,7 +75,7 @@ Json TensorToJson(const QuantizedTensor& tensor) {
   json.Set("dtype", DTypeName(tensor.dtype));
   json.Set("shape", ShapeToJson(tensor.shape));
   json.Set("scheme", SchemeToJson(tensor.scheme));
-  if (IsInteger(tensor.scheme.format)) {
+  if (HasScales(tensor.scheme.format)) {
     json.Set("scale", tensor.scale);
     json.Set("zero_point", tensor.zero_point);
   }
@@ -102,7 +102,7 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
   if (scheme == nullptr) return WrongMember("scheme", "an object", nullptr);
   MQ_ASSIGN_OR_RETURN(tensor.scheme, SchemeFromJson(*scheme));
 
-  if (IsInteger(tensor.scheme.format)) {
+  if (HasScales(tensor.scheme.format)) {
     MQ_RETURN_IF_ERROR(ReadString(json, "scale", &tensor.scale));
     MQ_RETURN_IF_ERROR(ReadString(json, "zero_point", &tensor.zero_point));
   } else {
@@ -166,7 +166,7 @@ absl::Status CheckTensor(const QuantizedTensor& tensor,
   }
   MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "codes", tensor.name,
                                  CodeDType(format), {*code_shape}));
-  if (!IsInteger(format)) {
+  if (!HasScales(format)) {
     if (!tensor.scale.empty() || !tensor.zero_point.empty()) {
       return Mismatch(tensor.name,
                       absl::StrCat("format ", NumberFormatName(format),

@@ -74,7 +74,7 @@ absl::Status ReadEnum(const Json& json, absl::string_view name,
 
 // The members that mean something for the format and granularity of `scheme`.
 std::vector<absl::string_view> MembersOf(const QuantScheme& scheme) {
-  if (!IsInteger(scheme.format)) return {"format"};
+  if (!HasScales(scheme.format)) return {"format"};
   std::vector<absl::string_view> members = {"format", "granularity",
                                             "symmetric", "convention"};
   if (scheme.granularity == Granularity::kAxis) members.push_back("axis");
@@ -85,9 +85,11 @@ std::vector<absl::string_view> MembersOf(const QuantScheme& scheme) {
 
 }  // namespace
 
-bool IsInteger(NumberFormat format) {
+bool HasScales(NumberFormat format) {
   return format != NumberFormat::kFp16 && format != NumberFormat::kBf16;
 }
+
+bool HasZeroPoints(NumberFormat format) { return HasScales(format); }
 
 absl::string_view NumberFormatName(NumberFormat format) {
   return kFormatNames[static_cast<size_t>(format)];
@@ -113,7 +115,7 @@ std::optional<Convention> ConventionFromName(absl::string_view name) {
 
 std::string SchemeToString(const QuantScheme& scheme) {
   std::string text(NumberFormatName(scheme.format));
-  if (!IsInteger(scheme.format)) return text;
+  if (!HasScales(scheme.format)) return text;
   absl::StrAppend(&text, " ", GranularityName(scheme.granularity));
   if (scheme.granularity == Granularity::kAxis) {
     absl::StrAppend(&text, " ", scheme.axis);
@@ -130,7 +132,7 @@ std::string SchemeToString(const QuantScheme& scheme) {
 Json SchemeToJson(const QuantScheme& scheme) {
   Json json;
   json.Set("format", NumberFormatName(scheme.format));
-  if (!IsInteger(scheme.format)) return json;
+  if (!HasScales(scheme.format)) return json;
   json.Set("granularity", GranularityName(scheme.granularity));
   if (scheme.granularity == Granularity::kAxis) {
     json.Set("axis", scheme.axis);
@@ -184,12 +186,12 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
       return absl::InvalidArgumentError(absl::StrCat(
           "scheme: ", JsonExcerpt(member.first), " is no member of ",
           NumberFormatName(scheme.format), " ",
-          IsInteger(scheme.format) ? GranularityName(scheme.granularity) : "",
-          IsInteger(scheme.format) ? " " : "", "schemes, which have ",
+          HasScales(scheme.format) ? GranularityName(scheme.granularity) : "",
+          HasScales(scheme.format) ? " " : "", "schemes, which have ",
           absl::StrJoin(members, ", ")));
     }
   }
-  if (IsInteger(scheme.format) && scheme.granularity == Granularity::kGroup &&
+  if (HasScales(scheme.format) && scheme.granularity == Granularity::kGroup &&
       scheme.group_size == 0) {
     return absl::InvalidArgumentError(
         "scheme: \"group_size\" is missing, granularity group needs it");
@@ -205,7 +207,7 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
   // One element at least, so that dividing by the segment is safe for tensors
   // without elements too.
   layout.segment = std::max<uint64_t>(1, layout.num_elements);
-  if (!IsInteger(scheme.format)) {
+  if (!HasScales(scheme.format)) {
     layout.num_params = 0;
     return layout;
   }

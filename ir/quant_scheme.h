@@ -74,8 +74,12 @@ struct QuantScheme {
   }
 };
 
-// True for kInt8 .. kUInt4.
-bool IsInteger(NumberFormat format);
+// True for formats whose codes stand for values only together with scales; the
+// others are plain casts.
+bool HasScales(NumberFormat format);
+
+// True for those whose scales come with zero points: the integer formats.
+bool HasZeroPoints(NumberFormat format);
 
 // "int8", "uint8", "int4", "uint4", "fp16", "bf16" and back.
 absl::string_view NumberFormatName(NumberFormat format);
@@ -128,7 +132,7 @@ struct ParamLayout {
 
 // InvalidArgument if the scheme does not fit the shape: an axis out of range;
 // FailedPrecondition if the group size does not divide the row. The caller adds
-// the tensor's name. Float formats get one segment and num_params 0.
+// the tensor's name. Formats without scales get one segment and num_params 0.
 absl::StatusOr<ParamLayout> ComputeParamLayout(const QuantScheme& scheme,
                                                absl::Span<const int64_t> shape);
 
@@ -138,8 +142,8 @@ DType CodeDType(NumberFormat format);
 absl::StatusOr<Shape> CodeShape(NumberFormat format,
                                 absl::Span<const int64_t> shape);
 
-// The dtype of the zero points of an integer format, one a byte even where the
-// codes are packed: I8 for int8 and int4, U8 for uint8 and uint4.
+// The dtype of the zero points of a format that has them, one a byte even where
+// the codes are packed: I8 for int8 and int4, U8 for uint8 and uint4.
 DType ZeroPointDType(NumberFormat format);
 
 }  // namespace monoquant

@@ -33,7 +33,7 @@ std::vector<QuantScheme> AllSchemes() {
   for (int f = 0; f < kNumNumberFormats; ++f) {
     QuantScheme scheme;
     scheme.format = static_cast<NumberFormat>(f);
-    if (!IsInteger(scheme.format)) {
+    if (!HasScales(scheme.format)) {
       schemes.push_back(scheme);
       continue;
     }

@@ -20,7 +20,7 @@ struct AlgorithmRow {
   // as a byte (core/codecs/codec.h), within grid.qmin .. grid.qmax. Each level
   // depends on its own value and parameters only, so any cut gives the same.
   // `levels` has the size of `values`, `params` one element for each run.
-  void (*quantize)(const IntegerGrid& grid, absl::Span<const QParams> params,
+  void (*quantize)(const LevelGrid& grid, absl::Span<const QParams> params,
                    size_t run, absl::Span<const float> values,
                    absl::Span<uint8_t> levels);
 };

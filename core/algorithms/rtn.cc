@@ -7,7 +7,7 @@
 namespace monoquant {
 namespace {
 
-void Quantize(const IntegerGrid& grid, absl::Span<const QParams> params,
+void Quantize(const LevelGrid& grid, absl::Span<const QParams> params,
               size_t run, absl::Span<const float> values,
               absl::Span<uint8_t> levels) {
   ActiveKernels().round_to_levels(grid, params.data(), run, values.data(),

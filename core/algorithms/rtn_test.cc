@@ -19,9 +19,19 @@ using testing::Random;
 constexpr Convention kTorch = Convention::kTorch;
 constexpr Convention kCt = Convention::kCompressedTensors;
 
+LevelGrid WholeNumbers(int32_t qmin, int32_t qmax, bool symmetric,
+                       Convention convention, bool fused_add = false) {
+  return {qmin < 0 ? LevelKind::kSigned : LevelKind::kUnsigned,
+          qmin,
+          qmax,
+          symmetric,
+          convention,
+          fused_add};
+}
+
 // The formulas of docs/quantization.md as they stand, with the C library's
 // functions.
-float Reference(const IntegerGrid& grid, const QParams& p, float x) {
+float Reference(const LevelGrid& grid, const QParams& p, float x) {
   const float zero = static_cast<float>(p.zero_point);
   const float inverse = 1.0f / p.scale;
   float level;
@@ -38,26 +48,26 @@ float Reference(const IntegerGrid& grid, const QParams& p, float x) {
 }
 
 // The levels of `values` as numbers.
-std::vector<float> Quantize(const IntegerGrid& grid,
+std::vector<float> Quantize(const LevelGrid& grid,
                             absl::Span<const QParams> params, size_t run,
                             const std::vector<float>& values) {
   std::vector<uint8_t> bytes(values.size());
   kRoundToNearest.quantize(grid, params, run, values, absl::MakeSpan(bytes));
   std::vector<float> levels;
   for (uint8_t byte : bytes) {
-    levels.push_back(grid.is_signed()
+    levels.push_back(grid.kind == LevelKind::kSigned
                          ? static_cast<float>(static_cast<int8_t>(byte))
                          : static_cast<float>(byte));
   }
   return levels;
 }
 
-float Quantize(const IntegerGrid& grid, const QParams& p, float x) {
+float Quantize(const LevelGrid& grid, const QParams& p, float x) {
   return Quantize(grid, {&p, 1}, 1, {x})[0];
 }
 
 TEST(RtnTest, TiesGoToEven) {
-  const IntegerGrid grid = {-8, 7, true, kTorch, false};
+  const LevelGrid grid = WholeNumbers(-8, 7, true, kTorch);
   const float values[] = {-2.5f, -1.5f, -0.5f, 0.5f, 1.5f, 2.5f};
   const float expected[] = {-2, -2, 0, 0, 2, 2};
   for (int i = 0; i < 6; ++i) {
@@ -81,11 +91,13 @@ TEST(RtnTest, WhereThePeersDiffer) {
   };
   const QParams p = {0.1f, 1};
   for (const auto& c : cases) {
-    EXPECT_EQ(Quantize({-128, 127, false, kTorch, true}, p, c.value),
-              c.per_tensor);
-    EXPECT_EQ(Quantize({-128, 127, false, kTorch, false}, p, c.value),
-              c.per_channel);
-    EXPECT_EQ(Quantize({-128, 127, false, kCt, false}, p, c.value),
+    EXPECT_EQ(
+        Quantize(WholeNumbers(-128, 127, false, kTorch, true), p, c.value),
+        c.per_tensor);
+    EXPECT_EQ(
+        Quantize(WholeNumbers(-128, 127, false, kTorch, false), p, c.value),
+        c.per_channel);
+    EXPECT_EQ(Quantize(WholeNumbers(-128, 127, false, kCt, false), p, c.value),
               c.compressed_tensors);
   }
 }
@@ -119,8 +131,8 @@ TEST(RtnTest, EqualsTheFormulas) {
     for (const auto& [convention, fused] :
          {std::pair(kTorch, false), std::pair(kTorch, true),
           std::pair(kCt, false)}) {
-      const IntegerGrid grid = {qmin, qmin + levels - 1, false, convention,
-                                fused};
+      const LevelGrid grid =
+          WholeNumbers(qmin, qmin + levels - 1, false, convention, fused);
       results.push_back(Quantize(grid, {&p, 1}, kCount, values));
       for (size_t i = 0; i < kCount; ++i) {
         ASSERT_EQ(results.back()[i], Reference(grid, p, values[i]))
@@ -155,7 +167,8 @@ TEST(RtnTest, DecodedLevelsComeBack) {
         for (const auto& [convention, fused] :
              {std::pair(kTorch, false), std::pair(kTorch, true),
               std::pair(kCt, false)}) {
-          const IntegerGrid grid = {qmin, qmax, false, convention, fused};
+          const LevelGrid grid =
+              WholeNumbers(qmin, qmax, false, convention, fused);
           ASSERT_EQ(Quantize(grid, {&p, 1}, levels.size(), values), levels)
               << p.scale << " " << p.zero_point;
         }
@@ -170,7 +183,7 @@ TEST(RtnTest, EverythingIsClamped) {
   const float max = std::numeric_limits<float>::max();
   for (bool fused : {false, true}) {
     for (Convention convention : {kTorch, kCt}) {
-      const IntegerGrid grid = {0, 15, false, convention, fused};
+      const LevelGrid grid = WholeNumbers(0, 15, false, convention, fused);
       const QParams p = {1e-38f, 3};
       for (float x : {max, 1e30f}) {
         EXPECT_EQ(Quantize(grid, p, x), 15);
@@ -183,7 +196,7 @@ TEST(RtnTest, EverythingIsClamped) {
 TEST(RtnTest, RunsHaveTheirParameters) {
   const std::vector<float> values =
       testing::Make(testing::Values::kRandom, 999);
-  const IntegerGrid grid = {-8, 7, true, kTorch, false};
+  const LevelGrid grid = WholeNumbers(-8, 7, true, kTorch);
   for (size_t run : {1, 3, 32, 1000}) {
     const size_t runs = (values.size() - 1) / run + 1;
     std::vector<QParams> params(runs);

@@ -21,6 +21,7 @@ void Decode(const uint8_t* bytes, absl::Span<float> values) {
 const Codec kBf16Codec = {NumberFormat::kBf16,
                           "bfloat16, a plain cast",
                           16,
+                          LevelKind::kSigned,
                           0,
                           0,
                           nullptr,

@@ -1,10 +1,10 @@
 // How numbers of a small set are stored: one row a number format.
 //
 // A codec knows nothing of scales, tensors or rounding. It stores levels: the
-// numbers that its format can hold. A level of an integer format, a whole
-// number from qmin to qmax, is held in a byte while it is worked with, as two's
-// complement where qmin is negative; a codec packs those bytes. A level of a
-// float format is any value, which storing rounds.
+// numbers that its format can hold. A level of a format with scales is held in
+// a byte while it is worked with, and `kind` says which number that byte is; a
+// codec packs those bytes. A level of a plain cast is any value, which storing
+// rounds.
 
 #ifndef MONOQUANT_CORE_CODECS_CODEC_H_
 #define MONOQUANT_CORE_CODECS_CODEC_H_
@@ -13,6 +13,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "core/level_grid.h"
 #include "ir/quant_scheme.h"
 
 namespace monoquant {
@@ -25,17 +26,19 @@ struct Codec {
   // Bits of a stored level: 4, 8 or 16.
   int bits;
 
-  // Smallest and largest level of an integer format.
+  // Formats with scales: what a byte with a level means, and the smallest and
+  // the largest level.
+  LevelKind kind;
   int32_t qmin;
   int32_t qmax;
 
-  // Integer formats: stores `levels`, which are within qmin .. qmax, in
+  // Formats with scales: stores `levels`, which are within qmin .. qmax, in
   // ceil(levels.size() * bits / 8) bytes; bits that are left over are 0.
   void (*pack)(absl::Span<const uint8_t> levels, uint8_t* bytes);
   // The inverse: reads `levels.size()` levels.
   void (*unpack)(const uint8_t* bytes, absl::Span<uint8_t> levels);
 
-  // Float formats: the same for values, bits / 8 bytes each.
+  // Plain casts: the same for values, bits / 8 bytes each.
   void (*encode)(absl::Span<const float> values, uint8_t* bytes);
   void (*decode)(const uint8_t* bytes, absl::Span<float> values);
 };

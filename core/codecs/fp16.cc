@@ -21,6 +21,7 @@ void Decode(const uint8_t* bytes, absl::Span<float> values) {
 const Codec kFp16Codec = {NumberFormat::kFp16,
                           "IEEE half precision, a plain cast",
                           16,
+                          LevelKind::kSigned,
                           0,
                           0,
                           nullptr,

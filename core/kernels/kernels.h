@@ -16,7 +16,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "core/integer_grid.h"
+#include "core/level_grid.h"
 
 namespace monoquant {
 
@@ -58,13 +58,12 @@ struct Kernels {
 
   // The level nearest to values[i] under params[i / run], ties to even, as a
   // byte (core/codecs/codec.h). All values are finite.
-  void (*round_to_levels)(const IntegerGrid& grid, const QParams* params,
+  void (*round_to_levels)(const LevelGrid& grid, const QParams* params,
                           size_t run, const float* values, size_t count,
                           uint8_t* levels);
 
-  // values[i] = (levels[i] - zero_point) * scale, with params[i / run]; levels
-  // are signed bytes if `is_signed`.
-  void (*levels_to_values)(bool is_signed, const QParams* params, size_t run,
+  // values[i] = (levels[i] - zero_point) * scale, with params[i / run].
+  void (*levels_to_values)(LevelKind kind, const QParams* params, size_t run,
                            const uint8_t* levels, size_t count, float* values);
 
   // Two levels of 4 bits a byte, the first one in the lower half; `count` is
@@ -83,7 +82,7 @@ struct Kernels {
   // The same with b = (levels[i] - zero_point) * scale, under the parameters
   // params[(in_run + i) / run], in one go. `run` is a multiple of kLanes and so
   // is `in_run`; or all elements are of one run.
-  bool (*add_level_errors)(const float* a, bool is_signed,
+  bool (*add_level_errors)(const float* a, LevelKind kind,
                            const QParams* params, size_t run, size_t in_run,
                            const uint8_t* levels, size_t count,
                            ErrorSums* sums);

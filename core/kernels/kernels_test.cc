@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "core/integer_grid.h"
 #include "core/kernels/element.h"
+#include "core/level_grid.h"
 #include "core/testing/synthetic.h"
 #include "gtest/gtest.h"
 
@@ -149,8 +149,13 @@ TEST_P(KernelsTest, Levels) {
     for (const auto& [qmin, qmax] : {std::pair(-128, 127), std::pair(0, 255),
                                      std::pair(-8, 7), std::pair(0, 15)}) {
       for (int mode = 0; mode < 3; ++mode) {
-        const IntegerGrid grid = {
-            qmin, qmax, false,
+        const LevelKind kind =
+            qmin < 0 ? LevelKind::kSigned : LevelKind::kUnsigned;
+        const LevelGrid grid = {
+            kind,
+            qmin,
+            qmax,
+            false,
             mode == 0 ? Convention::kCompressedTensors : Convention::kTorch,
             mode == 1};
         const size_t run = 1 + random.Below(count + 40);
@@ -181,11 +186,10 @@ TEST_P(KernelsTest, Levels) {
 
         std::vector<float> back(count + 1, 42.0f);
         std::vector<float> expected_back = back;
-        kernels().levels_to_values(qmin < 0, params.data(), run, found.data(),
+        kernels().levels_to_values(kind, params.data(), run, found.data(),
                                    count, back.data());
-        kScalarKernels.levels_to_values(qmin < 0, params.data(), run,
-                                        found.data(), count,
-                                        expected_back.data());
+        kScalarKernels.levels_to_values(kind, params.data(), run, found.data(),
+                                        count, expected_back.data());
         ASSERT_EQ(Bytes(back), Bytes(expected_back)) << count << " " << run;
       }
     }
@@ -248,7 +252,7 @@ TEST_P(KernelsTest, Errors) {
 TEST_P(KernelsTest, LevelErrors) {
   Random random(21);
   for (size_t count : kCounts) {
-    for (bool is_signed : {false, true}) {
+    for (LevelKind kind : {LevelKind::kUnsigned, LevelKind::kSigned}) {
       for (size_t run : {size_t{16}, size_t{48}, size_t{128}, count + 32}) {
         const size_t in_run =
             run == count + 32 ? 5 : random.Below(run / 16) * 16;
@@ -265,13 +269,13 @@ TEST_P(KernelsTest, LevelErrors) {
         std::vector<float> b(count);
         for (size_t i = 0; i < count; ++i) {
           levels[i] = static_cast<uint8_t>(random.Bits());
-          kScalarKernels.levels_to_values(
-              is_signed, &params[(in_run + i) / run], 1, &levels[i], 1, &b[i]);
+          kScalarKernels.levels_to_values(kind, &params[(in_run + i) / run], 1,
+                                          &levels[i], 1, &b[i]);
         }
         ErrorSums found;
         ErrorSums expected;
         EXPECT_EQ(
-            kernels().add_level_errors(a.data(), is_signed, params.data(), run,
+            kernels().add_level_errors(a.data(), kind, params.data(), run,
                                        in_run, levels.data(), count, &found),
             kScalarKernels.add_errors(a.data(), b.data(), count, &expected));
         ExpectEqualBits(found, expected);

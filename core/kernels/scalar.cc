@@ -58,7 +58,7 @@ void ExtendRanges(const float* values, size_t count, size_t run,
 
 // Position counts from the level 0.
 template <typename Position>
-void RoundRun(const IntegerGrid& grid, const float* values, size_t count,
+void RoundRun(const LevelGrid& grid, const float* values, size_t count,
               uint8_t* levels, Position position) {
   const float qmin = static_cast<float>(grid.qmin);
   const float qmax = static_cast<float>(grid.qmax);
@@ -68,7 +68,7 @@ void RoundRun(const IntegerGrid& grid, const float* values, size_t count,
   }
 }
 
-void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
+void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
                    const float* values, size_t count, uint8_t* levels) {
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t size = std::min(run, count - begin);
@@ -90,9 +90,9 @@ void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
   }
 }
 
-void LevelsToValues(bool is_signed, const QParams* params, size_t run,
+void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
                     const uint8_t* levels, size_t count, float* values) {
-  const uint32_t sign = is_signed ? 128u : 0u;
+  const uint32_t sign = kind == LevelKind::kSigned ? 128u : 0u;
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t end = std::min(count, begin + run);
     const float zero = static_cast<float>(params->zero_point);
@@ -136,13 +136,13 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
   return AddBlock(block, sums);
 }
 
-bool AddLevelErrors(const float* a, bool is_signed, const QParams* params,
+bool AddLevelErrors(const float* a, LevelKind kind, const QParams* params,
                     size_t run, size_t in_run, const uint8_t* levels,
                     size_t count, ErrorSums* sums) {
   float b[kErrorBlock];
   for (size_t begin = 0; begin < count; ++params) {
     const size_t size = std::min(run - in_run, count - begin);
-    LevelsToValues(is_signed, params, size, levels + begin, size, b + begin);
+    LevelsToValues(kind, params, size, levels + begin, size, b + begin);
     begin += size;
     in_run = 0;
   }

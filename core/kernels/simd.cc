@@ -320,7 +320,7 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
 // Rounds a run to levels of the type Level, int8_t or uint8_t; `position`
 // counts from the level 0.
 template <typename Level, typename Position>
-HWY_INLINE void RoundRun(const IntegerGrid& grid, const float* values,
+HWY_INLINE void RoundRun(const LevelGrid& grid, const float* values,
                          size_t count, uint8_t* levels, Position position) {
   constexpr hn::Rebind<Level, F> kLevel;
   const VF qmin = hn::Set(kF, static_cast<float>(grid.qmin));
@@ -341,7 +341,7 @@ HWY_INLINE void RoundRun(const IntegerGrid& grid, const float* values,
 }
 
 template <typename Level>
-void RoundRuns(const IntegerGrid& grid, const QParams* params, size_t run,
+void RoundRuns(const LevelGrid& grid, const QParams* params, size_t run,
                const float* values, size_t count, uint8_t* levels) {
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t size = std::min(run, count - begin);
@@ -370,9 +370,9 @@ void RoundRuns(const IntegerGrid& grid, const QParams* params, size_t run,
   }
 }
 
-void RoundToLevels(const IntegerGrid& grid, const QParams* params, size_t run,
+void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
                    const float* values, size_t count, uint8_t* levels) {
-  if (grid.is_signed()) {
+  if (grid.kind == LevelKind::kSigned) {
     RoundRuns<int8_t>(grid, params, run, values, count, levels);
   } else {
     RoundRuns<uint8_t>(grid, params, run, values, count, levels);
@@ -406,9 +406,9 @@ void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
   }
 }
 
-void LevelsToValues(bool is_signed, const QParams* params, size_t run,
+void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
                     const uint8_t* levels, size_t count, float* values) {
-  if (is_signed) {
+  if (kind == LevelKind::kSigned) {
     RunsToValues<int8_t>(params, run, levels, count, values);
   } else {
     RunsToValues<uint8_t>(params, run, levels, count, values);
@@ -440,21 +440,23 @@ bool AddErrorsOfLevels(const float* a, const QParams* params, size_t run,
     float rest_a[kLanes] = {};
     float rest_b[kLanes] = {};
     std::memcpy(rest_a, a + i, sizeof(float) * (end - i));
-    kScalarKernels.levels_to_values(std::is_signed_v<Level>, params, run,
-                                    levels + i, end - i, rest_b);
+    kScalarKernels.levels_to_values(
+        std::is_signed_v<Level> ? LevelKind::kSigned : LevelKind::kUnsigned,
+        params, run, levels + i, end - i, rest_b);
     lanes.Add(rest_a, rest_b);
     i = end;
   }
   return lanes.Finish(sums);
 }
 
-bool AddLevelErrors(const float* a, bool is_signed, const QParams* params,
+bool AddLevelErrors(const float* a, LevelKind kind, const QParams* params,
                     size_t run, size_t in_run, const uint8_t* levels,
                     size_t count, ErrorSums* sums) {
-  return is_signed ? AddErrorsOfLevels<int8_t>(a, params, run, in_run, levels,
-                                               count, sums)
-                   : AddErrorsOfLevels<uint8_t>(a, params, run, in_run, levels,
-                                                count, sums);
+  return kind == LevelKind::kSigned
+             ? AddErrorsOfLevels<int8_t>(a, params, run, in_run, levels, count,
+                                         sums)
+             : AddErrorsOfLevels<uint8_t>(a, params, run, in_run, levels, count,
+                                          sums);
 }
 
 using Bytes = hn::ScalableTag<uint8_t>;

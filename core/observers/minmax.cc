@@ -30,7 +30,7 @@ class MinMaxObserver : public Observer {
     }
   }
 
-  QParams Compute(size_t slot, const IntegerGrid& grid) const override {
+  QParams Compute(size_t slot, const LevelGrid& grid) const override {
     return QParamsFromRange(ranges_[slot].min, ranges_[slot].max, grid);
   }
 

@@ -15,7 +15,9 @@ namespace {
 using testing::Random;
 using testing::Values;
 
-IntegerGrid Grid() { return {-128, 127, false, Convention::kTorch, false}; }
+LevelGrid Grid() {
+  return {LevelKind::kSigned, -128, 127, false, Convention::kTorch, false};
+}
 
 // Parameters for the smallest and largest of `values`, the slow way.
 QParams Expected(absl::Span<const float> values) {

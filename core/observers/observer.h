@@ -33,7 +33,7 @@ class Observer {
 
   // The parameters for what `slot` has seen; for an empty slot those of a range
   // from 0 to 0.
-  virtual QParams Compute(size_t slot, const IntegerGrid& grid) const = 0;
+  virtual QParams Compute(size_t slot, const LevelGrid& grid) const = 0;
 };
 
 struct ObserverRow {

@@ -1,7 +1,7 @@
-// The levels of an integer scheme, and where they lie.
+// The levels of a scheme: which numbers they are, and where they lie.
 
-#ifndef MONOQUANT_CORE_INTEGER_GRID_H_
-#define MONOQUANT_CORE_INTEGER_GRID_H_
+#ifndef MONOQUANT_CORE_LEVEL_GRID_H_
+#define MONOQUANT_CORE_LEVEL_GRID_H_
 
 #include <cstdint>
 
@@ -19,8 +19,16 @@ struct QParams {
   }
 };
 
+// Which number a byte is that holds a level.
+enum class LevelKind : uint8_t {
+  kSigned,    // two's complement
+  kUnsigned,  // plain
+};
+
 // The levels of a scheme and the rules for placing them.
-struct IntegerGrid {
+struct LevelGrid {
+  LevelKind kind = LevelKind::kSigned;
+  // The smallest and the largest level.
   int32_t qmin = 0;
   int32_t qmax = 0;
   bool symmetric = true;
@@ -32,11 +40,8 @@ struct IntegerGrid {
   // The level of 0 in a symmetric scheme: 0, or the upper middle of an unsigned
   // range (128 of 0 .. 255).
   int32_t symmetric_zero() const { return qmin + (qmax - qmin + 1) / 2; }
-
-  // Whether a byte that holds a level is to be read as a signed one.
-  bool is_signed() const { return qmin < 0; }
 };
 
 }  // namespace monoquant
 
-#endif  // MONOQUANT_CORE_INTEGER_GRID_H_
+#endif  // MONOQUANT_CORE_LEVEL_GRID_H_
