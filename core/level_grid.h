@@ -23,6 +23,7 @@ struct QParams {
 enum class LevelKind : uint8_t {
   kSigned,    // two's complement
   kUnsigned,  // plain
+  kE4M3,      // 8-bit float, element::FromE4M3
 };
 
 // The levels of a scheme and the rules for placing them.

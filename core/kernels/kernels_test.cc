@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -15,6 +17,10 @@
 #include "core/level_grid.h"
 #include "core/testing/synthetic.h"
 #include "gtest/gtest.h"
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 
 namespace monoquant {
 namespace {
@@ -142,6 +148,176 @@ TEST_P(KernelsTest, Ranges) {
   }
 }
 
+// The number of an E4M3 code, from the format's definition.
+double NumberOfE4M3(uint32_t code) {
+  const int exponent = static_cast<int>(code >> 3 & 15);
+  const double mantissa = code & 7;
+  if ((code & 0x7f) == 0x7f) return std::nan("");
+  const double magnitude = exponent == 0
+                               ? std::ldexp(mantissa / 8, -6)
+                               : std::ldexp(1 + mantissa / 8, exponent - 7);
+  return (code & 0x80) != 0 ? -magnitude : magnitude;
+}
+
+// The nearest code, by looking at all of them.
+uint8_t NearestE4M3(float value) {
+  const double magnitude = std::fabs(static_cast<double>(value));
+  uint32_t best = 0;
+  for (uint32_t code = 1; code < 0x7f; ++code) {
+    const double distance = std::fabs(NumberOfE4M3(code) - magnitude);
+    const double least = std::fabs(NumberOfE4M3(best) - magnitude);
+    if (distance < least || (distance == least && code % 2 == 0)) best = code;
+  }
+  return static_cast<uint8_t>(best | (std::signbit(value) ? 0x80u : 0u));
+}
+
+// Which rounding is right does not depend on the table: looked up once.
+const std::vector<std::pair<float, uint8_t>>& KnownE4M3() {
+  static const auto* const known = [] {
+    auto* pairs = new std::vector<std::pair<float, uint8_t>>;
+    const auto add = [&](float value) {
+      if (!std::isfinite(value)) return;
+      pairs->emplace_back(value, NearestE4M3(value));
+    };
+    // Every bfloat16 and every half, subnormal ones among them.
+    for (uint32_t i = 0; i < 65536; ++i) {
+      add(element::FromBFloat16(i));
+      add(element::FromHalf(i));
+    }
+    // Every code, the middle between it and the next, and the floats beside
+    // those.
+    for (uint32_t code = 0; code < 0x7f; ++code) {
+      const float number = static_cast<float>(NumberOfE4M3(code));
+      const float next =
+          code == 0x7e ? 480 : static_cast<float>(NumberOfE4M3(code + 1));
+      for (float value : {number, number / 2 + next / 2}) {
+        for (float sign : {1.0f, -1.0f}) {
+          add(sign * value);
+          add(sign * std::nextafter(value, 0.0f));
+          add(sign * std::nextafter(value, 1e9f));
+        }
+      }
+    }
+    // What becomes subnormal or infinite in a division.
+    for (float value : {1e-45f, 1e-40f, 0x1p-126f, 1e9f, 3e38f}) {
+      add(value);
+      add(-value);
+    }
+    return pairs;
+  }();
+  return *known;
+}
+
+LevelGrid E4M3Grid() {
+  return {LevelKind::kE4M3,   -448, 448, true, Convention::kCompressedTensors,
+          /*fused_add=*/false};
+}
+
+TEST_P(KernelsTest, ToE4M3IsTheNearestCode) {
+  std::vector<float> values;
+  for (const auto& [value, code] : KnownE4M3()) values.push_back(value);
+  std::vector<uint8_t> codes(values.size());
+  const QParams one = {1, 0};
+  kernels().round_to_levels(E4M3Grid(), &one, values.size(), values.data(),
+                            values.size(), codes.data());
+  for (size_t i = 0; i < values.size(); ++i) {
+    ASSERT_EQ(codes[i], KnownE4M3()[i].second) << values[i];
+  }
+}
+
+#if defined(__SSE2__)
+
+// A process may have been told to flush subnormals to zero, by a library built
+// with -ffast-math for one.
+class FlushSubnormals {
+ public:
+  FlushSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040u); }
+  ~FlushSubnormals() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+};
+
+TEST_P(KernelsTest, E4M3WithoutSubnormalFloats) {
+  const auto& known = KnownE4M3();
+  std::vector<float> values;
+  for (const auto& [value, code] : known) values.push_back(value);
+  std::vector<uint8_t> codes(values.size());
+  std::vector<float> decoded[2];
+  const QParams one = {1, 0};
+  for (bool flush : {false, true}) {
+    decoded[flush].resize(codes.size());
+    std::optional<FlushSubnormals> flushing;
+    if (flush) flushing.emplace();
+    kernels().round_to_levels(E4M3Grid(), &one, values.size(), values.data(),
+                              values.size(), codes.data());
+    kernels().levels_to_values(LevelKind::kE4M3, &one, codes.size(),
+                               codes.data(), codes.size(),
+                               decoded[flush].data());
+    flushing.reset();
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(codes[i], known[i].second) << values[i] << " " << flush;
+    }
+  }
+  EXPECT_EQ(Bytes(decoded[0]), Bytes(decoded[1]));
+}
+
+#endif  // __SSE2__
+
+TEST_P(KernelsTest, EveryE4M3Code) {
+  std::vector<uint8_t> codes(256 + 3);
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i);
+  std::vector<float> values(codes.size());
+  const QParams one = {1, 0};
+  kernels().levels_to_values(LevelKind::kE4M3, &one, codes.size(), codes.data(),
+                             codes.size(), values.data());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const double expected = NumberOfE4M3(codes[i]);
+    if (std::isnan(expected)) {
+      ASSERT_EQ(element::BitCast<uint32_t>(values[i]),
+                element::kQuietNan | (i & 0x80u) << 24);
+      continue;
+    }
+    ASSERT_EQ(element::BitCast<uint32_t>(values[i]),
+              element::BitCast<uint32_t>(static_cast<float>(expected)))
+        << i;
+  }
+}
+
+// Quotients, and the sign of those that are too small for a code.
+TEST_P(KernelsTest, E4M3Levels) {
+  Random random(17);
+  for (size_t count : kCounts) {
+    const size_t run = 1 + random.Below(count + 40);
+    std::vector<QParams> params(count / run + 1);
+    for (QParams& p : params) p.scale = std::exp2(random.Uniform(-140, 20));
+    std::vector<float> values(count);
+    for (size_t i = 0; i < count; ++i) {
+      values[i] = params[i / run].scale * random.Uniform(-500, 500);
+      if (random.Below(4) == 0) values[i] *= 0x1p-12f;
+      if (random.Below(9) == 0) values[i] = random.Finite();
+      if (random.Below(9) == 0) values[i] = -0.0f;
+    }
+    std::vector<uint8_t> found(count + 1, 0xaa);
+    kernels().round_to_levels(E4M3Grid(), params.data(), run, values.data(),
+                              count, found.data());
+    EXPECT_EQ(found[count], 0xaa);
+    for (size_t i = 0; i < count; ++i) {
+      const float quotient = values[i] / params[i / run].scale;
+      const float clamped = std::fmin(std::fmax(quotient, -448), 448);
+      ASSERT_EQ(found[i], NearestE4M3(std::copysign(clamped, values[i])))
+          << values[i] << " / " << params[i / run].scale;
+    }
+    std::vector<float> back(count + 1, 42.0f);
+    std::vector<float> expected_back = back;
+    kernels().levels_to_values(LevelKind::kE4M3, params.data(), run,
+                               found.data(), count, back.data());
+    kScalarKernels.levels_to_values(LevelKind::kE4M3, params.data(), run,
+                                    found.data(), count, expected_back.data());
+    ASSERT_EQ(Bytes(back), Bytes(expected_back)) << count << " " << run;
+  }
+}
+
 // All kinds of grid and values, in runs that fit vectors and that do not.
 TEST_P(KernelsTest, Levels) {
   Random random(5);
@@ -252,7 +428,8 @@ TEST_P(KernelsTest, Errors) {
 TEST_P(KernelsTest, LevelErrors) {
   Random random(21);
   for (size_t count : kCounts) {
-    for (LevelKind kind : {LevelKind::kUnsigned, LevelKind::kSigned}) {
+    for (LevelKind kind :
+         {LevelKind::kUnsigned, LevelKind::kSigned, LevelKind::kE4M3}) {
       for (size_t run : {size_t{16}, size_t{48}, size_t{128}, count + 32}) {
         const size_t in_run =
             run == count + 32 ? 5 : random.Below(run / 16) * 16;
@@ -261,7 +438,9 @@ TEST_P(KernelsTest, LevelErrors) {
         std::vector<QParams> params((in_run + count) / run + 1);
         for (QParams& p : params) {
           p.scale = random.Uniform(0.01f, 0.02f);
-          p.zero_point = static_cast<int32_t>(random.Below(9));
+          p.zero_point = kind == LevelKind::kE4M3
+                             ? 0
+                             : static_cast<int32_t>(random.Below(9));
         }
         const std::vector<float> a =
             testing::Make(testing::Values::kRandom, count, 3);
@@ -269,6 +448,10 @@ TEST_P(KernelsTest, LevelErrors) {
         std::vector<float> b(count);
         for (size_t i = 0; i < count; ++i) {
           levels[i] = static_cast<uint8_t>(random.Bits());
+          if (kind == LevelKind::kE4M3) {
+            // No NaN, and nothing too large for sums in float.
+            levels[i] = static_cast<uint8_t>(levels[i] & 0xbfu);
+          }
           kScalarKernels.levels_to_values(kind, &params[(in_run + i) / run], 1,
                                           &levels[i], 1, &b[i]);
         }

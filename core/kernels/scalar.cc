@@ -60,6 +60,12 @@ void ExtendRanges(const float* values, size_t count, size_t run,
 template <typename Position>
 void RoundRun(const LevelGrid& grid, const float* values, size_t count,
               uint8_t* levels, Position position) {
+  if (grid.kind == LevelKind::kE4M3) {
+    for (size_t i = 0; i < count; ++i) {
+      levels[i] = element::ToE4M3(position(values[i]));
+    }
+    return;
+  }
   const float qmin = static_cast<float>(grid.qmin);
   const float qmax = static_cast<float>(grid.qmax);
   for (size_t i = 0; i < count; ++i) {
@@ -78,7 +84,13 @@ void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
     const float scale = params->scale;
     const float inverse = 1.0f / scale;
     if (grid.convention == Convention::kCompressedTensors) {
-      RoundRun(grid, in, size, out, [=](float x) { return x / scale + zero; });
+      // Without the addition a -0 keeps its sign, where a level can have one.
+      if (params->zero_point == 0) {
+        RoundRun(grid, in, size, out, [=](float x) { return x / scale; });
+      } else {
+        RoundRun(grid, in, size, out,
+                 [=](float x) { return x / scale + zero; });
+      }
     } else if (grid.fused_add && params->zero_point != 0) {
       RoundRun(grid, in, size, out, [=](float x) {
         return element::FusedMultiplyAdd(x, inverse, zero);
@@ -90,17 +102,33 @@ void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
   }
 }
 
-void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
-                    const uint8_t* levels, size_t count, float* values) {
-  const uint32_t sign = kind == LevelKind::kSigned ? 128u : 0u;
+// `number` tells which number a byte is.
+template <typename Number>
+void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
+                  size_t count, float* values, Number number) {
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t end = std::min(count, begin + run);
     const float zero = static_cast<float>(params->zero_point);
     for (size_t i = begin; i < end; ++i) {
-      const int32_t level =
-          static_cast<int32_t>(levels[i] ^ sign) - static_cast<int32_t>(sign);
-      values[i] = (static_cast<float>(level) - zero) * params->scale;
+      values[i] = (number(levels[i]) - zero) * params->scale;
     }
+  }
+}
+
+void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
+                    const uint8_t* levels, size_t count, float* values) {
+  switch (kind) {
+    case LevelKind::kSigned:
+      return RunsToValues(params, run, levels, count, values, [](uint8_t byte) {
+        return static_cast<float>(static_cast<int8_t>(byte));
+      });
+    case LevelKind::kUnsigned:
+      return RunsToValues(params, run, levels, count, values, [](uint8_t byte) {
+        return static_cast<float>(byte);
+      });
+    case LevelKind::kE4M3:
+      return RunsToValues(params, run, levels, count, values,
+                          element::FromE4M3);
   }
 }
 

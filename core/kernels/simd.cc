@@ -317,18 +317,87 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
 
 // ------------------------------------------------------------------ levels --
 
-// Rounds a run to levels of the type Level, int8_t or uint8_t; `position`
-// counts from the level 0.
-template <typename Level, typename Position>
+// Vectors of floats to levels and back, one class for each LevelKind. Store
+// takes any number and stores the nearest level; Load gives numbers.
+
+// int8_t and uint8_t: the whole numbers of a grid.
+template <typename Level>
+class WholeLevels {
+ public:
+  static constexpr LevelKind kKind =
+      std::is_signed_v<Level> ? LevelKind::kSigned : LevelKind::kUnsigned;
+
+  explicit HWY_INLINE WholeLevels(const LevelGrid& grid)
+      : qmin_(hn::Set(kF, static_cast<float>(grid.qmin))),
+        qmax_(hn::Set(kF, static_cast<float>(grid.qmax))) {}
+
+  HWY_INLINE void Store(VF x, uint8_t* to) const {
+    const auto level = hn::NearestInt(hn::Min(hn::Max(x, qmin_), qmax_));
+    hn::StoreU(hn::BitCast(kU8, hn::DemoteTo(kLevel, level)), kU8, to);
+  }
+
+  static HWY_INLINE VF Load(const uint8_t* from) {
+    return hn::ConvertTo(
+        kF, hn::PromoteTo(kI, hn::BitCast(kLevel, hn::LoadU(kU8, from))));
+  }
+
+ private:
+  static constexpr hn::Rebind<Level, F> kLevel{};
+
+  VF qmin_;
+  VF qmax_;
+};
+
+class E4M3Levels {
+ public:
+  static constexpr LevelKind kKind = LevelKind::kE4M3;
+
+  explicit HWY_INLINE E4M3Levels(const LevelGrid&) {}
+
+  HWY_INLINE void Store(VF x, uint8_t* to) const {
+    const VU bits = hn::BitCast(kU, x);
+    const VU sign = hn::And(hn::ShiftRight<24>(bits), Constant(0x80u));
+    VU magnitude = hn::And(bits, Constant(0x7fffffffu));
+    // As signed numbers, which they are as well.
+    magnitude = hn::BitCast(
+        kU, hn::Min(hn::BitCast(kI, magnitude),
+                    hn::BitCast(kI, Constant(element::kE4M3Largest))));
+    const VU odd = hn::And(hn::ShiftRight<20>(magnitude), Constant(1));
+    const VU normal = hn::ShiftRight<20>(hn::Add(
+        hn::Add(magnitude, odd), Constant(0x7ffffu - element::kE4M3BiasStep)));
+    const VU magic = Constant(element::kE4M3Magic);
+    const VU subnormal = hn::Sub(
+        hn::BitCast(
+            kU, hn::Add(hn::BitCast(kF, magnitude), hn::BitCast(kF, magic))),
+        magic);
+    const VU code = SelectLess(
+        magnitude, Constant(element::kE4M3SmallestNormal), subnormal, normal);
+    hn::StoreU(hn::DemoteTo(kU8, hn::BitCast(kI, hn::Or(code, sign))), kU8, to);
+  }
+
+  static HWY_INLINE VF Load(const uint8_t* from) {
+    const VU code = hn::PromoteTo(kU, hn::LoadU(kU8, from));
+    const VU sign = hn::ShiftLeft<24>(hn::And(code, Constant(0x80u)));
+    const VU shifted = hn::ShiftLeft<20>(hn::And(code, Constant(0x7fu)));
+    VU bits = hn::Add(shifted, Constant(element::kE4M3BiasStep));
+    const VU least = Constant(element::kE4M3SmallestNormal);
+    const VF subnormal = hn::Sub(hn::BitCast(kF, hn::Add(shifted, least)),
+                                 hn::BitCast(kF, least));
+    bits = SelectLess(shifted, Constant(1u << 23), hn::BitCast(kU, subnormal),
+                      bits);
+    bits = SelectLess(Constant(element::kE4M3Largest20), shifted,
+                      Constant(element::kQuietNan), bits);
+    return hn::BitCast(kF, hn::Or(bits, sign));
+  }
+};
+
+// Rounds a run; `position` counts from the level 0.
+template <typename Levels, typename Position>
 HWY_INLINE void RoundRun(const LevelGrid& grid, const float* values,
                          size_t count, uint8_t* levels, Position position) {
-  constexpr hn::Rebind<Level, F> kLevel;
-  const VF qmin = hn::Set(kF, static_cast<float>(grid.qmin));
-  const VF qmax = hn::Set(kF, static_cast<float>(grid.qmax));
+  const Levels as_levels(grid);
   const auto round = [&](const float* from, uint8_t* to) HWY_ATTR {
-    const VF x = position(hn::LoadU(kF, from));
-    const auto level = hn::NearestInt(hn::Min(hn::Max(x, qmin), qmax));
-    hn::StoreU(hn::BitCast(kU8, hn::DemoteTo(kLevel, level)), kU8, to);
+    as_levels.Store(position(hn::LoadU(kF, from)), to);
   };
   size_t i = 0;
   for (; i + kVector <= count; i += kVector) round(values + i, levels + i);
@@ -340,9 +409,10 @@ HWY_INLINE void RoundRun(const LevelGrid& grid, const float* values,
   std::memcpy(levels + i, out, count - i);
 }
 
-template <typename Level>
+template <typename Levels>
 void RoundRuns(const LevelGrid& grid, const QParams* params, size_t run,
                const float* values, size_t count, uint8_t* levels) {
+  const bool divide = grid.convention == Convention::kCompressedTensors;
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t size = std::min(run, count - begin);
     const float* in = values + begin;
@@ -355,34 +425,41 @@ void RoundRuns(const LevelGrid& grid, const QParams* params, size_t run,
     const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
     const VF inverse = hn::Set(kF, 1.0f / params->scale);
-    if (grid.convention == Convention::kCompressedTensors) {
-      RoundRun<Level>(grid, in, size, out, [=](VF x) HWY_ATTR {
+    if (divide && params->zero_point != 0) {
+      RoundRun<Levels>(grid, in, size, out, [=](VF x) HWY_ATTR {
         return hn::Add(hn::Div(x, scale), zero);
       });
+    } else if (divide) {
+      RoundRun<Levels>(grid, in, size, out,
+                       [=](VF x) HWY_ATTR { return hn::Div(x, scale); });
     } else if (params->zero_point != 0) {
-      RoundRun<Level>(grid, in, size, out, [=](VF x) HWY_ATTR {
+      RoundRun<Levels>(grid, in, size, out, [=](VF x) HWY_ATTR {
         return hn::Add(hn::Mul(x, inverse), zero);
       });
     } else {
-      RoundRun<Level>(grid, in, size, out,
-                      [=](VF x) HWY_ATTR { return hn::Mul(x, inverse); });
+      RoundRun<Levels>(grid, in, size, out,
+                       [=](VF x) HWY_ATTR { return hn::Mul(x, inverse); });
     }
   }
 }
 
 void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
                    const float* values, size_t count, uint8_t* levels) {
-  if (grid.kind == LevelKind::kSigned) {
-    RoundRuns<int8_t>(grid, params, run, values, count, levels);
-  } else {
-    RoundRuns<uint8_t>(grid, params, run, values, count, levels);
+  switch (grid.kind) {
+    case LevelKind::kSigned:
+      return RoundRuns<WholeLevels<int8_t>>(grid, params, run, values, count,
+                                            levels);
+    case LevelKind::kUnsigned:
+      return RoundRuns<WholeLevels<uint8_t>>(grid, params, run, values, count,
+                                             levels);
+    case LevelKind::kE4M3:
+      return RoundRuns<E4M3Levels>(grid, params, run, values, count, levels);
   }
 }
 
-template <typename Level>
+template <typename Levels>
 void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
                   size_t count, float* values) {
-  constexpr hn::Rebind<Level, F> kLevel;
   for (size_t begin = 0; begin < count; begin += run, ++params) {
     const size_t size = std::min(run, count - begin);
     const uint8_t* in = levels + begin;
@@ -390,10 +467,7 @@ void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
     const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
     const auto convert = [&](const uint8_t* from, float* to) HWY_ATTR {
-      const auto level =
-          hn::PromoteTo(kI, hn::BitCast(kLevel, hn::LoadU(kU8, from)));
-      hn::StoreU(hn::Mul(hn::Sub(hn::ConvertTo(kF, level), zero), scale), kF,
-                 to);
+      hn::StoreU(hn::Mul(hn::Sub(Levels::Load(from), zero), scale), kF, to);
     };
     size_t i = 0;
     for (; i + kVector <= size; i += kVector) convert(in + i, out + i);
@@ -408,18 +482,22 @@ void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
 
 void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
                     const uint8_t* levels, size_t count, float* values) {
-  if (kind == LevelKind::kSigned) {
-    RunsToValues<int8_t>(params, run, levels, count, values);
-  } else {
-    RunsToValues<uint8_t>(params, run, levels, count, values);
+  switch (kind) {
+    case LevelKind::kSigned:
+      return RunsToValues<WholeLevels<int8_t>>(params, run, levels, count,
+                                               values);
+    case LevelKind::kUnsigned:
+      return RunsToValues<WholeLevels<uint8_t>>(params, run, levels, count,
+                                                values);
+    case LevelKind::kE4M3:
+      return RunsToValues<E4M3Levels>(params, run, levels, count, values);
   }
 }
 
-template <typename Level>
+template <typename Levels>
 bool AddErrorsOfLevels(const float* a, const QParams* params, size_t run,
                        size_t in_run, const uint8_t* levels, size_t count,
                        ErrorSums* sums) {
-  constexpr hn::Rebind<Level, F> kLevel;
   ErrorLanes lanes;
   for (size_t i = 0; i < count; ++params) {
     const size_t end = std::min(i + run - in_run, count);
@@ -429,9 +507,7 @@ bool AddErrorsOfLevels(const float* a, const QParams* params, size_t run,
     for (; i + kLanes <= end; i += kLanes) {
       for (size_t v = 0; v < kVectors; ++v) {
         const size_t at = i + v * kVector;
-        const auto level =
-            hn::PromoteTo(kI, hn::BitCast(kLevel, hn::LoadU(kU8, levels + at)));
-        const VF b = hn::Mul(hn::Sub(hn::ConvertTo(kF, level), zero), scale);
+        const VF b = hn::Mul(hn::Sub(Levels::Load(levels + at), zero), scale);
         lanes.Add(v, hn::LoadU(kF, a + at), b);
       }
     }
@@ -440,9 +516,8 @@ bool AddErrorsOfLevels(const float* a, const QParams* params, size_t run,
     float rest_a[kLanes] = {};
     float rest_b[kLanes] = {};
     std::memcpy(rest_a, a + i, sizeof(float) * (end - i));
-    kScalarKernels.levels_to_values(
-        std::is_signed_v<Level> ? LevelKind::kSigned : LevelKind::kUnsigned,
-        params, run, levels + i, end - i, rest_b);
+    kScalarKernels.levels_to_values(Levels::kKind, params, run, levels + i,
+                                    end - i, rest_b);
     lanes.Add(rest_a, rest_b);
     i = end;
   }
@@ -452,11 +527,18 @@ bool AddErrorsOfLevels(const float* a, const QParams* params, size_t run,
 bool AddLevelErrors(const float* a, LevelKind kind, const QParams* params,
                     size_t run, size_t in_run, const uint8_t* levels,
                     size_t count, ErrorSums* sums) {
-  return kind == LevelKind::kSigned
-             ? AddErrorsOfLevels<int8_t>(a, params, run, in_run, levels, count,
-                                         sums)
-             : AddErrorsOfLevels<uint8_t>(a, params, run, in_run, levels, count,
-                                          sums);
+  switch (kind) {
+    case LevelKind::kSigned:
+      return AddErrorsOfLevels<WholeLevels<int8_t>>(a, params, run, in_run,
+                                                    levels, count, sums);
+    case LevelKind::kUnsigned:
+      return AddErrorsOfLevels<WholeLevels<uint8_t>>(a, params, run, in_run,
+                                                     levels, count, sums);
+    case LevelKind::kE4M3:
+      return AddErrorsOfLevels<E4M3Levels>(a, params, run, in_run, levels,
+                                           count, sums);
+  }
+  return false;
 }
 
 using Bytes = hn::ScalableTag<uint8_t>;
