@@ -212,7 +212,7 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int8, uint8, int4, uint4, fp16 or bf16",
+        "int8, uint8, int4, uint4, fp16, bf16 or fp8_e4m3",
         Value(recipe.type, ParseType));
     Add(command, kScheme, "-s,--scheme", "SCHEME",
         "symmetric (default) or asymmetric",

@@ -58,7 +58,9 @@ absl::StatusOr<std::optional<NumberFormat>> ChooseFormat(
   if (!args.type || *args.type == by_bits) return by_bits;
   const bool same_bits =
       (by_bits == NumberFormat::kInt4 && *args.type == NumberFormat::kUInt4) ||
-      (by_bits == NumberFormat::kInt8 && *args.type == NumberFormat::kUInt8) ||
+      (by_bits == NumberFormat::kInt8 &&
+       (*args.type == NumberFormat::kUInt8 ||
+        *args.type == NumberFormat::kFp8E4M3)) ||
       (by_bits == NumberFormat::kFp16 && *args.type == NumberFormat::kBf16);
   if (same_bits) return args.type;
   return absl::InvalidArgumentError(
@@ -78,6 +80,20 @@ absl::Status CheckCast(const RecipeArgs& args, NumberFormat format) {
   return absl::InvalidArgumentError(
       absl::StrCat(flag, ": has no meaning for ", NumberFormatName(format),
                    ", which needs no scale; leave it out"));
+}
+
+// InvalidArgument if a flag asks for what needs zero points.
+absl::Status CheckWithoutZeroPoints(const RecipeArgs& args,
+                                    NumberFormat format) {
+  if (args.symmetric == false) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--scheme asymmetric: ", NumberFormatName(format),
+        " has no zero points and is always symmetric; leave it out"));
+  }
+  if (!args.convention) return absl::OkStatus();
+  return Annotate(
+      absl::StrCat("--convention ", ConventionName(*args.convention)),
+      CheckConvention(format, *args.convention));
 }
 
 // The granularity that --granularity, --axis and --group-size state together.
@@ -147,8 +163,11 @@ absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args) {
   MQ_ASSIGN_OR_RETURN(const std::optional<NumberFormat> format,
                       ChooseFormat(args));
   if (format) recipe.defaults.format = *format;
-  if (!IsInteger(recipe.defaults.format)) {
+  if (!HasScales(recipe.defaults.format)) {
     MQ_RETURN_IF_ERROR(CheckCast(args, recipe.defaults.format));
+  }
+  if (!HasZeroPoints(recipe.defaults.format)) {
+    MQ_RETURN_IF_ERROR(CheckWithoutZeroPoints(args, recipe.defaults.format));
   }
   if (args.symmetric) recipe.defaults.symmetric = *args.symmetric;
   if (args.convention) recipe.defaults.convention = *args.convention;

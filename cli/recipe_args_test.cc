@@ -97,6 +97,25 @@ TEST(BuildRecipeTest, ContradictionsAreErrors) {
   EXPECT_THAT(ErrorOf(args), HasSubstr("--scheme: has no meaning for fp16"));
 }
 
+TEST(BuildRecipeTest, Float8IsSymmetric) {
+  RecipeArgs args;
+  args.bits = 8;
+  args.type = NumberFormat::kFp8E4M3;
+  args.symmetric = true;
+  args.convention = Convention::kCompressedTensors;
+  const auto recipe = BuildRecipe(args);
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->defaults.format, NumberFormat::kFp8E4M3);
+  args.convention = Convention::kTorch;
+  EXPECT_THAT(ErrorOf(args),
+              HasSubstr("--convention torch: there is no convention torch for "
+                        "fp8_e4m3"));
+  args.convention.reset();
+  args.symmetric = false;
+  EXPECT_THAT(ErrorOf(args),
+              HasSubstr("--scheme asymmetric: fp8_e4m3 has no zero points"));
+}
+
 TEST(BuildRecipeTest, AxisAndGroupSizeImplyTheGranularity) {
   RecipeArgs args;
   args.axis = 1;

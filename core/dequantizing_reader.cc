@@ -84,16 +84,19 @@ absl::Status DequantizingReader::ReadParams(
   std::vector<uint8_t> scales(count * sizeof(float));
   MQ_RETURN_IF_ERROR(base_->Read(decoding.scale, slots.first, slots.count,
                                  absl::MakeSpan(scales)));
-  std::vector<uint8_t> zeros(decoding.one_zero_point ? 1 : count);
-  MQ_RETURN_IF_ERROR(base_->Read(decoding.zero_point,
-                                 decoding.one_zero_point ? 0 : slots.first,
-                                 zeros.size(), absl::MakeSpan(zeros)));
+  const bool one_zero_point = decoding.one_zero_point;
+  std::vector<uint8_t> zeros(one_zero_point ? 1 : count);
+  if (decoding.zero_point != kNoTie) {
+    MQ_RETURN_IF_ERROR(base_->Read(decoding.zero_point,
+                                   one_zero_point ? 0 : slots.first,
+                                   zeros.size(), absl::MakeSpan(zeros)));
+  }
   const bool is_signed = ZeroPointDType(decoding.scheme.format) == DType::kI8;
   params->resize(count);
   for (size_t i = 0; i < count; ++i) {
     QParams& p = (*params)[i];
     std::memcpy(&p.scale, &scales[i * sizeof(float)], sizeof(float));
-    const uint8_t zero = zeros[decoding.one_zero_point ? 0 : i];
+    const uint8_t zero = zeros[one_zero_point ? 0 : i];
     p.zero_point = is_signed ? static_cast<int8_t>(zero) : zero;
   }
   return absl::OkStatus();
@@ -191,6 +194,8 @@ absl::StatusOr<Decoding> DecodingOf(const QuantizedTensor& tensor,
                       ComputeParamLayout(tensor.scheme, tensor.shape));
   if (HasScales(tensor.scheme.format)) {
     decoding.scale = by_name.at(tensor.scale);
+  }
+  if (HasZeroPoints(tensor.scheme.format)) {
     decoding.zero_point = by_name.at(tensor.zero_point);
     decoding.one_zero_point = base.tensors[decoding.zero_point].shape.empty();
   }
@@ -229,7 +234,8 @@ bool Builder::SameValues(const Source& a, const Source& b) const {
   if (!a.decoding.has_value()) return true;
   if (a.decoding->scheme != b.decoding->scheme) return false;
   if (!HasScales(a.decoding->scheme.format)) return true;
-  return Owner(a.decoding->scale) == Owner(b.decoding->scale) &&
+  if (Owner(a.decoding->scale) != Owner(b.decoding->scale)) return false;
+  return !HasZeroPoints(a.decoding->scheme.format) ||
          Owner(a.decoding->zero_point) == Owner(b.decoding->zero_point);
 }
 
@@ -265,6 +271,7 @@ absl::Status Builder::Build() {
     codes[by_name.at(tensor.name)] = &tensor;
     if (!HasScales(tensor.scheme.format)) continue;
     is_param[by_name.at(tensor.scale)] = true;
+    if (!HasZeroPoints(tensor.scheme.format)) continue;
     is_param[by_name.at(tensor.zero_point)] = true;
   }
 

@@ -61,6 +61,10 @@ const char* const kSpecs[] = {"int8",
                               "uint4,axis=1,asymmetric",
                               "uint4,tensor",
                               "fp16",
+                              "fp8_e4m3",
+                              "fp8_e4m3,tensor",
+                              "fp8_e4m3,axis=1",
+                              "fp8_e4m3,group=3",
                               "bf16"};
 
 // Every range of small tensors, with rows that end inside a byte, is a part of

@@ -227,7 +227,8 @@ absl::Status JobTensor::QuantizeWithin(const Piece& piece,
 }
 
 // Emits `params`, those of the slots from `first` on, as they are stored. A
-// symmetric scheme has a single zero point; it comes with the first slot.
+// symmetric scheme has a single zero point, which comes with the first slot, or
+// none.
 absl::Status JobTensor::EmitParams(uint64_t first,
                                    absl::Span<const QParams> params,
                                    const Emit& emit,
@@ -246,6 +247,7 @@ absl::Status JobTensor::EmitParams(uint64_t first,
         reinterpret_cast<const uint8_t*>(buffers.scales.data());
     MQ_RETURN_IF_ERROR(emit(tensor_.scale, slot * 4,
                             absl::MakeConstSpan(scales, slab.size() * 4)));
+    if (tensor_.zero_point == kNoTensor) continue;
     absl::Span<const uint8_t> zero_points = buffers.zero_points;
     if (tensor_.scheme.symmetric) {
       zero_points = zero_points.first(slot == 0 ? 1 : 0);

@@ -50,6 +50,10 @@ void ExpectSameAsWhole(const MemoryReader& reader,
     const std::vector<uint8_t>& scale = finished.output->bytes(tensor.scale);
     ASSERT_EQ(scale.size(), whole.scales.size() * 4);
     ASSERT_EQ(std::memcmp(scale.data(), whole.scales.data(), scale.size()), 0);
+    if (!HasZeroPoints(tensor.scheme.format)) {
+      ASSERT_EQ(tensor.zero_point, kNoTensor);
+      continue;
+    }
     const std::vector<uint8_t>& zero =
         finished.output->bytes(tensor.zero_point);
     for (size_t i = 0; i < zero.size(); ++i) {
@@ -75,6 +79,10 @@ const char* const kSchemes[] = {"int8",
                                 "int4,group=1",
                                 "int8,axis=1",
                                 "int4,axis=1,asymmetric",
+                                "fp8_e4m3",
+                                "fp8_e4m3,tensor",
+                                "fp8_e4m3,axis=1",
+                                "fp8_e4m3,group=32",
                                 "fp16",
                                 "bf16"};
 

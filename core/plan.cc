@@ -243,21 +243,20 @@ absl::Status Planner::OutputParams(TensorPlan* plan) {
   record.scheme = owner.scheme;
   record.dtype = tensor.dtype;
   record.shape = tensor.shape;
+  const bool tied = plan->action == Action::kTie;
   if (HasScales(owner.scheme.format)) {
     record.scale = absl::StrCat(tensor.name, ".scale");
+    MQ_ASSIGN_OR_RETURN(plan->scale, AddOutput(record.scale, DType::kF32,
+                                               owner.layout.param_shape,
+                                               tied ? owner.scale : kNoTie));
+  }
+  if (HasZeroPoints(owner.scheme.format)) {
     record.zero_point = absl::StrCat(tensor.name, ".zero_point");
-    const bool tied = plan->action == Action::kTie;
-    const size_t scale_tie = tied ? owner.scale : kNoTie;
-    const size_t zero_tie = tied ? owner.zero_point : kNoTie;
-    const DType zero_dtype = ZeroPointDType(owner.scheme.format);
-    MQ_ASSIGN_OR_RETURN(plan->scale,
-                        AddOutput(record.scale, DType::kF32,
-                                  owner.layout.param_shape, scale_tie));
     MQ_ASSIGN_OR_RETURN(
         plan->zero_point,
-        AddOutput(record.zero_point, zero_dtype,
+        AddOutput(record.zero_point, ZeroPointDType(owner.scheme.format),
                   owner.scheme.symmetric ? Shape() : owner.layout.param_shape,
-                  zero_tie));
+                  tied ? owner.zero_point : kNoTie));
   }
   plan_.manifest.record.tensors.push_back(std::move(record));
   return absl::OkStatus();

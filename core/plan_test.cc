@@ -239,6 +239,33 @@ TEST(MakePlanTest, QuantizedInput) {
               "int8 axis 0 symmetric); dequantize it first");
 }
 
+// A scale and no zero point, for a tie as well.
+TEST(MakePlanTest, ManifestOfFloat8) {
+  MemoryReader reader;
+  Add(reader, "a", {4, 300}, DType::kF16);
+  Add(reader, "b", {4, 256}, DType::kBF16);
+  reader.AddTie("t", 1);
+  const Recipe recipe = Rules({"a=fp8_e4m3", "b=fp8_e4m3,group=128"});
+  const Plan plan = *MakePlan(reader.index(), recipe);
+  std::vector<std::string> outputs;
+  for (const OutputTensor& o : plan.manifest.tensors) {
+    outputs.push_back(o.name + " " + std::string(DTypeName(o.dtype)) + " " +
+                      ShapeToString(o.shape));
+  }
+  EXPECT_THAT(outputs, ::testing::ElementsAre(
+                           "a F8_E4M3 [4, 300]", "a.scale F32 [4]",
+                           "b F8_E4M3 [4, 256]", "b.scale F32 [4, 2]",
+                           "t F8_E4M3 [4, 256]", "t.scale F32 [4, 2]"));
+  EXPECT_EQ(plan.output_bytes, 1200u + 16 + 1024 + 32);
+  for (const QuantizedTensor& tensor : plan.manifest.record.tensors) {
+    EXPECT_EQ(tensor.scale, tensor.name + ".scale");
+    EXPECT_EQ(tensor.zero_point, "");
+  }
+  const Json json = PlanToJson(reader.index(), plan);
+  EXPECT_EQ(json.Find("tensors")->AsArray()->at(0).Find("scheme")->ToString(),
+            R"({"format":"fp8_e4m3","granularity":"axis","axis":0})");
+}
+
 TEST(MakePlanTest, Manifest) {
   MemoryReader reader;
   Add(reader, "a", {4, 300}, DType::kF16);

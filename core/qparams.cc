@@ -58,6 +58,12 @@ QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
 }  // namespace
 
 LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
+  if (!HasZeroPoints(scheme.format)) {
+    return {codec.kind,         codec.qmin,
+            codec.qmax,
+            /*symmetric=*/true, Convention::kCompressedTensors,
+            /*fused_add=*/false};
+  }
   const bool fused_add = scheme.convention == Convention::kTorch &&
                          scheme.granularity == Granularity::kTensor;
   return {codec.kind,       codec.qmin,        codec.qmax,

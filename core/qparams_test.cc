@@ -33,6 +33,7 @@ TEST(QParamsTest, KnownValues) {
   const NumberFormat u8 = NumberFormat::kUInt8;
   const NumberFormat i4 = NumberFormat::kInt4;
   const NumberFormat u4 = NumberFormat::kUInt4;
+  const NumberFormat f8 = NumberFormat::kFp8E4M3;
   const struct {
     float min, max;
     NumberFormat format;
@@ -67,6 +68,14 @@ TEST(QParamsTest, KnownValues) {
       {-2e-44f, 1e-44f, i4, false, kCt, 0x1p-149f, 6},
       {-2e-44f, 1e-44f, i8, false, kCt, kEps, 127},
       {0, 1e-45f, i8, false, kCt, kEps, 0},
+      // FP8: the largest magnitude is 448, whatever else the scheme says.
+      {0, 0, f8, true, kCt, kEps, 0},
+      {-1, 3, f8, true, kTorch, 3 / 448.0f, 0},
+      {-7, 3, f8, true, kCt, 7 / 448.0f, 0},
+      {-7, 3, f8, false, kCt, 7 / 448.0f, 0},
+      {-2e-9f, 1e-9f, f8, true, kTorch, 2e-9f / 448, 0},
+      {0, 1e-45f, f8, true, kCt, kEps, 0},
+      {-3e38f, kMax, f8, true, kCt, kMax / 448, 0},
       // Levels of unsigned and 4-bit formats.
       {-1, 3, u8, false, kTorch, 4 / 255.0f, 64},
       {-1, 3, u4, false, kTorch, 4 / 15.0f, 4},

@@ -72,10 +72,11 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
   const std::unique_ptr<Observer> observer = kMinMaxObserver.create(num_params);
   coder.Observe(0, values, slots, *observer);
   std::vector<QParams> params(num_params);
+  const bool has_zero_points = HasZeroPoints(scheme.format);
   for (size_t i = 0; i < num_params; ++i) {
     params[i] = observer->Compute(i, coder.grid());
     result.scales.push_back(params[i].scale);
-    result.zero_points.push_back(params[i].zero_point);
+    if (has_zero_points) result.zero_points.push_back(params[i].zero_point);
   }
   std::vector<uint8_t> levels(values.size());
   coder.Quantize(0, values, slots, params, absl::MakeSpan(levels));
@@ -99,11 +100,13 @@ absl::StatusOr<std::vector<float>> DequantizeTensor(
   }
   MQ_RETURN_IF_ERROR(
       CheckSize("scales", quantized.scales.size(), layout.num_params, shape));
+  const bool has_zero_points = HasZeroPoints(scheme.format);
   MQ_RETURN_IF_ERROR(CheckSize("zero points", quantized.zero_points.size(),
-                               layout.num_params, shape));
+                               has_zero_points ? layout.num_params : 0, shape));
   std::vector<QParams> params(quantized.scales.size());
   for (size_t i = 0; i < params.size(); ++i) {
-    params[i] = {quantized.scales[i], quantized.zero_points[i]};
+    params[i] = {quantized.scales[i],
+                 has_zero_points ? quantized.zero_points[i] : 0};
   }
   const TensorCoder coder(scheme, layout, nullptr);
   std::vector<uint8_t> levels(values.size());

@@ -19,8 +19,8 @@ struct QuantizedValues {
   // Of CodeDType and CodeShape; 4-bit codes two a byte (core/codecs/int4.h).
   std::vector<uint8_t> codes;
   // One for each set of elements that share them, in the order of ParamLayout;
-  // for symmetric schemes all zero points are the same. Empty for float
-  // formats.
+  // for symmetric schemes all zero points are the same. Empty where the
+  // format has none.
   std::vector<float> scales;
   std::vector<int32_t> zero_points;
 };
@@ -35,7 +35,7 @@ struct QuantizedValues {
 //
 // InvalidArgument if `values` does not have the elements of `shape` or the
 // scheme does not fit it; FailedPrecondition, with the index, for a NaN or an
-// infinity where the format is an integer one, and for group sizes that do not
+// infinity where the format has scales, and for group sizes that do not
 // divide the row.
 absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
                                                absl::Span<const int64_t> shape,

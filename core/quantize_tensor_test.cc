@@ -1,5 +1,6 @@
 #include "core/quantize_tensor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -27,6 +28,10 @@ std::vector<QuantScheme> SchemesFor(const Shape& shape) {
     for (bool symmetric : {true, false}) {
       for (Convention convention :
            {Convention::kTorch, Convention::kCompressedTensors}) {
+        if (!HasZeroPoints(scheme.format) &&
+            (!symmetric || convention != Convention::kTorch)) {
+          continue;
+        }
         scheme.symmetric = symmetric;
         scheme.convention = convention;
         scheme.granularity = Granularity::kTensor;
@@ -73,9 +78,15 @@ TEST(QuantizeTensorTest, ErrorIsAtMostHalfAStep) {
               static_cast<size_t>(i / layout.segment % layout.num_params);
           // A rounded zero point moves the whole range by up to half a step.
           const double step = static_cast<double>(quantized->scales[slot]);
-          const double most = scheme.symmetric ? 0.5 : 1.0;
+          double most = scheme.symmetric ? 0.5 : 1.0;
+          if (!HasZeroPoints(scheme.format)) {
+            // Steps of a float: 2^-9, from 2^-6 on an eighth of what is there.
+            const double level =
+                std::fabs(static_cast<double>(values[i])) / step;
+            most = std::max(0x1p-10, level / 16);
+          }
           // Scales below all normal floats have few bits; all levels add up.
-          const double subnormal = 256 * 0x1p-150;
+          const double subnormal = 448 * 0x1p-150;
           ASSERT_LE(std::fabs(static_cast<double>((*decoded)[i]) -
                               static_cast<double>(values[i])),
                     step * most * 1.0001 + subnormal)
@@ -146,6 +157,22 @@ TEST(QuantizeTensorTest, Example) {
   EXPECT_EQ(result->zero_points, (std::vector<int32_t>{0, 0}));
   // -7.5 -> -8, 6.5 -> 6, 1 | 0, 7.5 -> 8 -> 7, -1.5 -> -2
   EXPECT_EQ(result->codes, (std::vector<uint8_t>{0x68, 0x01, 0x70, 0x0e}));
+}
+
+// FP8 codes of a known matrix.
+TEST(QuantizeTensorTest, Float8Example) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kFp8E4M3;
+  const std::vector<float> values = {448, -17, 18, -0.0f, 0.875f, 0};
+  const auto result = QuantizeTensor(values, {2, 3}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->scales, (std::vector<float>{1, 0x1p-9f}));
+  EXPECT_TRUE(result->zero_points.empty());
+  // 448, -17 -> -16 (a tie, to even), 18 | -0, 448, 0
+  EXPECT_EQ(result->codes,
+            (std::vector<uint8_t>{0x7e, 0xd8, 0x59, 0x80, 0x7e, 0x00}));
+  EXPECT_EQ(*DequantizeTensor(*result, {2, 3}, scheme),
+            (std::vector<float>{448, -16, 18, -0.0f, 0.875f, 0}));
 }
 
 TEST(QuantizeTensorTest, FloatFormats) {

@@ -78,6 +78,12 @@ bool GlobMatch(absl::string_view glob, absl::string_view name) {
 
 absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
   if (!HasScales(spec.format)) return absl::OkStatus();
+  if (!HasZeroPoints(spec.format) && !spec.symmetric) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(NumberFormatName(spec.format),
+                     " has no zero points and cannot be asymmetric; use "
+                     "symmetric, or an integer format"));
+  }
   if (spec.axis < 0 || spec.axis >= kMaxDims) {
     return absl::InvalidArgumentError(absl::StrCat(
         "axis ", spec.axis, " is out of range; use 0 to ", kMaxDims - 1));
@@ -99,6 +105,16 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
                      "; use one of ", registry.AlgorithmNames()));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckConvention(NumberFormat format, Convention stated) {
+  if (HasZeroPoints(format) || stated == Convention::kCompressedTensors) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "there is no convention ", ConventionName(stated), " for ",
+      NumberFormatName(format),
+      ", which always divides as compressed-tensors does; leave it out"));
 }
 
 absl::Status ValidateRecipe(const Recipe& recipe) {

@@ -22,14 +22,14 @@ namespace monoquant {
 // What happens to NaN and infinite values of a tensor that is to be quantized.
 enum class Nonfinite : uint8_t {
   kError = 0,  // the run fails and names the tensor and the index
-  kKeep = 1,   // integer formats: the whole tensor stays in its float type
+  kKeep = 1,   // formats with scales: the tensor stays in its float type
                // (found by FindNonfinite, before the plan); casts: the value
                // stays NaN or infinite
   kZero = 2,   // the value counts as 0
 };
 
-// A scheme as a user states it: what is absent follows from the tensor. All
-// but the format means something for integer formats only.
+// A scheme as a user states it: what is absent follows from the tensor. Casts
+// (fp16, bf16) have a format and nothing else.
 struct SchemeSpec {
   NumberFormat format = NumberFormat::kInt8;
   // Absent: 8-bit formats per axis 0; 4-bit formats per group of 128, or of 64
@@ -39,6 +39,8 @@ struct SchemeSpec {
   int axis = 0;
   // With kGroup: 0 means as above; any other value must divide the row.
   int64_t group_size = 0;
+  // Formats without zero points (fp8_e4m3) are always symmetric, and have no
+  // choice of conventions: theirs is not looked at.
   bool symmetric = true;
   Convention convention = Convention::kTorch;
   std::string observer = "minmax";
@@ -91,7 +93,9 @@ absl::StatusOr<Rule> ParseRule(absl::string_view text);
 bool GlobMatch(absl::string_view glob, absl::string_view name);
 
 // JSON form and back, every member checked; unknown members are errors.
-// RecipeToJson(RecipeFromJson(x)) is canonical.
+// RecipeToJson(RecipeFromJson(x)) is canonical. What is so in any case may be
+// stated but does not come back: fp8_e4m3 is symmetric, and divides as
+// compressed-tensors does.
 Json RecipeToJson(const Recipe& recipe);
 absl::StatusOr<Recipe> RecipeFromJson(const Json& json);
 
@@ -99,6 +103,10 @@ absl::StatusOr<Recipe> RecipeFromJson(const Json& json);
 // numbers in range, known names of observer and algorithm. InvalidArgument.
 absl::Status ValidateRecipe(const Recipe& recipe);
 absl::Status ValidateSchemeSpec(const SchemeSpec& spec);
+
+// For a convention that a user states: InvalidArgument if it is not that of a
+// format that has no choice.
+absl::Status CheckConvention(NumberFormat format, Convention stated);
 
 // "error", "keep", "zero" and back.
 absl::string_view NonfiniteName(Nonfinite nonfinite);

@@ -102,8 +102,10 @@ Json SpecToJson(const SchemeSpec& spec) {
       json.Set("group_size", spec.group_size);
     }
   }
-  json.Set("symmetric", spec.symmetric);
-  json.Set("convention", ConventionName(spec.convention));
+  if (HasZeroPoints(spec.format)) {
+    json.Set("symmetric", spec.symmetric);
+    json.Set("convention", ConventionName(spec.convention));
+  }
   json.Set("observer", spec.observer);
   json.Set("algorithm", spec.algorithm);
   return json;
@@ -142,6 +144,9 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   MQ_RETURN_IF_ERROR(ReadBool(json, "symmetric", &spec.symmetric));
   MQ_RETURN_IF_ERROR(ReadName(json, "convention", "torch, compressed-tensors",
                               ConventionFromName, &spec.convention));
+  if (json.Find("convention") != nullptr) {
+    MQ_RETURN_IF_ERROR(CheckConvention(spec.format, spec.convention));
+  }
   MQ_RETURN_IF_ERROR(ReadString(json, "observer", &spec.observer));
   MQ_RETURN_IF_ERROR(ReadString(json, "algorithm", &spec.algorithm));
   MQ_RETURN_IF_ERROR(ValidateSchemeSpec(spec));

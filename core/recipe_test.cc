@@ -112,6 +112,11 @@ TEST(SchemeSpecTest, Refuses) {
       {"int8,axis=0,tensor", "'tensor' states the granularity a second time"},
       {"int8,symmetric,asymmetric", "states the symmetry a second time"},
       {"fp16,group=32", "'group=32' means nothing for fp16"},
+      {"fp8_e4m3,asymmetric",
+       "fp8_e4m3 has no zero points and cannot be asymmetric; use symmetric"},
+      {"fp8_e4m3,convention=torch",
+       "there is no convention torch for fp8_e4m3, which always divides as "
+       "compressed-tensors does; leave it out"},
       {"skip,tensor", "'skip' takes no options"},
   };
   for (const auto& c : cases) {
@@ -193,6 +198,22 @@ TEST(RecipeJsonTest, IsCanonical) {
   EXPECT_EQ(Canonical(text), text);
 }
 
+// What is so in any case may be said, and is left out.
+TEST(RecipeJsonTest, Float8SaysNothingOfSymmetry) {
+  const std::string text = Canonical(
+      R"({"defaults": "fp8_e4m3,symmetric,convention=compressed-tensors",
+          "rules": [{"match": "a", "scheme":
+                     {"format": "fp8_e4m3", "symmetric": true,
+                      "convention": "compressed-tensors"}}]})");
+  const std::string scheme =
+      R"({"format":"fp8_e4m3","observer":"minmax","algorithm":"rtn"})";
+  EXPECT_EQ(text, R"({"defaults":)" + scheme +
+                      R"(,"rules":[{"match":"a","scheme":)" + scheme +
+                      R"(}],"only_rules":false,"min_elements":512,)"
+                      R"("nonfinite":"error","allow_unmatched":false})");
+  EXPECT_EQ(Canonical(text), text);
+}
+
 TEST(RecipeJsonTest, Refuses) {
   const struct {
     const char* text;
@@ -216,7 +237,7 @@ TEST(RecipeJsonTest, Refuses) {
        "there is no member \"bits\""},
       {R"({"defaults": {"format": "int3"}})",
        "defaults: scheme: \"format\" must be one of int8, uint8, int4, uint4, "
-       "fp16, bf16, found \"int3\""},
+       "fp16, bf16, fp8_e4m3, found \"int3\""},
       {R"({"defaults": {"format": "int8", "granularity": "row"}})",
        "\"granularity\" must be one of tensor, axis, group"},
       {R"({"defaults": {"format": "int8", "axis": 1}})",
@@ -236,6 +257,10 @@ TEST(RecipeJsonTest, Refuses) {
        "there is no observer 'x'"},
       {R"({"defaults": {"format": "fp16", "symmetric": true}})",
        "fp16 is a plain cast and has no other members"},
+      {R"({"defaults": {"format": "fp8_e4m3", "symmetric": false}})",
+       "fp8_e4m3 has no zero points and cannot be asymmetric"},
+      {R"({"defaults": {"format": "fp8_e4m3", "convention": "torch"}})",
+       "there is no convention torch for fp8_e4m3"},
       {R"({"defaults": "skip"})", "defaults: cannot be skip"},
       {R"({"min_elements": -5})", "\"min_elements\" must be a whole number"},
       {R"({"min_elements": 1.5})", "\"min_elements\" must be a whole number"},

@@ -5,6 +5,7 @@
 #include "core/algorithms/rtn.h"
 #include "core/codecs/bf16.h"
 #include "core/codecs/fp16.h"
+#include "core/codecs/fp8.h"
 #include "core/codecs/int4.h"
 #include "core/codecs/int8.h"
 #include "core/observers/minmax.h"
@@ -13,8 +14,8 @@ namespace monoquant {
 namespace {
 
 constexpr const Codec* kCodecs[kNumNumberFormats] = {
-    &kInt8Codec,  &kUInt8Codec, &kInt4Codec,
-    &kUInt4Codec, &kFp16Codec,  &kBf16Codec,
+    &kInt8Codec, &kUInt8Codec, &kInt4Codec,    &kUInt4Codec,
+    &kFp16Codec, &kBf16Codec,  &kFp8E4M3Codec,
 };
 
 constexpr const ObserverRow* kObservers[] = {

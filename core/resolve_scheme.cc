@@ -48,8 +48,10 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
   QuantScheme& scheme = resolved.scheme;
   scheme.format = spec.format;
   if (!HasScales(spec.format)) return resolved;
-  scheme.symmetric = spec.symmetric;
-  scheme.convention = spec.convention;
+  if (HasZeroPoints(spec.format)) {
+    scheme.symmetric = spec.symmetric;
+    scheme.convention = spec.convention;
+  }
 
   const Granularity by_default =
       DefaultRegistry().GetCodec(spec.format).bits < 8 ? Granularity::kGroup

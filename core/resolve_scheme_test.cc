@@ -56,6 +56,10 @@ TEST(ResolveSchemeTest, Table) {
        ""},
       {"fp16", {4, 100}, "fp16", ""},
       {"bf16", {}, "bf16", ""},
+      {"fp8_e4m3", {64, 96}, "fp8_e4m3 axis 0", ""},
+      {"fp8_e4m3", {96}, "fp8_e4m3 tensor", ""},
+      {"fp8_e4m3,group", {64, 96}, "fp8_e4m3 group 32", ""},
+      {"fp8_e4m3,convention=compressed-tensors", {4, 4}, "fp8_e4m3 axis 0", ""},
   };
   for (const auto& c : cases) {
     const absl::StatusOr<ResolvedScheme> resolved = Resolve(c.spec, c.shape);

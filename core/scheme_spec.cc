@@ -125,6 +125,9 @@ absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
           absl::StrCat(QuotedName(parts[i]), " means nothing for ", parts[0],
                        ", which is a plain cast; leave it out"));
     }
+    if (option.key == "convention") {
+      MQ_RETURN_IF_ERROR(CheckConvention(*format, spec.convention));
+    }
     const absl::string_view topic = Topic(option.key);
     if (std::find(topics.begin(), topics.end(), topic) != topics.end()) {
       return absl::InvalidArgumentError(

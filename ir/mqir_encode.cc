@@ -111,6 +111,8 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
   entry.add_convention(static_cast<mqir::Convention>(scheme.convention));
   if (HasScales(scheme.format)) {
     entry.add_scale(numbers.at(tensor.scale));
+  }
+  if (HasZeroPoints(scheme.format)) {
     entry.add_zero_point(numbers.at(tensor.zero_point));
   }
   return entry.Finish();

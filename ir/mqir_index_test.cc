@@ -301,6 +301,8 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(NumberFormat::kUInt4));
   EXPECT_EQ(static_cast<int>(mqir::NumberFormat::BF16),
             static_cast<int>(NumberFormat::kBf16));
+  EXPECT_EQ(static_cast<int>(mqir::NumberFormat::FP8_E4M3),
+            static_cast<int>(NumberFormat::kFp8E4M3));
   EXPECT_EQ(static_cast<int>(mqir::Granularity::GROUP),
             static_cast<int>(Granularity::kGroup));
   EXPECT_EQ(static_cast<int>(mqir::Convention::COMPRESSED_TENSORS),

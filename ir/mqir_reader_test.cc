@@ -93,12 +93,14 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
                    CodeShape(tensor.scheme.format, tensor.shape).value()));
     if (HasScales(tensor.scheme.format)) {
       tensor.scale = tensor.name + ".s";
-      tensor.zero_point = tensor.name + ".z";
       const Shape params =
           ComputeParamLayout(tensor.scheme, tensor.shape)->param_shape;
       manifest.tensors.push_back(MakeOutput(tensor.scale, DType::kF32, params));
-      manifest.tensors.push_back(MakeOutput(
-          tensor.zero_point, ZeroPointDType(tensor.scheme.format), params));
+      if (HasZeroPoints(tensor.scheme.format)) {
+        tensor.zero_point = tensor.name + ".z";
+        manifest.tensors.push_back(MakeOutput(
+            tensor.zero_point, ZeroPointDType(tensor.scheme.format), params));
+      }
     }
     manifest.record.tensors.push_back(tensor);
   }

@@ -77,6 +77,8 @@ Json TensorToJson(const QuantizedTensor& tensor) {
   json.Set("scheme", SchemeToJson(tensor.scheme));
   if (HasScales(tensor.scheme.format)) {
     json.Set("scale", tensor.scale);
+  }
+  if (HasZeroPoints(tensor.scheme.format)) {
     json.Set("zero_point", tensor.zero_point);
   }
   return json;
@@ -102,9 +104,16 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
   if (scheme == nullptr) return WrongMember("scheme", "an object", nullptr);
   MQ_ASSIGN_OR_RETURN(tensor.scheme, SchemeFromJson(*scheme));
 
-  if (HasScales(tensor.scheme.format)) {
+  const bool has_scales = HasScales(tensor.scheme.format);
+  const bool has_zero_points = HasZeroPoints(tensor.scheme.format);
+  if (has_scales) {
     MQ_RETURN_IF_ERROR(ReadString(json, "scale", &tensor.scale));
+  }
+  if (has_zero_points) {
     MQ_RETURN_IF_ERROR(ReadString(json, "zero_point", &tensor.zero_point));
+  } else if (has_scales) {
+    MQ_RETURN_IF_ERROR(CheckMembers(
+        json, "tensors", {"name", "dtype", "shape", "scheme", "scale"}));
   } else {
     MQ_RETURN_IF_ERROR(
         CheckMembers(json, "tensors", {"name", "dtype", "shape", "scheme"}));
@@ -166,16 +175,26 @@ absl::Status CheckTensor(const QuantizedTensor& tensor,
   }
   MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "codes", tensor.name,
                                  CodeDType(format), {*code_shape}));
-  if (!HasScales(format)) {
-    if (!tensor.scale.empty() || !tensor.zero_point.empty()) {
-      return Mismatch(tensor.name,
-                      absl::StrCat("format ", NumberFormatName(format),
-                                   " has no scale and zero point"));
-    }
-    return absl::OkStatus();
+  const bool has_scales = HasScales(format);
+  const bool has_zero_points = HasZeroPoints(format);
+  if ((!has_scales && !tensor.scale.empty()) ||
+      (!has_zero_points && !tensor.zero_point.empty())) {
+    return Mismatch(
+        tensor.name,
+        absl::StrCat("format ", NumberFormatName(format), " has no ",
+                     has_scales ? "" : "scale and ", "zero point"));
   }
-  MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "scales", tensor.scale,
-                                 DType::kF32, {layout->param_shape}));
+  if (has_scales && !has_zero_points && !tensor.scheme.symmetric) {
+    return Mismatch(tensor.name,
+                    absl::StrCat("format ", NumberFormatName(format),
+                                 " is said to be asymmetric, which it cannot "
+                                 "be"));
+  }
+  if (has_scales) {
+    MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "scales", tensor.scale,
+                                   DType::kF32, {layout->param_shape}));
+  }
+  if (!has_zero_points) return absl::OkStatus();
   return CheckStored(tensors, tensor.name, "zero points", tensor.zero_point,
                      ZeroPointDType(format), {layout->param_shape, Shape{}});
 }
@@ -277,7 +296,7 @@ absl::Status ValidateQuantRecord(const QuantRecord& record,
     MQ_RETURN_IF_ERROR(CheckTensor(tensor, by_name));
   }
   for (const QuantizedTensor& tensor : record.tensors) {
-    // The empty name of a float format is no tensor's.
+    // An empty name is no tensor's.
     for (absl::string_view name : {absl::string_view(tensor.scale),
                                    absl::string_view(tensor.zero_point)}) {
       if (!name.empty() && codes.contains(name)) {

@@ -27,7 +27,7 @@ struct QuantizedTensor {
   // Of the tensor before quantization.
   DType dtype = DType::kF32;
   Shape shape;
-  // Empty for float formats.
+  // Empty where the format has none.
   std::string scale;
   std::string zero_point;
 };
@@ -74,9 +74,9 @@ struct StoredTensor {
 
 // Checks that the record describes `tensors`: codes, scales and zero points are
 // there, with the dtypes and shapes that the schemes say (a scale is F32 of
-// ParamLayout::param_shape; a zero point has the dtype of the codes and is a
-// scalar or of that shape), and no tensor has two roles. Names in `tensors` are
-// unique. DataLoss naming the tensor.
+// ParamLayout::param_shape; a zero point is of ZeroPointDType, a scalar or of
+// that shape), and no tensor has two roles. Names in `tensors` are unique.
+// DataLoss naming the tensor.
 absl::Status ValidateQuantRecord(const QuantRecord& record,
                                  absl::Span<const StoredTensor> tensors);
 

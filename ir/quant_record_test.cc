@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ir/testing.h"
 
@@ -140,6 +141,41 @@ TEST(ValidateQuantRecordTest, AcceptsWhatFits) {
   std::vector<Stored> stored = MakeStored();
   stored[2].shape = {4};
   EXPECT_TRUE(Validate(MakeRecord(), stored).ok());
+}
+
+// FP8 has scales and no zero points.
+TEST(ValidateQuantRecordTest, Float8) {
+  QuantRecord record;
+  record.version = "0.1.0";
+  QuantizedTensor& f = record.tensors.emplace_back();
+  f = {"f", {}, DType::kF16, {3, 8}, "f.scale", ""};
+  f.scheme.format = NumberFormat::kFp8E4M3;
+  const std::vector<Stored> stored = {{"f", DType::kF8E4M3, {3, 8}},
+                                      {"f.scale", DType::kF32, {3}}};
+  EXPECT_TRUE(Validate(record, stored).ok());
+
+  const std::string json = QuantRecordToJson(record);
+  EXPECT_THAT(json, ::testing::HasSubstr(
+                        R"("scheme":{"format":"fp8_e4m3","granularity":"axis",)"
+                        R"("axis":0},"scale":"f.scale"}])"));
+  const absl::StatusOr<QuantRecord> read = QuantRecordFromJson(json);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(QuantRecordToJson(*read), json);
+  std::string with_zero_point = json;
+  with_zero_point.insert(json.find("\"f.scale\"") + 9,
+                         ",\"zero_point\":\"f.zero_point\"");
+  ExpectError(QuantRecordFromJson(with_zero_point),
+              absl::StatusCode::kInvalidArgument,
+              "unknown member \"zero_point\"");
+
+  QuantRecord damaged = record;
+  damaged.tensors[0].zero_point = "f.scale";
+  ExpectError(Validate(damaged, stored), absl::StatusCode::kDataLoss,
+              "format fp8_e4m3 has no zero point");
+  damaged = record;
+  damaged.tensors[0].scheme.symmetric = false;
+  ExpectError(Validate(damaged, stored), absl::StatusCode::kDataLoss,
+              "format fp8_e4m3 is said to be asymmetric");
 }
 
 // Guards decoding: whatever does not fit is found before a code is read.

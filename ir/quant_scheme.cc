@@ -13,7 +13,7 @@ namespace {
 
 // Names by enum value.
 constexpr absl::string_view kFormatNames[kNumNumberFormats] = {
-    "int8", "uint8", "int4", "uint4", "fp16", "bf16"};
+    "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3"};
 constexpr absl::string_view kGranularityNames[] = {"tensor", "axis", "group"};
 constexpr absl::string_view kConventionNames[] = {"torch",
                                                   "compressed-tensors"};
@@ -75,8 +75,10 @@ absl::Status ReadEnum(const Json& json, absl::string_view name,
 // The members that mean something for the format and granularity of `scheme`.
 std::vector<absl::string_view> MembersOf(const QuantScheme& scheme) {
   if (!HasScales(scheme.format)) return {"format"};
-  std::vector<absl::string_view> members = {"format", "granularity",
-                                            "symmetric", "convention"};
+  std::vector<absl::string_view> members = {"format", "granularity"};
+  if (HasZeroPoints(scheme.format)) {
+    members.insert(members.end(), {"symmetric", "convention"});
+  }
   if (scheme.granularity == Granularity::kAxis) members.push_back("axis");
   if (scheme.granularity == Granularity::kGroup)
     members.push_back("group_size");
@@ -89,7 +91,9 @@ bool HasScales(NumberFormat format) {
   return format != NumberFormat::kFp16 && format != NumberFormat::kBf16;
 }
 
-bool HasZeroPoints(NumberFormat format) { return HasScales(format); }
+bool HasZeroPoints(NumberFormat format) {
+  return HasScales(format) && format != NumberFormat::kFp8E4M3;
+}
 
 absl::string_view NumberFormatName(NumberFormat format) {
   return kFormatNames[static_cast<size_t>(format)];
@@ -122,6 +126,7 @@ std::string SchemeToString(const QuantScheme& scheme) {
   } else if (scheme.granularity == Granularity::kGroup) {
     absl::StrAppend(&text, " ", scheme.group_size);
   }
+  if (!HasZeroPoints(scheme.format)) return text;
   absl::StrAppend(&text, scheme.symmetric ? " symmetric" : " asymmetric");
   if (scheme.convention != QuantScheme().convention) {
     absl::StrAppend(&text, " ", ConventionName(scheme.convention));
@@ -139,6 +144,7 @@ Json SchemeToJson(const QuantScheme& scheme) {
   } else if (scheme.granularity == Granularity::kGroup) {
     json.Set("group_size", scheme.group_size);
   }
+  if (!HasZeroPoints(scheme.format)) return json;
   json.Set("symmetric", scheme.symmetric);
   json.Set("convention", ConventionName(scheme.convention));
   return json;
@@ -264,6 +270,8 @@ DType CodeDType(NumberFormat format) {
       return DType::kF16;
     case NumberFormat::kBf16:
       return DType::kBF16;
+    case NumberFormat::kFp8E4M3:
+      return DType::kF8E4M3;
     case NumberFormat::kUInt8:
     case NumberFormat::kInt4:
     case NumberFormat::kUInt4:

@@ -19,18 +19,19 @@
 
 namespace monoquant {
 
-// What one stored code is. Integer formats need a scale and a zero point;
-// float formats are plain casts.
+// What one stored code is. Integer formats need a scale and a zero point, 8-bit
+// floats a scale; 16-bit floats are plain casts.
 // The values are written into .mqir files: append, never renumber.
 enum class NumberFormat : uint8_t {
-  kInt8 = 0,   // codes -128 .. 127, one a byte
-  kUInt8 = 1,  // codes 0 .. 255, one a byte
-  kInt4 = 2,   // codes -8 .. 7, two a byte, see core/codecs/int4.h
-  kUInt4 = 3,  // codes 0 .. 15, two a byte
-  kFp16 = 4,   // IEEE binary16
-  kBf16 = 5,   // bfloat16
+  kInt8 = 0,     // codes -128 .. 127, one a byte
+  kUInt8 = 1,    // codes 0 .. 255, one a byte
+  kInt4 = 2,     // codes -8 .. 7, two a byte, see core/codecs/int4.h
+  kUInt4 = 3,    // codes 0 .. 15, two a byte
+  kFp16 = 4,     // IEEE binary16
+  kBf16 = 5,     // bfloat16
+  kFp8E4M3 = 6,  // 8-bit floats to 448, see core/codecs/fp8.h
 };
-inline constexpr int kNumNumberFormats = 6;
+inline constexpr int kNumNumberFormats = 7;
 
 // Which elements share one scale and zero point.
 enum class Granularity : uint8_t {
@@ -48,7 +49,8 @@ enum class Granularity : uint8_t {
 //                       s = max(s, 2^-23)
 //   kCompressedTensors  q = clamp(rint(x / s + z))         true division
 //                       z = clamp(rint(qmin - min / s))
-// The default is kTorch for every integer format.
+// FP8 has no such choice: it is a true division wherever it is done. The
+// default is kTorch for every integer format.
 enum class Convention : uint8_t {
   kTorch = 0,
   kCompressedTensors = 1,
@@ -78,10 +80,11 @@ struct QuantScheme {
 // others are plain casts.
 bool HasScales(NumberFormat format);
 
-// True for those whose scales come with zero points: the integer formats.
+// True for those whose scales come with zero points: the integer formats. Only
+// they can be asymmetric, and only they have a choice of conventions.
 bool HasZeroPoints(NumberFormat format);
 
-// "int8", "uint8", "int4", "uint4", "fp16", "bf16" and back.
+// "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3" and back.
 absl::string_view NumberFormatName(NumberFormat format);
 std::optional<NumberFormat> NumberFormatFromName(absl::string_view name);
 
@@ -94,7 +97,8 @@ absl::string_view ConventionName(Convention convention);
 std::optional<Convention> ConventionFromName(absl::string_view name);
 
 // Short text for reports: "int4 group 128 asymmetric", "int8 axis 0 symmetric",
-// "bf16". The convention is named where it is not the default.
+// "fp8_e4m3 axis 0", "bf16". The convention is named where it is not the
+// default.
 std::string SchemeToString(const QuantScheme& scheme);
 
 // {"format": "int8", "granularity": "axis", "axis": 0, "symmetric": true,
@@ -136,8 +140,8 @@ struct ParamLayout {
 absl::StatusOr<ParamLayout> ComputeParamLayout(const QuantScheme& scheme,
                                                absl::Span<const int64_t> shape);
 
-// The stored tensor of codes: its dtype (I8, U8, F16, BF16) and shape (the
-// tensor's own; for 4-bit formats [num_rows, ceil(row / 2)] of U8).
+// The stored tensor of codes: its dtype (I8, U8, F16, BF16, F8_E4M3) and shape
+// (the tensor's own; for 4-bit formats [num_rows, ceil(row / 2)] of U8).
 DType CodeDType(NumberFormat format);
 absl::StatusOr<Shape> CodeShape(NumberFormat format,
                                 absl::Span<const int64_t> shape);

@@ -40,6 +40,10 @@ std::vector<QuantScheme> AllSchemes() {
     for (bool symmetric : {false, true}) {
       for (Convention convention :
            {Convention::kTorch, Convention::kCompressedTensors}) {
+        if (!HasZeroPoints(scheme.format) &&
+            (!symmetric || convention != Convention::kTorch)) {
+          continue;
+        }
         scheme.symmetric = symmetric;
         scheme.convention = convention;
         scheme.axis = 0;
@@ -102,6 +106,8 @@ TEST(QuantSchemeTest, ToString) {
             "int4 tensor asymmetric compressed-tensors");
   scheme.format = NumberFormat::kBf16;
   EXPECT_EQ(SchemeToString(scheme), "bf16");
+  scheme.format = NumberFormat::kFp8E4M3;
+  EXPECT_EQ(SchemeToString(scheme), "fp8_e4m3 tensor");
 }
 
 TEST(QuantSchemeTest, JsonRoundTrips) {
@@ -122,7 +128,8 @@ TEST(QuantSchemeTest, JsonRefuses) {
   const std::pair<const char*, const char*> cases[] = {
       {"[]", "must be an object"},
       {"{\"format\":\"int9\"}",
-       "\"format\" must be one of int8, uint8, int4, uint4, fp16, bf16, found "
+       "\"format\" must be one of int8, uint8, int4, uint4, fp16, bf16, "
+       "fp8_e4m3, found "
        "\"int9\""},
       {"{\"format\":8}", "\"format\" must be"},
       {"{\"granularity\":\"row\"}", "one of tensor, axis, group"},
@@ -141,6 +148,10 @@ TEST(QuantSchemeTest, JsonRefuses) {
        "\"group_size\" is no member of int8 axis schemes"},
       {"{\"format\":\"bf16\",\"symmetric\":true}",
        "\"symmetric\" is no member of bf16 schemes, which have format"},
+      // There is nothing to say about it.
+      {"{\"format\":\"fp8_e4m3\",\"convention\":\"torch\"}",
+       "\"convention\" is no member of fp8_e4m3 axis schemes, which have "
+       "format, granularity, axis"},
       {"{\"bits\":8}", "\"bits\" is no member"},
   };
   for (const auto& [text, message] : cases) {
@@ -263,9 +274,13 @@ TEST(CodeShapeTest, PacksRows) {
 
 TEST(CodeDTypeTest, AllFormats) {
   const std::map<NumberFormat, DType> expected = {
-      {NumberFormat::kInt8, DType::kI8},  {NumberFormat::kUInt8, DType::kU8},
-      {NumberFormat::kInt4, DType::kU8},  {NumberFormat::kUInt4, DType::kU8},
-      {NumberFormat::kFp16, DType::kF16}, {NumberFormat::kBf16, DType::kBF16},
+      {NumberFormat::kInt8, DType::kI8},
+      {NumberFormat::kUInt8, DType::kU8},
+      {NumberFormat::kInt4, DType::kU8},
+      {NumberFormat::kUInt4, DType::kU8},
+      {NumberFormat::kFp8E4M3, DType::kF8E4M3},
+      {NumberFormat::kFp16, DType::kF16},
+      {NumberFormat::kBf16, DType::kBF16},
   };
   ASSERT_EQ(expected.size(), static_cast<size_t>(kNumNumberFormats));
   for (const auto& [format, dtype] : expected) {

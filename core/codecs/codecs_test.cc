@@ -5,6 +5,7 @@
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "core/codecs/codec.h"
+#include "core/codecs/fp8.h"
 #include "core/codecs/int4.h"
 #include "core/codecs/int8.h"
 #include "core/registry.h"
@@ -61,6 +62,8 @@ TEST(CodecsTest, Bytes) {
               ElementsAre(0x00, 0x01, 0x80, 0xff));
   EXPECT_THAT(Pack(kInt4Codec, {1, -8, 7, -1}), ElementsAre(0x81, 0xf7));
   EXPECT_THAT(Pack(kUInt4Codec, {1, 8, 7, 15}), ElementsAre(0x81, 0xf7));
+  EXPECT_THAT(Pack(kFp8E4M3Codec, {0x00, 0x01, 0x38, 0xfe}),
+              ElementsAre(0x00, 0x01, 0x38, 0xfe));
   EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kFp16), {1, -2}),
               ElementsAre(0x00, 0x3c, 0x00, 0xc0));
   EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kBf16), {1, -2}),
@@ -75,7 +78,8 @@ TEST(CodecsTest, UnusedNibbleIsZero) {
 
 TEST(CodecsTest, EveryLevelRoundTrips) {
   for (const Codec* codec : DefaultRegistry().codecs) {
-    if (!HasScales(codec->format)) continue;
+    // Of a float format every byte is a level: the next test.
+    if (!HasZeroPoints(codec->format)) continue;
     // Every level at even and odd positions, and runs of odd length.
     std::vector<int> levels;
     for (int level = codec->qmin; level <= codec->qmax; ++level) {

@@ -1,20 +1,8 @@
 #include "core/codecs/int8.h"
 
-#include <algorithm>
-#include <cstdint>
+#include "core/codecs/byte_levels.h"
 
 namespace monoquant {
-namespace {
-
-void Pack(absl::Span<const uint8_t> levels, uint8_t* bytes) {
-  std::copy(levels.begin(), levels.end(), bytes);
-}
-
-void Unpack(const uint8_t* bytes, absl::Span<uint8_t> levels) {
-  std::copy(bytes, bytes + levels.size(), levels.begin());
-}
-
-}  // namespace
 
 const Codec kInt8Codec = {NumberFormat::kInt8,
                           "signed 8-bit integers, one a byte",
@@ -22,8 +10,8 @@ const Codec kInt8Codec = {NumberFormat::kInt8,
                           LevelKind::kSigned,
                           -128,
                           127,
-                          Pack,
-                          Unpack,
+                          PackBytes,
+                          UnpackBytes,
                           nullptr,
                           nullptr};
 
@@ -33,8 +21,8 @@ const Codec kUInt8Codec = {NumberFormat::kUInt8,
                            LevelKind::kUnsigned,
                            0,
                            255,
-                           Pack,
-                           Unpack,
+                           PackBytes,
+                           UnpackBytes,
                            nullptr,
                            nullptr};
 
