@@ -186,7 +186,8 @@ void Measure(const std::string& kernels, bool json, DType dtype) {
                         yardstick);
   printer.Print("memcpy", false, yardstick);
   for (const char* spec : {"int8", "int8,asymmetric", "int4,group=128",
-                           "int4,group=128,asymmetric", "int4,group=32"}) {
+                           "int4,group=128,asymmetric", "int4,group=32",
+                           "fp8_e4m3", "fp8_e4m3,group=128"}) {
     Quantizer quantizer(dtype, SchemeOf(spec));
     for (bool errors : {false, true}) {
       const double seconds =

@@ -201,6 +201,38 @@ class CommandsTest(CliTestCase):
         self.succeed("dequantize", "q.safetensors", "-o", "b.safetensors")
         self.assertEqual(self.read("a.safetensors"), self.read("b.safetensors"))
 
+    def test_float8(self):
+        """FP8 with scales is known as our own in every container."""
+        self.succeed("quantize", "model.pt", "--type", "fp8_e4m3", "-o",
+                     "q.safetensors", "--verify", "all")
+        self.succeed("convert", "q.safetensors", "-o", "q.mqir")
+        self.succeed("convert", "q.mqir", "-o", "q.pt")
+        self.succeed("convert", "q.pt", "-o", "again.safetensors")
+        self.assertEqual(self.read("again.safetensors"),
+                         self.read("q.safetensors"))
+        self.assertEqual(self.read("q.safetensors")["fc1.weight"].dtype,
+                         "F8_E4M3")
+        for quantized in ("q.safetensors", "q.mqir", "q.pt"):
+            text = self.succeed("inspect", quantized)
+            self.assertRegex(text, r"(?m)^fc1\.weight +F8_E4M3 .* fp8_e4m3 "
+                                   r"axis 0 of F32 \[32, 64\]$")
+            self.assertRegex(
+                text, r"(?m)^fc1\.weight\.scale .* scale of fc1\.weight$")
+            self.assertNotIn("zero_point", text)
+            self.succeed("compare", "model.pt", quantized, "--fail-under", "28")
+            self.succeed("dequantize", quantized, "-o", "f.safetensors", "-f")
+            self.assertEqual(self.read("f.safetensors")["fc1.weight"].dtype,
+                             "F32")
+            self.assertNotIn("fc1.weight.scale", self.read("f.safetensors"))
+            text = self.succeed("quantize", quantized, "-o", "x.pt", "-f")
+            self.assertIn("quantized already, back to floats", text)
+        self.fail_with(2, "quantize", "model.pt", "--type", "fp8_e4m3",
+                       "--scheme", "asymmetric",
+                       mentions=["--scheme asymmetric", "fp8_e4m3"])
+        self.fail_with(2, "quantize", "model.pt", "--rule",
+                       "fc1.*=fp8_e4m3,convention=torch",
+                       mentions=["convention torch", "fp8_e4m3", "leave it out"])
+
     def test_link(self):
         text = self.succeed("convert", "model.pt", "-o", "m.mqir", "--link")
         self.assertIn("weights stay in model.pt", text)

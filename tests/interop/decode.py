@@ -71,12 +71,15 @@ def decode(output, row):
     stored = output.state[row["name"]]
     if scheme["format"] in ("fp16", "bf16"):
         return stored.to(dtype)
+    scale = spread(output.state[row["scale"]], scheme, shape)
+    if scheme["format"] == "fp8_e4m3":
+        values = stored.to(torch.float32).numpy() * scale
+        return torch.from_numpy(values).to(dtype)
     codes = stored.numpy().astype(np.int64)
     if scheme["format"].endswith("int4"):
         codes = unpack(stored, shape, scheme["format"] == "int4")
     zero = output.state[row["zero_point"]]
     zero = spread(zero, scheme, shape)
-    scale = spread(output.state[row["scale"]], scheme, shape)
     values = (codes - zero.astype(np.int64)).astype(np.float32) * scale
     return torch.from_numpy(values).to(dtype)
 

@@ -1,9 +1,9 @@
 """Quantized files are what the stock libraries think they are.
 
-For every checkpoint, INT8, asymmetric INT4 and FP16, and every output format:
-torch.load(weights_only=True) and safetensors read the output; tensors in are
-tensors out, in their order, ties kept, unquantized ones byte for byte; the
-codes, decoded in Python as docs/formats.md says, are close to the input and
+For every checkpoint, INT8, asymmetric INT4, FP8 and FP16, and every output
+format: torch.load(weights_only=True) and safetensors read the output; tensors
+in are tensors out, in their order, ties kept, unquantized ones byte for byte;
+the codes, decoded in Python as docs/formats.md says, are close to the input and
 equal what `monoquant dequantize` writes bit for bit; and .mqir turns into the
 others without loss.
 """
@@ -27,7 +27,7 @@ from tests.support import monoquant
 EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
 
 SCHEMES = (["--bits", 8], ["--bits", 4, "--scheme", "asymmetric"],
-           ["--bits", 16])
+           ["--bits", 16], ["--type", "fp8_e4m3"])
 
 # Formats that cannot hold some of a checkpoint's types, and say so.
 CANNOT_HOLD = {
@@ -93,8 +93,12 @@ class QuantizeTest(unittest.TestCase):
             if "scale" in row:
                 scale = decode.spread(output.state[row["scale"]],
                                       row["scheme"], row["shape"])
+                step = torch.from_numpy(scale.astype(np.float64))
+                if row["scheme"]["format"] == "fp8_e4m3":
+                    # A unit of 4 bits, or of the subnormal codes.
+                    step = (exact.abs() / 8).maximum(step * 2.0**-9)
                 # Half a step, and what the float types round off.
-                bound = (torch.from_numpy(scale.astype(np.float64)) * 0.5001
+                bound = (step * 0.5001
                          + exact.abs() * ROUNDING[tensor.dtype])
             else:
                 # Half a unit of fp16's 11 bits, or of its subnormals.

@@ -13,7 +13,7 @@ from tests.support import monoquant
 class Codes(NamedTuple):
     codes: torch.Tensor  # of the tensor's own shape, one code an element
     scale: torch.Tensor
-    zero_point: torch.Tensor
+    zero_point: torch.Tensor  # None where the format has none
 
 
 def unpack4(packed, shape, signed):
@@ -36,7 +36,7 @@ def quantize(tensors, scheme):
     result = {}
     for name, tensor in tensors.items():
         codes = written[name]
-        zero_point = written[name + ".zero_point"]
+        zero_point = written.get(name + ".zero_point")
         if scheme.startswith(("int4", "uint4")):
             codes = unpack4(codes, tensor.shape, scheme.startswith("int4"))
         result[name] = Codes(codes, written[name + ".scale"], zero_point)

@@ -36,14 +36,18 @@ def _schemes():
         for symmetry in ("symmetric", "asymmetric")
     ]
     names += [name + ",convention=compressed-tensors" for name in names]
+    names += ["fp8_e4m3,tensor", "fp8_e4m3,axis=0", "fp8_e4m3,axis=1",
+              "fp8_e4m3,group"]
     names += ["fp16", "bf16"]
     recipes = {name: _rules(("*", name)) for name in names}
     # Groups that begin and end within a byte, and do not divide a piece.
-    for number_format in ("int8", "uint4"):
+    for number_format, asymmetric in (
+            ("int8", ",asymmetric"), ("uint4", ",asymmetric"),
+            ("fp8_e4m3", "")):
         recipes[number_format + " in odd groups"] = _rules(
-            ("long_rows.odd", number_format + ",group=123,asymmetric"),
+            ("long_rows.odd", number_format + ",group=123" + asymmetric),
             ("short_rows.odd", number_format + ",group=3,symmetric"),
-            ("conv", number_format + ",group=15,asymmetric"),
+            ("conv", number_format + ",group=15" + asymmetric),
             ("*", "skip"))
     recipes["defaults"] = {}
     recipes["int4 by default"] = {"defaults": {"format": "int4"}}
@@ -55,7 +59,8 @@ def all_cases():
     recipes = _schemes()
     outputs = [(name, "safetensors") for name in recipes]
     outputs += [(name, to) for to in ("torch", "mqir")
-                for name in ("defaults", "int4,group,asymmetric", "bf16")]
+                for name in ("defaults", "int4,group,asymmetric", "bf16",
+                             "fp8_e4m3,axis=0")]
     return [
         Case("%s, %s to %s" % (name, dtype, to), recipes[name], dtype, to)
         for name, to in outputs for dtype in DTYPES

@@ -119,6 +119,7 @@ test('gives the bytes of the native program', async () => {
     {defaults: {format: 'int4', symmetric: false}},
     {defaults: {format: 'uint8', granularity: 'tensor'}},
     {defaults: {format: 'bf16'}},
+    {defaults: {format: 'fp8_e4m3'}},
   ];
   for (const [name, bytes] of Object.entries(inputs)) {
     const directory = freshDirectory();
