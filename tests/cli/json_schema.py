@@ -62,6 +62,21 @@ def _minimum(value, rule, schema, root, where):
         _fail(where, "is %r, less than %r", value, rule)
 
 
+def _maximum(value, rule, schema, root, where):
+    if _TYPES["number"](value) and value > rule:
+        _fail(where, "is %r, more than %r", value, rule)
+
+
+def _min_length(value, rule, schema, root, where):
+    if isinstance(value, str) and len(value) < rule:
+        _fail(where, "is %r, shorter than %d", value, rule)
+
+
+def _max_items(value, rule, schema, root, where):
+    if isinstance(value, list) and len(value) > rule:
+        _fail(where, "has %d elements, more than %d", len(value), rule)
+
+
 def _pattern(value, rule, schema, root, where):
     if isinstance(value, str) and not re.search(rule, value):
         _fail(where, "is %r, which does not match %s", value, rule)
@@ -120,6 +135,9 @@ _CHECKS = {
     "const": _const,
     "enum": _enum,
     "minimum": _minimum,
+    "maximum": _maximum,
+    "minLength": _min_length,
+    "maxItems": _max_items,
     "pattern": _pattern,
     "required": _required,
     "properties": _properties,

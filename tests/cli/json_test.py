@@ -109,6 +109,27 @@ class JsonTest(CliTestCase):
             self.document("plan", "quantize", "model.pt", "--dry-run"))
         self.assertEqual(os.listdir(self.folder), ["model.pt"])
 
+    def test_every_format(self):
+        """Schemes of every number format fit, also in the record of a file."""
+        for number_format in ("int8", "uint8", "int4", "uint4", "fp16", "bf16",
+                              "fp8_e4m3"):
+            with self.subTest(number_format):
+                flags = ("--type", number_format)
+                self.document("plan", "plan", "model.pt", *flags)
+                self.document("result", "quantize", "model.pt", "-o",
+                              "q.safetensors", "-f", *flags)
+                document = self.document("inspect", "inspect", "q.safetensors")
+                row = document["quantization"]["tensors"][0]
+                self.assertEqual(row["scheme"]["format"], number_format)
+                with open(self.path("q.safetensors"), "rb") as file:
+                    size = int.from_bytes(file.read(8), "little")
+                    header = json.loads(file.read(size))
+                record = json.loads(header["__metadata__"]["monoquant"])
+                for value, schema in ((record, "quant_record"),
+                                      (record["recipe"], "recipe")):
+                    json_schema.check(value, json_schema.load(
+                        SCHEMAS / (schema + ".json")))
+
     def test_error(self):
         for exit_code, code, args in (
                 (2, "UsageError", ["quantize", "model.pt", "--bits", "9"]),
