@@ -26,6 +26,7 @@ struct OutputArgs {
   std::string path;  // empty: chosen by the command
   std::string to;    // --to: name of an exporter; empty: by the extension
   bool force = false;
+  bool resume = true;  // --no-resume: keep nothing, and go on with nothing
   VerifyMode verify = VerifyMode::kNone;
   uint64_t max_shard_bytes = 0;  // --max-shard-size; 0: shards as in the input
 };

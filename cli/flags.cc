@@ -169,6 +169,16 @@ class Parser {
         Value(output.verify, ParseVerify));
     command->add_flag("-f,--force", output.force, "Replace an existing output")
         ->group("Output");
+    command
+        ->add_flag_callback(
+            "--resume", [&output] { output.resume = true; },
+            "Go on with a run that was interrupted (default)")
+        ->group("Output");
+    command
+        ->add_flag_callback(
+            "--no-resume", [&output] { output.resume = false; },
+            "Neither go on with such a run nor leave one")
+        ->group("Output");
   }
 
   void AddRun(CLI::App* command, RunArgs& run) {

@@ -39,12 +39,12 @@ Progress::~Progress() {
 
 std::string Progress::Describe(uint64_t done, uint64_t total,
                                double seconds) const {
-  const double rate = static_cast<double>(done) / seconds;
+  const double rate = static_cast<double>(done - begun_at_) / seconds;
   std::string text =
       absl::StrCat(static_cast<int>(Fraction(done, total) * 100), "%  ",
                    HumanBytes(done), " of ", HumanBytes(total), "  ",
                    HumanBytes(static_cast<uint64_t>(rate)), "/s");
-  if (done > 0 && done < total) {
+  if (done > begun_at_ && done < total) {
     const double left = static_cast<double>(total - done) / rate;
     absl::StrAppend(&text, "  ", HumanSeconds(left), " left");
   }

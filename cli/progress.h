@@ -27,6 +27,9 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  // How many bytes are done at the start: they do not count for the rate.
+  void Begin(uint64_t done) { begun_at_ = done; }
+
   // `done` of `total` bytes, `seconds` after the start.
   void Update(uint64_t done, uint64_t total, double seconds);
 
@@ -36,6 +39,7 @@ class Progress {
   const ProgressStyle style_;
   const std::string label_;
   std::ostream* const err_;
+  uint64_t begun_at_ = 0;
   bool bar_drawn_ = false;
   int last_tenth_ = 0;
 };

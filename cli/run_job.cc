@@ -14,6 +14,7 @@ absl::Status RunJob(Job& job, int threads, const std::atomic<bool>& cancel,
   const auto tick = [&] {
     progress.Update(job.bytes_done(), job.bytes_total(), timer.seconds());
   };
+  progress.Begin(job.bytes_done());
   std::vector<Job::Worker> workers(static_cast<size_t>(threads));
   for (int phase = 0; phase < job.num_phases(); ++phase) {
     const auto step = [&](int worker) {

@@ -5,8 +5,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "cli/parallel.h"
+#include "ir/output_place.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -14,38 +16,78 @@ namespace {
 
 constexpr uint64_t kCopyPiece = uint64_t{1} << 20;
 
+// Whether the same run can have another end: after an interruption, with a disk
+// that has space again, or where something was in the way. Not where the input
+// is what is wrong with it.
+bool MayEndBetter(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kNotFound:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunOutput>> RunOutput::Create(
     const OutputTarget& target, const OutputPlan& plan,
-    const Exporter& exporter, const Manifest& manifest, bool force) {
-  std::unique_ptr<RunOutput> output(new RunOutput(plan));
-  LocalSinkOptions options;
-  options.overwrite = force;
-  MQ_RETURN_IF_ERROR(
-      target.is_directory
-          ? output->OpenDirectory(target, exporter, options)
-          : output->OpenFile(target, exporter, manifest, options));
+    const Exporter& exporter, const Manifest& manifest,
+    const RunOutputOptions& options) {
+  std::unique_ptr<RunOutput> output(new RunOutput(target, plan, manifest));
+  LocalSinkOptions sink_options;
+  sink_options.overwrite = options.force;
+  MQ_RETURN_IF_ERROR(output->Claim(options.resume_key, &sink_options));
+  MQ_RETURN_IF_ERROR(target.is_directory
+                         ? output->OpenDirectory(exporter, sink_options)
+                         : output->OpenFile(exporter, sink_options));
   return output;
 }
 
-absl::Status RunOutput::OpenFile(const OutputTarget& target,
-                                 const Exporter& exporter,
-                                 const Manifest& manifest,
+absl::Status RunOutput::Claim(const std::string& key,
+                              LocalSinkOptions* options) {
+  OutputPlace place;
+  if (target_.is_directory) {
+    place = PlaceOfDirectory(target_.path);
+  } else {
+    MQ_ASSIGN_OR_RETURN(place, PlaceOfFile(target_.path));
+  }
+  absl::StatusOr<std::unique_ptr<UnfinishedOutput>> unfinished =
+      UnfinishedOutput::Claim(target_.path, std::move(place), key);
+  if (absl::IsAlreadyExists(unfinished.status())) return unfinished.status();
+  // Whatever else is wrong, the run itself may be possible, or says why not.
+  if (!unfinished.ok()) return absl::OkStatus();
+  if (key.empty()) {
+    // What an earlier run has left is of no use any more.
+    (*unfinished)->Remove();
+    return absl::OkStatus();
+  }
+  unfinished_ = *std::move(unfinished);
+  options->unfinished = unfinished_->records().empty() ? Unfinished::kKeep
+                                                       : Unfinished::kContinue;
+  return absl::OkStatus();
+}
+
+absl::Status RunOutput::OpenFile(const Exporter& exporter,
                                  const LocalSinkOptions& options) {
   const FileLayout& layout = plan_.files.front().layout;
   MQ_ASSIGN_OR_RETURN(std::unique_ptr<ByteSink> sink,
-                      CreateLocalSink(target.path, layout.file_size, options));
+                      CreateLocalSink(target_.path, layout.file_size, options));
   sinks_.push_back(std::move(sink));
-  writer_ = std::make_unique<OutputWriter>(exporter, manifest, layout,
+  writer_ = std::make_unique<OutputWriter>(exporter, manifest_, layout,
                                            *sinks_.front());
   return absl::OkStatus();
 }
 
-absl::Status RunOutput::OpenDirectory(const OutputTarget& target,
-                                      const Exporter& exporter,
+absl::Status RunOutput::OpenDirectory(const Exporter& exporter,
                                       const LocalSinkOptions& options) {
-  MQ_ASSIGN_OR_RETURN(directory_, LocalDirectory::Create(target.path, options));
+  MQ_ASSIGN_OR_RETURN(directory_,
+                      LocalDirectory::Create(target_.path, options));
   std::vector<ShardOutput> outputs;
   for (size_t i = 0; i < plan_.files.size(); ++i) {
     const WeightFile& file = plan_.files[i];
@@ -58,6 +100,49 @@ absl::Status RunOutput::OpenDirectory(const OutputTarget& target,
   sharded_writer_ =
       std::make_unique<ShardedWriter>(exporter, std::move(outputs));
   return absl::OkStatus();
+}
+
+PayloadPlace RunOutput::PlaceOf(size_t output) const {
+  const auto [file, tensor] = sharded_writer_ != nullptr
+                                  ? sharded_writer_->Find(output)
+                                  : std::make_pair(size_t{0}, output);
+  return {file, plan_.files[file].layout.offsets[tensor]};
+}
+
+absl::Status RunOutput::Adopt(const FinishedRange& range) {
+  return writer_ != nullptr ? writer_->Adopt(range)
+                            : sharded_writer_->Adopt(range);
+}
+
+absl::StatusOr<std::vector<FinishedPiece>> RunOutput::TakeOver(
+    int threads, const std::atomic<bool>& cancel, Progress& progress) {
+  if (unfinished_ == nullptr) return std::vector<FinishedPiece>();
+  std::vector<std::string> files;
+  for (const WeightFile& file : plan_.files) {
+    files.push_back(target_.is_directory
+                        ? absl::StrCat(unfinished_->PartPath(), "/", file.name)
+                        : unfinished_->PartPath());
+  }
+  MQ_ASSIGN_OR_RETURN(
+      std::vector<FinishedPiece> finished,
+      FindFinishedParts(
+          unfinished_->records(), files, manifest_.tensors.size(),
+          [this](size_t output) { return PlaceOf(output); }, threads, cancel,
+          progress));
+  for (const FinishedPiece& piece : finished) {
+    for (const FinishedRange& range : piece.ranges) {
+      MQ_RETURN_IF_ERROR(Adopt(range));
+    }
+  }
+  return finished;
+}
+
+std::function<absl::Status(const FinishedPiece&)> RunOutput::on_finished() {
+  if (unfinished_ == nullptr) return nullptr;
+  return [this](const FinishedPiece& piece) {
+    unfinished_->Add(EncodeFinishedPiece(piece));
+    return absl::OkStatus();
+  };
 }
 
 absl::Status RunOutput::WriteSideFile(const std::string& name,
@@ -90,17 +175,36 @@ absl::Status RunOutput::WriteSideFiles(const Input& input,
 }
 
 Emit RunOutput::emit() {
-  return [this](size_t output, uint64_t offset,
-                absl::Span<const uint8_t> bytes) {
-    return writer_ != nullptr ? writer_->Write(output, offset, bytes)
-                              : sharded_writer_->Write(output, offset, bytes);
+  return [this](size_t output, uint64_t offset, absl::Span<const uint8_t> bytes,
+                uint32_t crc) {
+    return writer_ != nullptr
+               ? writer_->Write(output, offset, bytes, crc)
+               : sharded_writer_->Write(output, offset, bytes, crc);
   };
 }
 
 absl::Status RunOutput::Finish() {
-  if (writer_ != nullptr) return writer_->Finish();
-  MQ_RETURN_IF_ERROR(sharded_writer_->Finish());
-  return directory_->Commit();
+  if (writer_ != nullptr) {
+    MQ_RETURN_IF_ERROR(writer_->Finish());
+  } else {
+    MQ_RETURN_IF_ERROR(sharded_writer_->Finish());
+    MQ_RETURN_IF_ERROR(directory_->Commit());
+  }
+  if (unfinished_ != nullptr) unfinished_->Remove();
+  return absl::OkStatus();
+}
+
+absl::Status RunOutput::Stop(const absl::Status& error) {
+  if (unfinished_ == nullptr) return error;
+  if (!MayEndBetter(error.code())) unfinished_->Remove();
+  if (!unfinished_->worth_keeping()) return error;
+  const std::string advice =
+      absl::StrCat("; what is finished is kept in ", unfinished_->PartPath(),
+                   ", the same command goes on from there");
+  if (absl::IsCancelled(error)) {
+    return absl::CancelledError(absl::StrCat("interrupted", advice));
+  }
+  return absl::DeadlineExceededError(absl::StrCat(error.message(), advice));
 }
 
 }  // namespace monoquant::cli

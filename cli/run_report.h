@@ -24,7 +24,9 @@ struct RunResult {
   // Job::Results: one for each quantized tensor, in plan order.
   std::vector<TensorResult> tensors;
   double seconds = 0;
-  std::string verified;  // what --verify found; empty without it
+  // For the notes; empty where there is nothing to say.
+  std::string taken_over;  // what of an interrupted run was gone on with
+  std::string verified;    // what --verify found
 };
 
 // What a report is made from. Nothing is owned but the notes.

@@ -111,7 +111,7 @@ absl::StatusOr<std::string> VerifyOutput(const std::string& path,
   Verifier verifier(*written, plan.manifest);
   MQ_RETURN_IF_ERROR(verifier.Match());
   const Emit compare = [&verifier](size_t output, uint64_t offset,
-                                   absl::Span<const uint8_t> bytes) {
+                                   absl::Span<const uint8_t> bytes, uint32_t) {
     return verifier.Compare(output, offset, bytes);
   };
   JobOptions job_options;

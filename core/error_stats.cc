@@ -86,48 +86,50 @@ void ErrorStats::AddLevels(absl::Span<const float> values,
 
 void ErrorStats::AddSums(const ErrorSums& sums, size_t count,
                          size_t nonfinite) {
-  count_ += count - nonfinite;
-  nonfinite_ += nonfinite;
-  sum_aa_ += Sum(sums.aa);
-  sum_bb_ += Sum(sums.bb);
-  sum_ab_ += Sum(sums.ab);
-  sum_ee_ += Sum(sums.ee);
+  totals_.count += count - nonfinite;
+  totals_.nonfinite += nonfinite;
+  totals_.aa += Sum(sums.aa);
+  totals_.bb += Sum(sums.bb);
+  totals_.ab += Sum(sums.ab);
+  totals_.ee += Sum(sums.ee);
   for (double error : sums.max_abs_error) {
-    max_abs_error_ = std::max(max_abs_error_, error);
+    totals_.max_abs_error = std::max(totals_.max_abs_error, error);
   }
 }
 
 void ErrorStats::Merge(const ErrorStats& other) {
-  count_ += other.count_;
-  nonfinite_ += other.nonfinite_;
-  sum_aa_ += other.sum_aa_;
-  sum_bb_ += other.sum_bb_;
-  sum_ab_ += other.sum_ab_;
-  sum_ee_ += other.sum_ee_;
-  max_abs_error_ = std::max(max_abs_error_, other.max_abs_error_);
+  totals_.count += other.totals_.count;
+  totals_.nonfinite += other.totals_.nonfinite;
+  totals_.aa += other.totals_.aa;
+  totals_.bb += other.totals_.bb;
+  totals_.ab += other.totals_.ab;
+  totals_.ee += other.totals_.ee;
+  totals_.max_abs_error =
+      std::max(totals_.max_abs_error, other.totals_.max_abs_error);
 }
 
 double ErrorStats::Mse() const {
-  return count_ == 0 ? 0 : sum_ee_ / static_cast<double>(count_);
+  return totals_.count == 0 ? 0
+                            : totals_.ee / static_cast<double>(totals_.count);
 }
 
 double ErrorStats::SqnrDb() const {
-  if (sum_ee_ == 0) return std::numeric_limits<double>::infinity();
-  if (sum_aa_ == 0) return -std::numeric_limits<double>::infinity();
-  return 10 * std::log10(sum_aa_ / sum_ee_);
+  if (totals_.ee == 0) return std::numeric_limits<double>::infinity();
+  if (totals_.aa == 0) return -std::numeric_limits<double>::infinity();
+  return 10 * std::log10(totals_.aa / totals_.ee);
 }
 
 double ErrorStats::Cosine() const {
-  if (sum_aa_ == 0 && sum_bb_ == 0) return 1;
-  if (sum_aa_ == 0 || sum_bb_ == 0) return 0;
+  if (totals_.aa == 0 && totals_.bb == 0) return 1;
+  if (totals_.aa == 0 || totals_.bb == 0) return 0;
   // Two roots: the product of the sums could overflow.
-  const double a = std::sqrt(sum_aa_);
-  const double b = std::sqrt(sum_bb_);
-  if (sum_ee_ > sum_aa_ / 4) return sum_ab_ / (a * b);
+  const double a = std::sqrt(totals_.aa);
+  const double b = std::sqrt(totals_.bb);
+  if (totals_.ee > totals_.aa / 4) return totals_.ab / (a * b);
   // Small errors: the law of cosines, so that what is missing to 1 has as many
   // digits as the sums.
-  const double difference = (sum_aa_ - sum_bb_) / (a + b);
-  return 1 - (sum_ee_ - difference * difference) / (2 * a * b);
+  const double difference = (totals_.aa - totals_.bb) / (a + b);
+  return 1 - (totals_.ee - difference * difference) / (2 * a * b);
 }
 
 }  // namespace monoquant

@@ -12,12 +12,26 @@
 
 namespace monoquant {
 
+// The sums over pairs of values a and b that all figures are made of.
+struct ErrorTotals {
+  uint64_t count = 0;
+  uint64_t nonfinite = 0;
+  double aa = 0;  // a * a
+  double bb = 0;
+  double ab = 0;
+  double ee = 0;  // (a - b) * (a - b)
+  double max_abs_error = 0;
+};
+
 // Sums over pairs of values (a: original, b: approximation). Mergeable, so a
 // tensor can be measured in pieces. Sums run in float for 128 pairs and in
 // double from there on, always in the same lanes: the same on every machine,
 // and right to six digits.
 class ErrorStats {
  public:
+  ErrorStats() = default;
+  explicit ErrorStats(const ErrorTotals& totals) : totals_(totals) {}
+
   // Adds pairs; both spans have the same size. A pair with a NaN or infinity on
   // either side counts in `nonfinite` only.
   void Add(absl::Span<const float> a, absl::Span<const float> b);
@@ -28,8 +42,9 @@ class ErrorStats {
                  absl::Span<const QParams> params, size_t run);
   void Merge(const ErrorStats& other);
 
-  uint64_t count() const { return count_; }
-  uint64_t nonfinite() const { return nonfinite_; }
+  const ErrorTotals& totals() const { return totals_; }
+  uint64_t count() const { return totals_.count; }
+  uint64_t nonfinite() const { return totals_.nonfinite; }
 
   // Mean squared error; 0 for no pairs.
   double Mse() const;
@@ -40,18 +55,12 @@ class ErrorStats {
   // a.b / (|a| |b|); 1 if both are zero, 0 if one is.
   double Cosine() const;
   // Largest |a - b|.
-  double MaxAbsError() const { return max_abs_error_; }
+  double MaxAbsError() const { return totals_.max_abs_error; }
 
  private:
   void AddSums(const ErrorSums& sums, size_t count, size_t nonfinite);
 
-  uint64_t count_ = 0;
-  uint64_t nonfinite_ = 0;
-  double sum_aa_ = 0;
-  double sum_bb_ = 0;
-  double sum_ab_ = 0;
-  double sum_ee_ = 0;
-  double max_abs_error_ = 0;
+  ErrorTotals totals_;
 };
 
 }  // namespace monoquant

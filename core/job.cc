@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/job_tensor.h"
 #include "core/registry.h"
+#include "ir/crc32.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -102,7 +103,9 @@ class Job::Rep {
  public:
   Rep(const CheckpointReader& reader, Plan plan, Emit emit,
       const JobOptions& options)
-      : plan_(std::move(plan)), emit_(std::move(emit)) {
+      : plan_(std::move(plan)),
+        emit_(std::move(emit)),
+        on_finished_(options.on_finished) {
     bool two_phases = false;
     for (const TensorPlan& tensor : plan_.tensors) {
       if (tensor.action == Action::kTie) continue;
@@ -139,15 +142,18 @@ class Job::Rep {
     uint64_t piece_of_tensor;
     JobTensor& tensor = *schedule.TensorOf(piece, &piece_of_tensor);
     const bool observe = phase + 1 < num_phases_;
-    const absl::Status status =
-        observe ? tensor.Observe(piece_of_tensor, emit_, buffers)
-                : tensor.Write(piece_of_tensor, emit_, buffers);
-    if (!status.ok()) {
-      Fail(piece, status);
-      return FirstError();
+    const bool done =
+        observe ? tensor.IsObserved() : tensor.IsWritten(piece_of_tensor);
+    if (!done) {
+      const absl::Status status =
+          DoPiece(tensor, piece_of_tensor, observe, buffers);
+      if (!status.ok()) {
+        Fail(piece, status);
+        return FirstError();
+      }
+      bytes_done_.fetch_add(tensor.BytesOf(piece_of_tensor),
+                            std::memory_order_relaxed);
     }
-    bytes_done_.fetch_add(tensor.BytesOf(piece_of_tensor),
-                          std::memory_order_relaxed);
     schedule.Done();
     return true;
   }
@@ -166,6 +172,32 @@ class Job::Rep {
     return results;
   }
 
+  // To be called before the first step.
+  absl::Status Restore(absl::Span<const FinishedPiece> finished) {
+    for (const FinishedPiece& piece : finished) {
+      const auto tensor = std::lower_bound(
+          tensors_.begin(), tensors_.end(), piece.tensor,
+          [](const std::unique_ptr<JobTensor>& a, size_t input) {
+            return a->plan().input < input;
+          });
+      if (tensor == tensors_.end() || (*tensor)->plan().input != piece.tensor) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "there is no tensor ", piece.tensor, " with a piece to take over"));
+      }
+      MQ_RETURN_IF_ERROR((*tensor)->Restore(piece));
+      if (piece.piece != FinishedPiece::kScales) {
+        bytes_done_ += (*tensor)->BytesOf(piece.piece);
+      }
+    }
+    for (const std::unique_ptr<JobTensor>& tensor : tensors_) {
+      if (!tensor->pieces().two_trips || !tensor->IsObserved()) continue;
+      for (uint64_t i = 0; i < tensor->pieces().cuts.size(); ++i) {
+        bytes_done_ += tensor->BytesOf(i);
+      }
+    }
+    return absl::OkStatus();
+  }
+
   const Plan& plan() const { return plan_; }
   int num_phases() const { return num_phases_; }
   uint64_t bytes_done() const {
@@ -174,6 +206,34 @@ class Job::Rep {
   uint64_t bytes_total() const { return bytes_total_; }
 
  private:
+  absl::Status DoPiece(JobTensor& tensor, uint64_t index, bool observe,
+                       JobBuffers& buffers) {
+    FinishedPiece& finished = buffers.finished;
+    finished.ranges.clear();
+    const auto emit = [&](size_t output, uint64_t offset,
+                          absl::Span<const uint8_t> bytes) {
+      const uint32_t crc = Crc32(bytes);
+      finished.ranges.push_back({output, offset, bytes.size(), crc});
+      return emit_(output, offset, bytes, crc);
+    };
+    finished.tensor = tensor.plan().input;
+    if (observe) {
+      MQ_ASSIGN_OR_RETURN(const bool complete,
+                          tensor.Observe(index, emit, buffers));
+      if (!complete || finished.ranges.empty()) return absl::OkStatus();
+      finished.piece = FinishedPiece::kScales;
+      finished.error = {};
+      finished.nonfinite = 0;
+    } else {
+      MQ_RETURN_IF_ERROR(tensor.Write(index, emit, buffers));
+      const PieceResult result = tensor.ResultOf(index);
+      finished.piece = index;
+      finished.error = result.error;
+      finished.nonfinite = result.nonfinite;
+    }
+    return on_finished_ ? on_finished_(finished) : absl::OkStatus();
+  }
+
   Schedule& last_phase() { return phases_[num_phases_ - 1]; }
   const Schedule& last_phase() const { return phases_[num_phases_ - 1]; }
 
@@ -194,6 +254,7 @@ class Job::Rep {
 
   const Plan plan_;
   const Emit emit_;
+  const std::function<absl::Status(const FinishedPiece&)> on_finished_;
   std::vector<std::unique_ptr<JobTensor>> tensors_;
   int num_phases_ = 1;
   Schedule phases_[2];
@@ -214,8 +275,10 @@ absl::StatusOr<std::unique_ptr<Job>> Job::Create(const CheckpointReader* reader,
                                                  const JobOptions& options) {
   MQ_RETURN_IF_ERROR(ValidateJobOptions(options));
   MQ_RETURN_IF_ERROR(CheckPlan(reader->index(), plan));
-  return std::unique_ptr<Job>(new Job(std::make_unique<Rep>(
-      *reader, std::move(plan), std::move(emit), options)));
+  auto rep =
+      std::make_unique<Rep>(*reader, std::move(plan), std::move(emit), options);
+  MQ_RETURN_IF_ERROR(rep->Restore(options.finished));
+  return std::unique_ptr<Job>(new Job(std::move(rep)));
 }
 
 int Job::num_phases() const { return rep_->num_phases(); }

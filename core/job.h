@@ -19,17 +19,19 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/error_stats.h"
+#include "core/finished_piece.h"
 #include "core/plan.h"
 #include "ir/checkpoint.h"
 
 namespace monoquant {
 
 // Receives finished bytes: `bytes` of output tensor `output` (index into
-// Manifest::tensors) from byte `offset` of that tensor on. Every byte of every
-// untied output tensor is emitted exactly once, in no particular order, from
-// whichever thread steps.
-using Emit = std::function<absl::Status(size_t output, uint64_t offset,
-                                        absl::Span<const uint8_t> bytes)>;
+// Manifest::tensors) from byte `offset` of that tensor on, and their CRC-32 (as
+// in zip). Every byte of every untied output tensor is emitted exactly once, in
+// no particular order, from whichever thread steps.
+using Emit =
+    std::function<absl::Status(size_t output, uint64_t offset,
+                               absl::Span<const uint8_t> bytes, uint32_t crc)>;
 
 struct JobOptions {
   // Input bytes of one piece, at most: 64 KiB to 1 GiB. Bounds the memory of a
@@ -38,9 +40,17 @@ struct JobOptions {
   // whose scales need more than one piece. PeakMemory (core/plan.h) has the
   // figure for a plan.
   uint64_t chunk_bytes = 8u << 20;
+
+  // Called for each piece after all of it was emitted, by the thread that did
+  // it; may be empty. An error ends the job like one of Emit.
+  std::function<absl::Status(const FinishedPiece&)> on_finished;
+
+  // Pieces that an earlier job for the same plan, with the same chunk_bytes,
+  // has finished. They count as done: nothing of them is read or emitted.
+  std::vector<FinishedPiece> finished;
 };
 
-// InvalidArgument if `chunk_bytes` is out of range.
+// InvalidArgument if `chunk_bytes` is out of range. Looks at nothing else.
 absl::Status ValidateJobOptions(const JobOptions& options);
 
 // What is known of a quantized tensor after the run.
@@ -69,7 +79,8 @@ class Job {
   };
 
   // `reader` must outlive the job and be the one whose index `plan` was made
-  // from. InvalidArgument for chunk_bytes out of range or another index.
+  // from. InvalidArgument for chunk_bytes out of range, another index, or
+  // finished pieces of another plan or chunk size.
   static absl::StatusOr<std::unique_ptr<Job>> Create(
       const CheckpointReader* reader, Plan plan, Emit emit,
       const JobOptions& options = {});

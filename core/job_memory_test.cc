@@ -110,9 +110,8 @@ TEST(JobMemoryTest, PeakMemoryIsHonest) {
       Recipe recipe;
       recipe.rules.push_back({"w", *ParseSchemeSpec(c.spec)});
       const Plan plan = *MakePlan(reader.index(), recipe);
-      const Emit emit = [](size_t, uint64_t, absl::Span<const uint8_t>) {
-        return absl::OkStatus();
-      };
+      const Emit emit = [](size_t, uint64_t, absl::Span<const uint8_t>,
+                           uint32_t) { return absl::OkStatus(); };
       JobOptions options;
       options.chunk_bytes = chunk;
       const int64_t before = live;

@@ -32,6 +32,7 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
       pieces_ =
           CutCopy(tensor.dtype, plan.manifest.tensors[tensor.output].byte_size,
                   chunk_bytes);
+      unfinished_ = pieces_.cuts.size();
       return;
     case Action::kQuantize:
       break;
@@ -45,8 +46,30 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
   }
   pieces_ = CutQuantize(tensor.dtype, tensor.scheme, tensor.layout, slot_bytes,
                         chunk_bytes);
+  unfinished_ = pieces_.cuts.size();
   results_.resize(static_cast<size_t>(pieces_.cuts.size()));
   if (pieces_.two_trips) to_observe_ = pieces_.cuts.size();
+}
+
+absl::Status JobTensor::Restore(const FinishedPiece& finished) {
+  const uint64_t count = pieces_.cuts.size();
+  if (finished.piece == FinishedPiece::kScales && pieces_.two_trips) {
+    scales_written_ = true;
+    return absl::OkStatus();
+  }
+  if (finished.piece >= count || IsWritten(finished.piece)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a tensor of ", count, " pieces has no piece ",
+                     finished.piece, " to take over"));
+  }
+  const size_t index = static_cast<size_t>(finished.piece);
+  written_.resize(static_cast<size_t>(count));
+  written_[index] = true;
+  --unfinished_;
+  if (!results_.empty()) {
+    results_[index] = {finished.error, finished.nonfinite};
+  }
+  return absl::OkStatus();
 }
 
 uint64_t JobTensor::InputBytes(uint64_t elements) const {
@@ -113,7 +136,7 @@ absl::StatusOr<JobTensor::Tile> JobTensor::LoadTile(const Piece& piece,
 
 // ------------------------------------------------------------------- casts --
 
-absl::Status JobTensor::Cast(const Piece& piece, const Emit& emit,
+absl::Status JobTensor::Cast(const Piece& piece, EmitPiece emit,
                              JobBuffers& buffers) {
   const NumberFormat format = tensor_.scheme.format;
   const Codec& codec = DefaultRegistry().GetCodec(format);
@@ -196,7 +219,7 @@ absl::Status JobTensor::EncodePiece(const Piece& piece, const SlotRange& slots,
 // read as floats once and stays in the cache from the first look to the codes.
 absl::Status JobTensor::QuantizeWithin(const Piece& piece,
                                        absl::Span<uint8_t> codes,
-                                       const Emit& emit, JobBuffers& buffers) {
+                                       EmitPiece emit, JobBuffers& buffers) {
   const SlotRange slots =
       SlotsOf(tensor_.layout, piece.range.begin, piece.range.size());
   const std::unique_ptr<Observer> observer =
@@ -231,8 +254,7 @@ absl::Status JobTensor::QuantizeWithin(const Piece& piece,
 // none.
 absl::Status JobTensor::EmitParams(uint64_t first,
                                    absl::Span<const QParams> params,
-                                   const Emit& emit,
-                                   JobBuffers& buffers) const {
+                                   EmitPiece emit, JobBuffers& buffers) const {
   static_assert(sizeof(float) == 4);
   for (size_t begin = 0; begin < params.size(); begin += kParamSlab) {
     const absl::Span<const QParams> slab = params.subspan(begin, kParamSlab);
@@ -259,7 +281,7 @@ absl::Status JobTensor::EmitParams(uint64_t first,
   return absl::OkStatus();
 }
 
-absl::Status JobTensor::Quantize(const Piece& piece, const Emit& emit,
+absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
                                  JobBuffers& buffers) {
   const CodeRows& rows = coder_->rows();
   const absl::Span<uint8_t> codes =
@@ -275,8 +297,8 @@ absl::Status JobTensor::Quantize(const Piece& piece, const Emit& emit,
 
 // ------------------------------------------------------------------ pieces --
 
-absl::Status JobTensor::Observe(uint64_t index, const Emit& emit,
-                                JobBuffers& buffers) {
+absl::StatusOr<bool> JobTensor::Observe(uint64_t index, EmitPiece emit,
+                                        JobBuffers& buffers) {
   MQ_ASSIGN_OR_RETURN(const Piece piece, Read(index, buffers));
   const SlotRange slots =
       SlotsOf(tensor_.layout, piece.range.begin, piece.range.size());
@@ -289,7 +311,7 @@ absl::Status JobTensor::Observe(uint64_t index, const Emit& emit,
     if (observer_ == nullptr) observer_ = observer_row_->create(num_params);
     observer_->Merge(static_cast<size_t>(slots.first), *seen);
   }
-  if (to_observe_.fetch_sub(1) != 1) return absl::OkStatus();
+  if (to_observe_.fetch_sub(1) != 1) return false;
 
   // This was the last piece: nobody else touches the tensor in this phase.
   params_.resize(num_params);
@@ -297,10 +319,13 @@ absl::Status JobTensor::Observe(uint64_t index, const Emit& emit,
     params_[i] = observer_->Compute(i, coder_->grid());
   }
   observer_.reset();
-  return EmitParams(0, params_, emit, buffers);
+  if (!scales_written_) {
+    MQ_RETURN_IF_ERROR(EmitParams(0, params_, emit, buffers));
+  }
+  return true;
 }
 
-absl::Status JobTensor::Write(uint64_t index, const Emit& emit,
+absl::Status JobTensor::Write(uint64_t index, EmitPiece emit,
                               JobBuffers& buffers) {
   MQ_ASSIGN_OR_RETURN(const Piece piece, Read(index, buffers));
   if (tensor_.action == Action::kCopy) {
@@ -308,6 +333,11 @@ absl::Status JobTensor::Write(uint64_t index, const Emit& emit,
   }
   return HasScales(tensor_.scheme.format) ? Quantize(piece, emit, buffers)
                                           : Cast(piece, emit, buffers);
+}
+
+PieceResult JobTensor::ResultOf(uint64_t index) const {
+  return results_.empty() ? PieceResult{}
+                          : results_[static_cast<size_t>(index)];
 }
 
 PieceResult JobTensor::Result() const {

@@ -11,11 +11,13 @@
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/error_stats.h"
+#include "core/finished_piece.h"
 #include "core/job.h"
 #include "core/observers/observer.h"
 #include "core/pieces.h"
@@ -36,6 +38,10 @@ class GrowingBuffer {
   uint64_t capacity_ = 0;
 };
 
+// Takes the bytes of the piece that is being done, as Emit does.
+using EmitPiece = absl::FunctionRef<absl::Status(
+    size_t output, uint64_t offset, absl::Span<const uint8_t> bytes)>;
+
 // What one worker needs to do a piece of any tensor.
 struct JobBuffers {
   GrowingBuffer input;
@@ -46,6 +52,8 @@ struct JobBuffers {
   float values[kLargestTile];
   uint8_t levels[kLargestTile];
   float decoded[kTileElements];
+  // Of the piece that is being done, for JobOptions::on_finished.
+  FinishedPiece finished;
 };
 
 // What is known of one finished piece.
@@ -66,15 +74,31 @@ class JobTensor {
   const TensorPlan& plan() const { return tensor_; }
   const TensorPieces& pieces() const { return pieces_; }
 
+  // Takes over what an earlier job has finished. InvalidArgument if there is no
+  // such piece. To be called before all else.
+  absl::Status Restore(const FinishedPiece& finished);
+
+  // Whether there is nothing left to do for a piece; for its first trip and
+  // its second one, or the only one.
+  bool IsObserved() const { return unfinished_ == 0 && scales_written_; }
+  bool IsWritten(uint64_t index) const {
+    return !written_.empty() && written_[static_cast<size_t>(index)];
+  }
+
   // Input bytes of piece `index`.
   uint64_t BytesOf(uint64_t index) const;
 
-  // For tensors of two trips: gathers the statistics of a piece. The call that
-  // completes them emits scales and zero points.
-  absl::Status Observe(uint64_t index, const Emit& emit, JobBuffers& buffers);
+  // For tensors of two trips: gathers the statistics of a piece. True for the
+  // call that completes them, which emits scales and zero points unless these
+  // were restored.
+  absl::StatusOr<bool> Observe(uint64_t index, EmitPiece emit,
+                               JobBuffers& buffers);
 
   // Emits the bytes that a piece becomes.
-  absl::Status Write(uint64_t index, const Emit& emit, JobBuffers& buffers);
+  absl::Status Write(uint64_t index, EmitPiece emit, JobBuffers& buffers);
+
+  // Of a piece that has been written; empty for tensors that are copied.
+  PieceResult ResultOf(uint64_t index) const;
 
   // After the last piece: the sum over all, in order.
   PieceResult Result() const;
@@ -101,13 +125,13 @@ class JobTensor {
   absl::Status BadValue(const Piece& piece, uint64_t offset,
                         absl::string_view problem) const;
 
-  absl::Status Cast(const Piece& piece, const Emit& emit, JobBuffers& buffers);
-  absl::Status Quantize(const Piece& piece, const Emit& emit,
+  absl::Status Cast(const Piece& piece, EmitPiece emit, JobBuffers& buffers);
+  absl::Status Quantize(const Piece& piece, EmitPiece emit,
                         JobBuffers& buffers);
   absl::Status ObservePiece(const Piece& piece, const SlotRange& slots,
                             Observer& observer, JobBuffers& buffers) const;
   absl::Status QuantizeWithin(const Piece& piece, absl::Span<uint8_t> codes,
-                              const Emit& emit, JobBuffers& buffers);
+                              EmitPiece emit, JobBuffers& buffers);
   absl::Status EncodePiece(const Piece& piece, const SlotRange& slots,
                            absl::Span<const QParams> params,
                            absl::Span<uint8_t> codes, JobBuffers& buffers);
@@ -115,7 +139,7 @@ class JobTensor {
                   absl::Span<const QParams> params, absl::Span<uint8_t> codes,
                   JobBuffers& buffers);
   absl::Status EmitParams(uint64_t first, absl::Span<const QParams> params,
-                          const Emit& emit, JobBuffers& buffers) const;
+                          EmitPiece emit, JobBuffers& buffers) const;
 
   const CheckpointReader& reader_;
   const Plan& whole_plan_;
@@ -126,6 +150,12 @@ class JobTensor {
   const ObserverRow* observer_row_ = nullptr;
   // Quantized tensors only: one for each piece.
   std::vector<PieceResult> results_;
+
+  // What was restored: the pieces, empty for none of them, how many are left,
+  // and whether the scales of a tensor of two trips have been emitted.
+  std::vector<bool> written_;
+  uint64_t unfinished_ = 0;
+  bool scales_written_ = false;
 
   // Tensors of two trips. What all pieces so far have seen, and how many are
   // still to come; then the parameters of all slots.

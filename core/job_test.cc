@@ -292,7 +292,7 @@ TEST(JobTest, ErrorsAreSticky) {
 TEST(JobTest, ErrorsOfTheSinkArePassedOn) {
   const MemoryReader reader = TwoTensors();
   int calls = 0;
-  const Emit full = [&](size_t, uint64_t, absl::Span<const uint8_t>) {
+  const Emit full = [&](size_t, uint64_t, absl::Span<const uint8_t>, uint32_t) {
     return ++calls < 3 ? absl::OkStatus()
                        : absl::ResourceExhaustedError("disk full");
   };
@@ -304,7 +304,7 @@ TEST(JobTest, ErrorsOfTheSinkArePassedOn) {
 TEST(JobTest, Create) {
   const MemoryReader reader = TwoTensors();
   const Plan plan = *MakePlan(reader.index(), Recipe());
-  const Emit emit = [](size_t, uint64_t, absl::Span<const uint8_t>) {
+  const Emit emit = [](size_t, uint64_t, absl::Span<const uint8_t>, uint32_t) {
     return absl::OkStatus();
   };
   for (uint64_t chunk :

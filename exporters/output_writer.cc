@@ -79,13 +79,12 @@ struct OutputWriter::State {
     return status;
   }
 
-  absl::Status Claim(size_t output, uint64_t offset,
-                     absl::Span<const uint8_t> bytes);
+  absl::Status Claim(const FinishedRange& range);
 };
 
 // Notes that the bytes are about to be written, or says why they must not be.
-absl::Status OutputWriter::State::Claim(size_t output, uint64_t offset,
-                                        absl::Span<const uint8_t> bytes) {
+absl::Status OutputWriter::State::Claim(const FinishedRange& range) {
+  const auto [output, offset, size, crc] = range;
   if (output >= manifest.tensors.size()) {
     return absl::OutOfRangeError(
         absl::StrCat(sink.name(), ": output tensor ", output, " of ",
@@ -98,17 +97,16 @@ absl::Status OutputWriter::State::Claim(size_t output, uint64_t offset,
                      "' was written although it shares the bytes of '",
                      manifest.tensors[tensor.tie].name, "'"));
   }
-  if (offset > tensor.byte_size || bytes.size() > tensor.byte_size - offset) {
+  if (offset > tensor.byte_size || size > tensor.byte_size - offset) {
     return absl::OutOfRangeError(absl::StrCat(
         sink.name(), ": tensor '", tensor.name, "' has ", tensor.byte_size,
-        " bytes, but ", bytes.size(), " were written at ", offset));
+        " bytes, but ", size, " were written at ", offset));
   }
-  const uint32_t crc = Crc32(bytes);
   const std::lock_guard<std::mutex> lock(mutex);
-  if (!coverage[output].Add(offset, offset + bytes.size(), crc)) {
+  if (!coverage[output].Add(offset, offset + size, crc)) {
     return absl::InternalError(
         absl::StrCat(sink.name(), ": tensor '", tensor.name, "': some of the ",
-                     bytes.size(), " bytes at ", offset, " came twice"));
+                     size, " bytes at ", offset, " came twice"));
   }
   return absl::OkStatus();
 }
@@ -123,12 +121,18 @@ OutputWriter::OutputWriter(const Exporter& exporter, const Manifest& manifest,
 OutputWriter::~OutputWriter() = default;
 
 absl::Status OutputWriter::Write(size_t output, uint64_t offset,
-                                 absl::Span<const uint8_t> bytes) {
+                                 absl::Span<const uint8_t> bytes,
+                                 uint32_t crc) {
   const FileLayout& layout = state_->layout;
-  absl::Status status = state_->Claim(output, offset, bytes);
+  absl::Status status = state_->Claim({output, offset, bytes.size(), crc});
   if (status.ok() && (layout.elsewhere.empty() || !layout.elsewhere[output])) {
     status = state_->sink.WriteAt(layout.offsets[output] + offset, bytes);
   }
+  return status.ok() ? status : state_->Fail(status);
+}
+
+absl::Status OutputWriter::Adopt(const FinishedRange& range) {
+  const absl::Status status = state_->Claim(range);
   return status.ok() ? status : state_->Fail(status);
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "core/finished_piece.h"
 #include "exporters/exporter.h"
 #include "ir/byte_sink.h"
 #include "ir/manifest.h"
@@ -24,11 +25,15 @@ class OutputWriter {
                FileLayout layout, ByteSink& sink);
   ~OutputWriter();
 
-  // Writes `bytes` of tensor `output` from byte `offset` of that tensor on.
-  // Thread-safe. OutOfRange (a bug in the caller) beyond the tensor. This is
-  // what a Job emits to. After a failure Finish fails too.
+  // Writes `bytes`, whose CRC-32 is `crc`, of tensor `output` from byte
+  // `offset` of that tensor on. Thread-safe. OutOfRange (a bug in the caller)
+  // beyond the tensor. This is what a Job emits to. After a failure Finish
+  // fails too.
   absl::Status Write(size_t output, uint64_t offset,
-                     absl::Span<const uint8_t> bytes);
+                     absl::Span<const uint8_t> bytes, uint32_t crc);
+
+  // The same for bytes that are at their place already.
+  absl::Status Adopt(const FinishedRange& range);
 
   // Checks that every byte of every tensor was written exactly once (Internal
   // otherwise), writes the index and commits the sink.

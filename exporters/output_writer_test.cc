@@ -22,6 +22,7 @@ using ::monoquant::testing::AddTie;
 using ::monoquant::testing::Bytes;
 using ::monoquant::testing::MakeTensor;
 using ::monoquant::testing::Payload;
+using ::monoquant::testing::WriteTo;
 using ::testing::HasSubstr;
 
 // Tensors one after the other; the index is the list of checksums, at the end.
@@ -67,7 +68,7 @@ class OutputWriterTest : public ::testing::Test {
 
   absl::Status Write(size_t tensor, uint64_t begin, uint64_t end) {
     const std::string all = Payload(tensor, 2000);
-    return writer_->Write(tensor, begin, Bytes(all.substr(begin, end - begin)));
+    return WriteTo(*writer_, tensor, begin, all.substr(begin, end - begin));
   }
 
   std::string Expected() const {

@@ -35,6 +35,9 @@ struct Place {
 struct ShardedWriter::State {
   std::vector<std::unique_ptr<OpenShard>> shards;
   std::vector<Place> places;
+
+  absl::Status Check(size_t output) const;
+  absl::Status Count(OpenShard& shard, uint64_t bytes);
 };
 
 ShardedWriter::ShardedWriter(const Exporter& exporter,
@@ -57,23 +60,45 @@ ShardedWriter::ShardedWriter(const Exporter& exporter,
 
 ShardedWriter::~ShardedWriter() = default;
 
-absl::Status ShardedWriter::Write(size_t output, uint64_t offset,
-                                  absl::Span<const uint8_t> bytes) {
-  if (output >= state_->places.size()) {
-    return absl::OutOfRangeError(absl::StrCat("output tensor ", output, " of ",
-                                              state_->places.size(),
-                                              " was written"));
-  }
-  const Place place = state_->places[output];
-  OpenShard& shard = *state_->shards[place.shard];
-  MQ_RETURN_IF_ERROR(shard.writer.Write(place.tensor, offset, bytes));
-  if (bytes.empty()) return absl::OkStatus();
-  if (shard.missing.fetch_sub(bytes.size()) != bytes.size()) {
+absl::Status ShardedWriter::State::Check(size_t output) const {
+  if (output < places.size()) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("output tensor ", output, " of ",
+                                            places.size(), " was written"));
+}
+
+// After bytes of a shard were written: the last ones finish it.
+absl::Status ShardedWriter::State::Count(OpenShard& shard, uint64_t bytes) {
+  if (bytes == 0 || shard.missing.fetch_sub(bytes) != bytes) {
     return absl::OkStatus();
   }
   shard.finished = true;
   shard.status = shard.writer.Finish();
   return shard.status;
+}
+
+absl::Status ShardedWriter::Write(size_t output, uint64_t offset,
+                                  absl::Span<const uint8_t> bytes,
+                                  uint32_t crc) {
+  MQ_RETURN_IF_ERROR(state_->Check(output));
+  const Place place = state_->places[output];
+  OpenShard& shard = *state_->shards[place.shard];
+  MQ_RETURN_IF_ERROR(shard.writer.Write(place.tensor, offset, bytes, crc));
+  return state_->Count(shard, bytes.size());
+}
+
+absl::Status ShardedWriter::Adopt(const FinishedRange& range) {
+  MQ_RETURN_IF_ERROR(state_->Check(range.output));
+  const Place place = state_->places[range.output];
+  OpenShard& shard = *state_->shards[place.shard];
+  FinishedRange in_shard = range;
+  in_shard.output = place.tensor;
+  MQ_RETURN_IF_ERROR(shard.writer.Adopt(in_shard));
+  return state_->Count(shard, range.size);
+}
+
+std::pair<size_t, size_t> ShardedWriter::Find(size_t output) const {
+  const Place place = state_->places[output];
+  return {place.shard, place.tensor};
 }
 
 absl::Status ShardedWriter::Finish() {

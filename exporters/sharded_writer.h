@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "core/finished_piece.h"
 #include "exporters/exporter.h"
 #include "exporters/shards.h"
 #include "ir/byte_sink.h"
@@ -35,7 +37,13 @@ class ShardedWriter {
   // come in their order, few shards are open at a time. So the sinks should be
   // such whose files appear together later (ir/local_directory.h).
   absl::Status Write(size_t output, uint64_t offset,
-                     absl::Span<const uint8_t> bytes);
+                     absl::Span<const uint8_t> bytes, uint32_t crc);
+
+  // As OutputWriter::Adopt; may finish a shard likewise.
+  absl::Status Adopt(const FinishedRange& range);
+
+  // The shard that holds output tensor `output`, and its number there.
+  std::pair<size_t, size_t> Find(size_t output) const;
 
   // Finishes the shards that have no payload, and checks that all are complete.
   absl::Status Finish();

@@ -24,6 +24,7 @@ namespace {
 using ::monoquant::testing::Bytes;
 using ::monoquant::testing::Payload;
 using ::monoquant::testing::SmallManifest;
+using ::monoquant::testing::WriteTo;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -64,8 +65,7 @@ class ShardedWriterTest : public ::testing::Test {
   absl::Status Write(size_t tensor, uint64_t begin, uint64_t end) {
     const std::string bytes =
         Payload(tensor, manifest_.tensors[tensor].byte_size);
-    return writer_->Write(tensor, begin,
-                          Bytes(bytes.substr(begin, end - begin)));
+    return WriteTo(*writer_, tensor, begin, bytes.substr(begin, end - begin));
   }
 
   absl::Status WriteAll(size_t tensor) {
@@ -116,11 +116,43 @@ TEST_F(ShardedWriterTest, FilesAreThoseOfTheirManifests) {
       if (tensor.tie != kNoTie || tensor.byte_size == 0) continue;
       const std::string bytes =
           Payload(shards_[i].outputs[t], tensor.byte_size);
-      ASSERT_TRUE(writer.Write(t, 0, Bytes(bytes)).ok());
+      ASSERT_TRUE(WriteTo(writer, t, 0, bytes).ok());
     }
     ASSERT_TRUE(writer.Finish().ok());
     EXPECT_EQ(files_[i], expected) << i;
   }
+}
+
+// Of a run that was interrupted: a shard may be complete before anything is
+// written.
+TEST_F(ShardedWriterTest, TakesOverWhatIsThere) {
+  Open();
+  for (size_t t = 0; t < manifest_.tensors.size(); ++t) {
+    if (manifest_.tensors[t].tie != kNoTie) continue;
+    const uint64_t size = manifest_.tensors[t].byte_size;
+    const std::string bytes = Payload(t, size);
+    const auto [shard, tensor] = writer_->Find(t);
+    EXPECT_EQ(shards_[shard].outputs[tensor], t);
+    if (t % 2 == 0) {
+      ASSERT_TRUE(WriteAll(t).ok());
+      continue;
+    }
+    const uint64_t at =
+        SafetensorsExporter().Layout(shards_[shard].manifest)->offsets[tensor];
+    ASSERT_TRUE(sinks_[shard]->WriteAt(at, Bytes(bytes)).ok());
+    ASSERT_TRUE(writer_->Adopt({t, 0, size, Crc32(Bytes(bytes))}).ok());
+  }
+  ASSERT_TRUE(writer_->Finish().ok());
+  const std::vector<std::string> resumed = files_;
+  Open();
+  for (size_t t = 0; t < manifest_.tensors.size(); ++t) {
+    if (manifest_.tensors[t].tie != kNoTie) continue;
+    ASSERT_TRUE(WriteAll(t).ok());
+  }
+  ASSERT_TRUE(writer_->Finish().ok());
+  EXPECT_EQ(files_, resumed);
+  EXPECT_EQ(writer_->Adopt({99, 0, 0, 0}).code(),
+            absl::StatusCode::kOutOfRange);
 }
 
 TEST_F(ShardedWriterTest, NothingMayBeMissing) {
@@ -141,11 +173,9 @@ TEST_F(ShardedWriterTest, AFailureStays) {
 
 TEST_F(ShardedWriterTest, RefusesWhatIsNotPlanned) {
   Open();
-  EXPECT_EQ(writer_->Write(6, 0, {}).code(), absl::StatusCode::kOutOfRange);
-  EXPECT_EQ(writer_->Write(0, 6, Bytes("x")).code(),
-            absl::StatusCode::kOutOfRange);
-  EXPECT_EQ(writer_->Write(4, 0, Bytes("x")).code(),
-            absl::StatusCode::kInternal);
+  EXPECT_EQ(WriteTo(*writer_, 6, 0, "").code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(WriteTo(*writer_, 0, 6, "x").code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(WriteTo(*writer_, 4, 0, "x").code(), absl::StatusCode::kInternal);
 }
 
 }  // namespace

@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "exporters/exporter.h"
 #include "exporters/output_writer.h"
 #include "ir/byte_sink.h"
+#include "ir/crc32.h"
 #include "ir/dtype.h"
 #include "ir/manifest.h"
 #include "ir/shape.h"
@@ -67,6 +69,13 @@ inline absl::Span<const uint8_t> Bytes(absl::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
+// Writes to an OutputWriter or a ShardedWriter.
+template <typename Writer>
+absl::Status WriteTo(Writer& writer, size_t tensor, uint64_t offset,
+                     absl::string_view bytes) {
+  return writer.Write(tensor, offset, Bytes(bytes), Crc32(Bytes(bytes)));
+}
+
 // Pieces of at most `piece` bytes, the tensors and their pieces forwards or
 // backwards.
 inline absl::StatusOr<std::string> Export(const Exporter& exporter,
@@ -89,7 +98,7 @@ inline absl::StatusOr<std::string> Export(const Exporter& exporter,
   for (const auto& [tensor, at] : pieces) {
     const std::string bytes =
         Payload(tensor, manifest.tensors[tensor].byte_size).substr(at, piece);
-    MQ_RETURN_IF_ERROR(writer.Write(tensor, at, Bytes(bytes)));
+    MQ_RETURN_IF_ERROR(WriteTo(writer, tensor, at, bytes));
   }
   MQ_RETURN_IF_ERROR(writer.Finish());
   return file;

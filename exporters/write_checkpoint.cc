@@ -17,8 +17,8 @@ absl::Status WriteCheckpoint(const CheckpointReader& reader, const Plan& plan,
                       create_sink(layout.file_size));
   OutputWriter writer(exporter, plan.manifest, layout, *sink);
   const auto emit = [&writer](size_t output, uint64_t offset,
-                              absl::Span<const uint8_t> bytes) {
-    return writer.Write(output, offset, bytes);
+                              absl::Span<const uint8_t> bytes, uint32_t crc) {
+    return writer.Write(output, offset, bytes, crc);
   };
   MQ_ASSIGN_OR_RETURN(const std::unique_ptr<Job> job,
                       Job::Create(&reader, plan, emit, options));

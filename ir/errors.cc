@@ -29,6 +29,9 @@ constexpr ErrorRow kRows[] = {
      "the input is malformed, damaged or unsafe"},
     {Code::kUnimplemented, 6, "UnsupportedError",
      "a format or feature that monoquant does not read"},
+    // The code that says: not done in time, which may be given another time.
+    {Code::kDeadlineExceeded, 7, "IncompleteError",
+     "the run stopped before its end; the same command goes on from there"},
     {Code::kCancelled, 130, "CancelledError", "interrupted"},
 };
 

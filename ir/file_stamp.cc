@@ -33,4 +33,17 @@ absl::Status FileStamps::Check(const std::vector<std::string>& paths) const {
   return absl::OkStatus();
 }
 
+std::string FileStamps::Describe(const std::vector<std::string>& paths) const {
+  std::string text;
+  for (const std::string& path : paths) {
+    const auto found = stamps_.find(path);
+    if (found == stamps_.end()) continue;
+    const Stamp& stamp = found->second;
+    text +=
+        absl::StrCat(path, " ", stamp.device, " ", stamp.inode, " ", stamp.size,
+                     " ", stamp.seconds, " ", stamp.nanoseconds, "\n");
+  }
+  return text;
+}
+
 }  // namespace monoquant

@@ -24,6 +24,9 @@ class FileStamps {
   // changed since, has been replaced or is gone.
   absl::Status Check(const std::vector<std::string>& paths) const;
 
+  // A text that is equal for equal paths and stamps of those that were added.
+  std::string Describe(const std::vector<std::string>& paths) const;
+
  private:
   struct Stamp {
     uint64_t device;

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "ir/errno_status.h"
+#include "ir/output_place.h"
 #include "ir/rename_file.h"
 #include "ir/status_macros.h"
 #include "ir/temporary_file.h"
@@ -153,7 +154,11 @@ absl::Status Directory::Open() {
   }
   MQ_RETURN_IF_ERROR(OpenBase());
   name_ = path_.substr(path_.rfind('/') + 1);
-  const int error = temporary_.Create(base_.get(), name_);
+  const int error =
+      options_.unfinished == Unfinished::kRemove
+          ? temporary_.Create(base_.get(), name_)
+          : temporary_.Open(base_.get(), PartName(name_),
+                            options_.unfinished == Unfinished::kContinue);
   if (error == 0) return absl::OkStatus();
   if (error == ENOSPC || error == EDQUOT) {
     return WriteError(error, path_, 0, base_.get());
@@ -186,8 +191,11 @@ absl::StatusOr<std::unique_ptr<ByteSink>> Directory::CreateSink(
         absl::StrCat(path, ": is no name of a file in the directory"));
   }
   MQ_RETURN_IF_ERROR(CheckFree(name));
-  const UniqueFd fd(openat(temporary_.fd(), name.c_str(),
-                           O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  // A run that goes on has its files already, or some of them.
+  const bool may_exist = options_.unfinished == Unfinished::kContinue;
+  const UniqueFd fd(openat(
+      temporary_.fd(), name.c_str(),
+      O_RDWR | O_CREAT | O_CLOEXEC | (may_exist ? O_NOFOLLOW : O_EXCL), 0666));
   if (!fd.ok()) {
     return errno == ENOSPC || errno == EDQUOT
                ? WriteError(errno, path, size, temporary_.fd())

@@ -18,7 +18,8 @@ namespace monoquant {
 // temporary directory ".NAME.mq-XXXXXX.tmp": beside `path` where that does not
 // exist yet, inside it where it does. Commit gives a new directory its name,
 // all of it at once, or moves the files into the existing one. Destroyed
-// before, it leaves nothing; RemovePendingOutputs covers it.
+// before, it leaves nothing, unless it is to be kept (Unfinished); otherwise
+// RemovePendingOutputs covers it.
 //
 // Not thread-safe. The sinks are, as ByteSink says.
 class LocalDirectory {

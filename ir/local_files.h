@@ -30,15 +30,28 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenLocalFile(
 // single file in a directory that cannot be listed is a checkpoint of one file.
 absl::StatusOr<CheckpointFiles> OpenLocalCheckpoint(const std::string& path);
 
+// What becomes of an output that is not committed.
+enum class Unfinished : uint8_t {
+  kRemove,  // it leaves nothing
+  // It stays, under the name of PartName (ir/output_place.h), which only one
+  // run may use at a time (ir/unfinished_output.h). What has that name now is
+  // removed first ...
+  kKeep,
+  // ... or gone on with: ranges that are not written keep what they hold.
+  kContinue,
+};
+
 struct LocalSinkOptions {
   // Replace an existing file at Commit. Otherwise its existence is an error
   // already at creation, and once more at Commit.
   bool overwrite = false;
+  Unfinished unfinished = Unfinished::kRemove;
 };
 
 // Creates a sink for `path` of exactly `size` bytes: a temporary file
 // ".NAME.mq-XXXXXX.tmp" in the same directory, space reserved at once, synced
-// and renamed at Commit, removed if the sink is destroyed before. If `path` is
+// and renamed at Commit, removed (see Unfinished) if the sink is destroyed
+// before. If `path` is
 // a symbolic link, the file that it leads to is created or replaced and the
 // link stays.
 //
@@ -50,7 +63,8 @@ absl::StatusOr<std::unique_ptr<ByteSink>> CreateLocalSink(
     const std::string& path, uint64_t size, const LocalSinkOptions& options);
 
 // Removes the temporary files of all sinks, and of every LocalDirectory
-// (ir/local_directory.h), that are neither committed nor destroyed.
+// (ir/local_directory.h), that are neither committed nor destroyed, unless they
+// are to be kept.
 // Async-signal-safe (on Linux), for a handler that is about to end the process:
 // they cannot be committed afterwards. Covers up to 32 at a time; a directory
 // with all of its files is one.

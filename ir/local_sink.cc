@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "ir/errno_status.h"
 #include "ir/local_files.h"
+#include "ir/output_place.h"
 #include "ir/pending_files.h"
 #include "ir/status_macros.h"
 #include "ir/temporary_file.h"
@@ -21,30 +22,9 @@
 namespace monoquant {
 namespace {
 
-constexpr int kMaxLinks = 40;
-
 absl::Status ExistsError(const std::string& path) {
   return absl::AlreadyExistsError(absl::StrCat(
       path, ": already exists; choose another name or allow to replace it"));
-}
-
-// Follows symbolic links by hand, so that a link to a file that does not exist
-// yet gives that file's path.
-absl::StatusOr<std::string> ResolveLinks(const std::string& path) {
-  std::string resolved = path;
-  for (int i = 0; i < kMaxLinks; ++i) {
-    char target[4096];
-    const ssize_t length =
-        readlink(resolved.c_str(), target, sizeof(target) - 1);
-    if (length < 0) return resolved;  // no link, or nothing there
-    target[length] = '\0';
-    if (target[0] == '/') {
-      resolved = target;
-    } else {
-      resolved = resolved.substr(0, resolved.rfind('/') + 1) + target;
-    }
-  }
-  return ErrnoStatus(ELOOP, path, "cannot follow the link");
 }
 
 struct Directory {
@@ -53,10 +33,9 @@ struct Directory {
 };
 
 absl::StatusOr<Directory> OpenDirectory(const std::string& output,
-                                        const std::string& resolved) {
+                                        const OutputPlace& place) {
   Directory directory;
-  const size_t length = resolved.rfind('/') + 1;
-  directory.path = length == 0 ? "." : resolved.substr(0, length);
+  directory.path = place.directory;
   constexpr int kFlags = O_DIRECTORY | O_CLOEXEC;
   directory.fd = UniqueFd(open(directory.path.c_str(), O_RDONLY | kFlags));
 #ifdef O_PATH
@@ -83,11 +62,15 @@ class LocalSink : public ByteSink {
       : path_(std::move(path)), size_(size), options_(options) {}
 
   absl::Status Open() {
-    MQ_ASSIGN_OR_RETURN(const std::string resolved, ResolveLinks(path_));
-    MQ_RETURN_IF_ERROR(CheckDestination(resolved));
-    MQ_ASSIGN_OR_RETURN(directory_, OpenDirectory(path_, resolved));
-    file_name_ = resolved.substr(resolved.rfind('/') + 1);
-    const int error = temporary_.Create(directory_.fd.get(), file_name_);
+    MQ_ASSIGN_OR_RETURN(const OutputPlace place, PlaceOfFile(path_));
+    MQ_RETURN_IF_ERROR(CheckDestination(place));
+    MQ_ASSIGN_OR_RETURN(directory_, OpenDirectory(path_, place));
+    file_name_ = place.name;
+    const int error =
+        options_.unfinished == Unfinished::kRemove
+            ? temporary_.Create(directory_.fd.get(), file_name_)
+            : temporary_.Open(directory_.fd.get(), PartName(file_name_),
+                              options_.unfinished == Unfinished::kContinue);
     if (error == ENOSPC || error == EDQUOT) {
       return WriteError(error, path_, size_, directory_.fd.get());
     }
@@ -127,14 +110,14 @@ class LocalSink : public ByteSink {
   }
 
  private:
-  absl::Status CheckDestination(const std::string& resolved) const {
+  absl::Status CheckDestination(const OutputPlace& place) const {
+    const std::string resolved = absl::StrCat(place.directory, "/", place.name);
     struct stat info;
     const bool exists = lstat(resolved.c_str(), &info) == 0;
     if (!exists && errno != ENOENT) {
       return ErrnoStatus(errno, path_, "cannot create");
     }
-    const bool names_directory = resolved.empty() || resolved.back() == '/';
-    if (names_directory || (exists && S_ISDIR(info.st_mode))) {
+    if (place.name.empty() || (exists && S_ISDIR(info.st_mode))) {
       return absl::InvalidArgumentError(absl::StrCat(
           path_, ": is the name of a directory; name a file in it"));
     }

@@ -9,6 +9,7 @@
 #endif
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -119,6 +120,11 @@ void RemoveFlatDirectory(int parent_fd, const char* name) {
     close(fd);
   }
   unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+void RemoveFileOrFlatDirectory(int parent_fd, const char* name) {
+  if (unlinkat(parent_fd, name, 0) == 0 || errno == ENOENT) return;
+  RemoveFlatDirectory(parent_fd, name);
 }
 
 }  // namespace monoquant

@@ -37,6 +37,9 @@ void RemovePendingFiles();
 // directory with it. Async-signal-safe.
 void RemoveFlatDirectory(int parent_fd, const char* name);
 
+// Either, whichever it is.
+void RemoveFileOrFlatDirectory(int parent_fd, const char* name);
+
 }  // namespace monoquant
 
 #endif  // MONOQUANT_IR_PENDING_FILES_H_

@@ -17,6 +17,7 @@ namespace monoquant {
 namespace {
 
 constexpr size_t kMaxNameBytes = 255;
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 // ".NAME.mq-XXXXXX.tmp", with NAME cut where the whole would be too long.
 std::string TemporaryName(absl::string_view name) {
@@ -64,7 +65,7 @@ int CreateUnderTemporaryName(absl::string_view name, std::string* temporary,
 }  // namespace
 
 TemporaryFile::~TemporaryFile() {
-  if (directory_fd_ >= 0) unlinkat(directory_fd_, name_.c_str(), 0);
+  if (remove_) unlinkat(directory_fd_, name_.c_str(), 0);
 }
 
 int TemporaryFile::Create(int directory_fd, absl::string_view name) {
@@ -77,8 +78,27 @@ int TemporaryFile::Create(int directory_fd, absl::string_view name) {
   const int error = CreateUnderTemporaryName(name, &name_, create);
   if (error != 0) return error;
   directory_fd_ = directory_fd;
+  remove_ = true;
   pending_.emplace(directory_fd, name_, PendingFile::Kind::kFile);
   return 0;
+}
+
+int TemporaryFile::Open(int directory_fd, const std::string& name,
+                        bool keep_content) {
+  constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+  directory_fd_ = directory_fd;
+  name_ = name;
+  if (keep_content) {
+    fd_ = UniqueFd(openat(directory_fd, name.c_str(), kFlags));
+    if (!fd_.ok()) return errno;
+    struct stat info;
+    if (fstat(fd_.get(), &info) != 0) return errno;
+    return S_ISREG(info.st_mode) && info.st_uid == geteuid() ? 0 : EPERM;
+  }
+  RemoveFileOrFlatDirectory(directory_fd, name.c_str());
+  fd_ = UniqueFd(
+      openat(directory_fd, name.c_str(), kFlags | O_CREAT | O_EXCL, 0666));
+  return fd_.ok() ? 0 : errno;
 }
 
 int TemporaryFile::SyncAndClose() {
@@ -93,14 +113,14 @@ int TemporaryFile::Rename(const std::string& name, bool overwrite) {
   const Entry to = {directory_fd_, name};
   const int error = overwrite ? RenameOver(from, to) : RenameNew(from, to);
   if (error == 0) {
-    directory_fd_ = -1;
+    remove_ = false;
     pending_.reset();
   }
   return error;
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
-  if (parent_fd_ >= 0) RemoveFlatDirectory(parent_fd_, name_.c_str());
+  if (remove_) RemoveFlatDirectory(parent_fd_, name_.c_str());
 }
 
 int TemporaryDirectory::Create(int parent_fd, absl::string_view name) {
@@ -111,16 +131,31 @@ int TemporaryDirectory::Create(int parent_fd, absl::string_view name) {
   const int error = CreateUnderTemporaryName(name, &name_, create);
   if (error != 0) return error;
   parent_fd_ = parent_fd;
+  remove_ = true;
   pending_.emplace(parent_fd, name_, PendingFile::Kind::kDirectory);
-  fd_ = UniqueFd(openat(parent_fd, name_.c_str(),
-                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  fd_ = UniqueFd(openat(parent_fd, name_.c_str(), kDirectoryFlags));
   return fd_.ok() ? 0 : errno;
+}
+
+int TemporaryDirectory::Open(int parent_fd, const std::string& name,
+                             bool keep_content) {
+  parent_fd_ = parent_fd;
+  name_ = name;
+  if (!keep_content) {
+    RemoveFileOrFlatDirectory(parent_fd, name.c_str());
+    if (mkdirat(parent_fd, name.c_str(), 0777) != 0) return errno;
+  }
+  fd_ = UniqueFd(openat(parent_fd, name.c_str(), kDirectoryFlags));
+  if (!fd_.ok()) return errno;
+  struct stat info;
+  if (fstat(fd_.get(), &info) != 0) return errno;
+  return info.st_uid == geteuid() ? 0 : EPERM;
 }
 
 int TemporaryDirectory::Rename(const std::string& name) {
   const int error = RenameNew({parent_fd_, name_}, {parent_fd_, name});
   if (error == 0) {
-    parent_fd_ = -1;
+    remove_ = false;
     pending_.reset();
   }
   return error;

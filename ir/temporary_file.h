@@ -2,7 +2,8 @@
 // complete.
 //
 // Both remove themselves when destroyed, unless they were renamed before; until
-// then RemovePendingFiles covers them too. All functions give 0 or an errno.
+// then RemovePendingFiles covers them too. Those that were opened by a name of
+// the caller's stay. All functions give 0 or an errno.
 
 #ifndef MONOQUANT_IR_TEMPORARY_FILE_H_
 #define MONOQUANT_IR_TEMPORARY_FILE_H_
@@ -28,7 +29,11 @@ class TemporaryFile {
   // must outlive this object, with mode 0666 less the umask. To be called once.
   int Create(int directory_fd, absl::string_view name);
 
-  // Open for reading and writing between Create and SyncAndClose.
+  // The same with the name `name`. What is there is removed first, or, with
+  // `keep_content`, opened: ENOENT or EPERM if there is no file of this user.
+  int Open(int directory_fd, const std::string& name, bool keep_content);
+
+  // Open for reading and writing between Create or Open and SyncAndClose.
   int fd() const { return fd_.get(); }
 
   // Makes the content durable and closes the file.
@@ -40,8 +45,9 @@ class TemporaryFile {
 
  private:
   UniqueFd fd_;
-  int directory_fd_ = -1;  // -1: there is nothing to remove
+  int directory_fd_ = -1;
   std::string name_;
+  bool remove_ = false;
   std::optional<PendingFile> pending_;
 };
 
@@ -57,6 +63,9 @@ class TemporaryDirectory {
   // outlive this object, with mode 0777 less the umask. To be called once.
   int Create(int parent_fd, absl::string_view name);
 
+  // The same with the name `name`; as TemporaryFile::Open.
+  int Open(int parent_fd, const std::string& name, bool keep_content);
+
   // The directory itself.
   int fd() const { return fd_.get(); }
 
@@ -66,8 +75,9 @@ class TemporaryDirectory {
 
  private:
   UniqueFd fd_;
-  int parent_fd_ = -1;  // -1: there is nothing to remove
+  int parent_fd_ = -1;
   std::string name_;
+  bool remove_ = false;
   std::optional<PendingFile> pending_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -64,6 +65,11 @@ absl::Status ReserveSpace(int fd, const std::string& path, uint64_t size) {
     return WriteError(EFBIG, path, size, fd);
   }
   const off_t length = static_cast<off_t>(size);
+  struct stat now;
+  if (fstat(fd, &now) == 0 && now.st_size > length &&
+      ftruncate(fd, length) != 0) {
+    return WriteError(errno, path, size, fd);
+  }
 #ifdef __linux__
   // Not posix_fallocate, which writes to every block where the file system
   // cannot reserve.

@@ -20,8 +20,8 @@ absl::StatusOr<std::unique_ptr<RunningJob>> RunningJob::Create(
   // The job exists before the writer, which refers to the job's manifest.
   RunningJob* self = running.get();
   const Emit emit = [self](size_t tensor, uint64_t offset,
-                           absl::Span<const uint8_t> bytes) {
-    return self->writer_->Write(tensor, offset, bytes);
+                           absl::Span<const uint8_t> bytes, uint32_t crc) {
+    return self->writer_->Write(tensor, offset, bytes, crc);
   };
   JobOptions options;
   if (chunk_bytes != 0) options.chunk_bytes = chunk_bytes;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ir/crc32.h"
 
 namespace monoquant::testing {
 
@@ -17,10 +18,11 @@ CollectedOutput::CollectedOutput(Manifest manifest)
 }
 
 Emit CollectedOutput::emit() {
-  return
-      [this](size_t output, uint64_t offset, absl::Span<const uint8_t> bytes) {
-        return Take(output, offset, bytes);
-      };
+  return [this](size_t output, uint64_t offset, absl::Span<const uint8_t> bytes,
+                uint32_t crc) {
+    if (crc != Crc32(bytes)) return absl::InternalError("a wrong checksum");
+    return Take(output, offset, bytes);
+  };
 }
 
 absl::Status CollectedOutput::Take(size_t output, uint64_t offset,

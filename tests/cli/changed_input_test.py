@@ -28,7 +28,7 @@ class ChangedInputTest(CliTestCase):
         self.assertIsNone(process.poll(), "ended too early")
         change()
         before = {name: what for name, what in snapshot(self.folder).items()
-                  if ".tmp" not in name}
+                  if ".mq-resume." not in name}
         process.send_signal(signal.SIGCONT)
         _, error = process.communicate(timeout=120)
         self.assertEqual(snapshot(self.folder), before)

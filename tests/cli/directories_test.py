@@ -392,7 +392,8 @@ class DirectoriesTest(CliTestCase):
             for signals in (1, 2):
                 process = subprocess.Popen(
                     [PROGRAM, "quantize", "large", "-o", output, "--force",
-                     "-T", "1", "--chunk-size", "64K", "--progress", "none"],
+                     "-T", "1", "--chunk-size", "64K", "--progress", "none",
+                     "--no-resume"],
                     cwd=self.folder, env=environment(),
                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE, encoding="utf-8",

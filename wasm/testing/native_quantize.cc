@@ -62,8 +62,8 @@ absl::Status Quantize(const std::string& input, const std::string& output,
   const Manifest manifest = plan.manifest;
   OutputWriter writer(*row->exporter, manifest, std::move(layout), *sink);
   const Emit emit = [&writer](size_t tensor, uint64_t offset,
-                              absl::Span<const uint8_t> bytes) {
-    return writer.Write(tensor, offset, bytes);
+                              absl::Span<const uint8_t> bytes, uint32_t crc) {
+    return writer.Write(tensor, offset, bytes, crc);
   };
   MQ_ASSIGN_OR_RETURN(const auto job,
                       Job::Create(reader.get(), std::move(plan), emit,
