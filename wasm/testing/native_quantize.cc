@@ -65,9 +65,10 @@ absl::Status Quantize(const std::string& input, const std::string& output,
                               absl::Span<const uint8_t> bytes, uint32_t crc) {
     return writer.Write(tensor, offset, bytes, crc);
   };
-  MQ_ASSIGN_OR_RETURN(const auto job,
-                      Job::Create(reader.get(), std::move(plan), emit,
-                                  {.chunk_bytes = kChunkBytes}));
+  JobOptions options;
+  options.chunk_bytes = kChunkBytes;
+  MQ_ASSIGN_OR_RETURN(const auto job, Job::Create(reader.get(), std::move(plan),
+                                                  emit, options));
   for (int phase = 0; phase < job->num_phases(); ++phase) {
     MQ_RETURN_IF_ERROR(RunPhase(*job, phase));
   }
