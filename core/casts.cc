@@ -16,26 +16,25 @@ uint16_t FloatToHalf(float value) { return element::ToHalf(value); }
 float BFloat16ToFloat(uint16_t bits) { return element::FromBFloat16(bits); }
 uint16_t FloatToBFloat16(float value) { return element::ToBFloat16(value); }
 
-void ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst) {
+bool ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst) {
   switch (dtype) {
     case DType::kF16:
-      ActiveKernels().half_to_float(src, dst.size(), dst.data());
-      return;
+      return ActiveKernels().half_to_float(src, dst.size(), dst.data());
     case DType::kBF16:
-      ActiveKernels().bfloat16_to_float(src, dst.size(), dst.data());
-      return;
+      return ActiveKernels().bfloat16_to_float(src, dst.size(), dst.data());
     case DType::kF64:
       for (size_t i = 0; i < dst.size(); ++i) {
         double value;
         std::memcpy(&value, src + i * sizeof(value), sizeof(value));
         dst[i] = static_cast<float>(value);
       }
-      return;
+      break;
     default:  // F32, by the contract
       if (!dst.empty())
         std::memcpy(dst.data(), src, dst.size() * sizeof(float));
-      return;
+      break;
   }
+  return ActiveKernels().count_nonfinite(dst.data(), dst.size()) == 0;
 }
 
 void FromFloat(DType dtype, absl::Span<const float> src, uint8_t* dst) {

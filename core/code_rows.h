@@ -32,6 +32,9 @@ class CodeRows {
   // byte and, like the end, either lie in the same row or at row boundaries.
   uint64_t BytesOf(uint64_t first, uint64_t count) const;
 
+  // Whether codes are the levels themselves, so that there is nothing to pack.
+  bool stores_levels() const { return codec_->bits == 8; }
+
   // Stores the levels of the elements from `first` on (as in BytesOf).
   void Pack(uint64_t first, absl::Span<const uint8_t> levels,
             uint8_t* bytes) const;

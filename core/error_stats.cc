@@ -51,46 +51,15 @@ void ErrorStats::Add(absl::Span<const float> a, absl::Span<const float> b) {
       nonfinite += AddInDouble(&a[i], &b[i], count, &sums);
     }
   }
-  AddSums(sums, size, nonfinite);
-}
-
-void ErrorStats::AddLevels(absl::Span<const float> values,
-                           absl::Span<const uint8_t> levels, LevelKind kind,
-                           absl::Span<const QParams> params, size_t run) {
-  const Kernels& kernels = ActiveKernels();
-  ErrorSums sums;
-  size_t nonfinite = 0;
-  for (size_t i = 0; i < values.size(); i += kErrorBlock) {
-    const size_t count = std::min(kErrorBlock, values.size() - i);
-    const QParams* first = &params[i / run];
-    size_t in_run = i % run;
-    if ((run % kLanes == 0 || in_run + count <= run) &&
-        kernels.add_level_errors(&values[i], kind, first, run, in_run,
-                                 &levels[i], count, &sums)) {
-      continue;
-    }
-    float decoded[kErrorBlock];
-    for (size_t done = 0; done < count; ++first) {
-      const size_t size = std::min(run - in_run, count - done);
-      kernels.levels_to_values(kind, first, size, &levels[i + done], size,
-                               decoded + done);
-      done += size;
-      in_run = 0;
-    }
-    if (!kernels.add_errors(&values[i], decoded, count, &sums)) {
-      nonfinite += AddInDouble(&values[i], decoded, count, &sums);
-    }
-  }
-  AddSums(sums, values.size(), nonfinite);
-}
-
-void ErrorStats::AddSums(const ErrorSums& sums, size_t count,
-                         size_t nonfinite) {
-  totals_.count += count - nonfinite;
+  AddSums(sums, size - nonfinite);
   totals_.nonfinite += nonfinite;
+}
+
+void ErrorStats::AddSums(const ErrorSums& sums, size_t count) {
+  totals_.count += count;
   totals_.aa += Sum(sums.aa);
-  totals_.bb += Sum(sums.bb);
   totals_.ab += Sum(sums.ab);
+  totals_.bb += Sum(sums.bb);
   totals_.ee += Sum(sums.ee);
   for (double error : sums.max_abs_error) {
     totals_.max_abs_error = std::max(totals_.max_abs_error, error);
@@ -101,8 +70,8 @@ void ErrorStats::Merge(const ErrorStats& other) {
   totals_.count += other.totals_.count;
   totals_.nonfinite += other.totals_.nonfinite;
   totals_.aa += other.totals_.aa;
-  totals_.bb += other.totals_.bb;
   totals_.ab += other.totals_.ab;
+  totals_.bb += other.totals_.bb;
   totals_.ee += other.totals_.ee;
   totals_.max_abs_error =
       std::max(totals_.max_abs_error, other.totals_.max_abs_error);

@@ -8,7 +8,6 @@
 
 #include "absl/types/span.h"
 #include "core/kernels/kernels.h"
-#include "core/level_grid.h"
 
 namespace monoquant {
 
@@ -35,11 +34,8 @@ class ErrorStats {
   // Adds pairs; both spans have the same size. A pair with a NaN or infinity on
   // either side counts in `nonfinite` only.
   void Add(absl::Span<const float> a, absl::Span<const float> b);
-  // The same for approximations that are levels as bytes, under the parameters
-  // params[i / run] (core/codecs/codec.h); `values` are finite.
-  void AddLevels(absl::Span<const float> values,
-                 absl::Span<const uint8_t> levels, LevelKind kind,
-                 absl::Span<const QParams> params, size_t run);
+  // Adds what a kernel has summed up over `count` pairs, all of them finite.
+  void AddSums(const ErrorSums& sums, size_t count);
   void Merge(const ErrorStats& other);
 
   const ErrorTotals& totals() const { return totals_; }
@@ -58,8 +54,6 @@ class ErrorStats {
   double MaxAbsError() const { return totals_.max_abs_error; }
 
  private:
-  void AddSums(const ErrorSums& sums, size_t count, size_t nonfinite);
-
   ErrorTotals totals_;
 };
 

@@ -118,11 +118,11 @@ absl::StatusOr<JobTensor::Tile> JobTensor::LoadTile(const Piece& piece,
         absl::MakeConstSpan(reinterpret_cast<const float*>(input), size);
   } else {
     const absl::Span<float> values = absl::MakeSpan(buffers.values, size);
-    ToFloat(tensor_.dtype, input, values);
-    if (replace) tile.nonfinite = ZeroNonfinite(values);
+    const bool finite = ToFloat(tensor_.dtype, input, values);
     tile.values = values;
+    if (!finite && replace) tile.nonfinite = ZeroNonfinite(values);
+    if (finite || replace) return tile;
   }
-  if (replace) return tile;
   tile.nonfinite = CountNonfinite(tile.values);
   if (tile.nonfinite == 0 || allow) return tile;
   const bool kept = whole_plan_.nonfinite == Nonfinite::kKeep;
@@ -192,13 +192,13 @@ void JobTensor::EncodeTile(const Piece& piece, const Tile& tile,
   const CodeRows& rows = coder_->rows();
   PieceResult& result = results_[static_cast<size_t>(piece.index)];
   const size_t size = tile.values.size();
-  const absl::Span<uint8_t> levels = absl::MakeSpan(buffers.levels, size);
-  coder_->Quantize(tile.first, tile.values, slots, params, levels);
-  rows.Pack(tile.first, levels,
-            codes.data() +
-                (rows.ByteOf(tile.first) - rows.ByteOf(piece.range.begin)));
-  coder_->AddErrors(tile.first, tile.values, levels, slots, params,
-                    result.error);
+  uint8_t* const out =
+      codes.data() + (rows.ByteOf(tile.first) - rows.ByteOf(piece.range.begin));
+  const absl::Span<uint8_t> levels =
+      absl::MakeSpan(rows.stores_levels() ? out : buffers.levels, size);
+  coder_->Quantize(tile.first, tile.values, slots, params, levels,
+                   &result.error);
+  if (!rows.stores_levels()) rows.Pack(tile.first, levels, out);
   result.nonfinite += tile.nonfinite;
 }
 

@@ -79,7 +79,8 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
     if (has_zero_points) result.zero_points.push_back(params[i].zero_point);
   }
   std::vector<uint8_t> levels(values.size());
-  coder.Quantize(0, values, slots, params, absl::MakeSpan(levels));
+  coder.Quantize(0, values, slots, params, absl::MakeSpan(levels),
+                 /*errors=*/nullptr);
   coder.rows().Pack(0, levels, result.codes.data());
   return result;
 }

@@ -38,13 +38,14 @@ void TensorCoder::Observe(uint64_t first, absl::Span<const float> values,
 void TensorCoder::Quantize(uint64_t first, absl::Span<const float> values,
                            const SlotRange& slots,
                            absl::Span<const QParams> params,
-                           absl::Span<uint8_t> levels) const {
+                           absl::Span<uint8_t> levels,
+                           ErrorStats* errors) const {
   ForEachParamRun(layout_, first, values.size(),
                   [&](uint64_t slot, size_t run, size_t offset, size_t count) {
                     algorithm_->quantize(
                         grid_, ParamsOf(params, slots, slot, run, count), run,
                         values.subspan(offset, count),
-                        levels.subspan(offset, count));
+                        levels.subspan(offset, count), errors);
                   });
 }
 
@@ -58,20 +59,6 @@ void TensorCoder::Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
                         grid_.kind,
                         ParamsOf(params, slots, slot, run, count).data(), run,
                         &levels[offset], count, &values[offset]);
-                  });
-}
-
-void TensorCoder::AddErrors(uint64_t first, absl::Span<const float> values,
-                            absl::Span<const uint8_t> levels,
-                            const SlotRange& slots,
-                            absl::Span<const QParams> params,
-                            ErrorStats& errors) const {
-  ForEachParamRun(layout_, first, values.size(),
-                  [&](uint64_t slot, size_t run, size_t offset, size_t count) {
-                    errors.AddLevels(values.subspan(offset, count),
-                                     levels.subspan(offset, count), grid_.kind,
-                                     ParamsOf(params, slots, slot, run, count),
-                                     run);
                   });
 }
 

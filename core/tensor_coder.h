@@ -37,18 +37,14 @@ class TensorCoder {
   void Observe(uint64_t first, absl::Span<const float> values,
                const SlotRange& slots, Observer& observer) const;
 
+  // Compares the result with the values in `errors`, if that is not null.
   void Quantize(uint64_t first, absl::Span<const float> values,
                 const SlotRange& slots, absl::Span<const QParams> params,
-                absl::Span<uint8_t> levels) const;
+                absl::Span<uint8_t> levels, ErrorStats* errors) const;
 
   void Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
                   const SlotRange& slots, absl::Span<const QParams> params,
                   absl::Span<float> values) const;
-
-  // Adds the difference between `values` and what `levels` stand for.
-  void AddErrors(uint64_t first, absl::Span<const float> values,
-                 absl::Span<const uint8_t> levels, const SlotRange& slots,
-                 absl::Span<const QParams> params, ErrorStats& errors) const;
 
  private:
   ParamLayout layout_;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "core/error_stats.h"
 #include "core/qparams.h"
 
 namespace monoquant {
@@ -19,10 +20,12 @@ struct AlgorithmRow {
   // levels[i] is the level for values[i] under the parameters params[i / run],
   // as a byte (core/codecs/codec.h), within grid.qmin .. grid.qmax. Each level
   // depends on its own value and parameters only, so any cut gives the same.
-  // `levels` has the size of `values`, `params` one element for each run.
+  // `levels` has the size of `values`, `params` one element for each run. What
+  // the levels stand for is compared with the values in `errors`, if that is
+  // not null.
   void (*quantize)(const LevelGrid& grid, absl::Span<const QParams> params,
                    size_t run, absl::Span<const float> values,
-                   absl::Span<uint8_t> levels);
+                   absl::Span<uint8_t> levels, ErrorStats* errors);
 };
 
 }  // namespace monoquant

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "core/error_stats.h"
 #include "core/kernels/kernels.h"
 #include "core/qparams.h"
 #include "core/testing/synthetic.h"
@@ -53,7 +54,8 @@ std::vector<float> Quantize(const LevelGrid& grid,
                             absl::Span<const QParams> params, size_t run,
                             const std::vector<float>& values) {
   std::vector<uint8_t> bytes(values.size());
-  kRoundToNearest.quantize(grid, params, run, values, absl::MakeSpan(bytes));
+  kRoundToNearest.quantize(grid, params, run, values, absl::MakeSpan(bytes),
+                           /*errors=*/nullptr);
   std::vector<float> levels;
   for (uint8_t byte : bytes) {
     levels.push_back(grid.kind == LevelKind::kSigned
@@ -194,8 +196,50 @@ TEST(RtnTest, DecodedFloatLevelsComeBack) {
     kScalarKernels.levels_to_values(grid.kind, &p, levels.size(), levels.data(),
                                     levels.size(), values.data());
     kRoundToNearest.quantize(grid, {&p, 1}, levels.size(), values,
-                             absl::MakeSpan(found));
+                             absl::MakeSpan(found), /*errors=*/nullptr);
     ASSERT_EQ(found, levels) << p.scale;
+  }
+}
+
+// In runs that fit the kernels' lanes and that do not, with values that sums in
+// float do for and some that they do not: always the errors of the levels.
+TEST(RtnTest, ErrorsAreThoseOfTheLevels) {
+  Random random(3);
+  const LevelGrid grid = WholeNumbers(-8, 7, false, kTorch);
+  for (size_t count : {1u, 15u, 2048u, 2049u, 5000u}) {
+    for (size_t run : {size_t{1}, size_t{7}, size_t{16}, size_t{100},
+                       size_t{128}, size_t{3000}, count}) {
+      for (bool large : {false, true}) {
+        std::vector<QParams> params(count / run + 1);
+        for (QParams& p : params) {
+          p = {random.Uniform(0.1f, 0.2f),
+               static_cast<int32_t>(random.Below(5))};
+        }
+        std::vector<float> values(count);
+        for (float& value : values) value = random.Uniform(-1.5, 1);
+        if (large) values[count / 2] = 1e30f;
+        std::vector<uint8_t> levels(count);
+        ErrorStats errors;
+        kRoundToNearest.quantize(grid, params, run, values,
+                                 absl::MakeSpan(levels), &errors);
+        std::vector<uint8_t> without(count);
+        kRoundToNearest.quantize(grid, params, run, values,
+                                 absl::MakeSpan(without), /*errors=*/nullptr);
+        ASSERT_EQ(levels, without);
+        std::vector<float> decoded(count);
+        kScalarKernels.levels_to_values(grid.kind, params.data(), run,
+                                        levels.data(), count, decoded.data());
+        ErrorStats expected;
+        expected.Add(values, decoded);
+        SCOPED_TRACE(::testing::Message()
+                     << count << " " << run << " " << large);
+        EXPECT_EQ(errors.count(), count);
+        EXPECT_EQ(errors.nonfinite(), 0u);
+        EXPECT_NEAR(errors.Mse() / expected.Mse(), 1, 1e-6);
+        EXPECT_NEAR(errors.Cosine(), expected.Cosine(), 1e-6);
+        EXPECT_EQ(errors.MaxAbsError(), expected.MaxAbsError());
+      }
+    }
   }
 }
 

@@ -4,6 +4,12 @@
 
 namespace monoquant {
 
+void DeriveProducts(ErrorBlock& block) {
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    block.ab[lane] = (block.aa[lane] + block.bb[lane] - block.ee[lane]) / 2;
+  }
+}
+
 bool AddBlock(const ErrorBlock& block, ErrorSums* sums) {
   // Far from where squares become subnormal or infinite. (NaN is not less.)
   constexpr float kSmallest = 0x1p-60f;

@@ -10,13 +10,16 @@
 namespace monoquant {
 
 // What Kernels::add_errors gathers, element i in lane i % kLanes.
-struct alignas(64) ErrorBlock {
+struct ErrorBlock {
   float aa[kLanes] = {};
   float ab[kLanes] = {};
   float bb[kLanes] = {};
   float ee[kLanes] = {};
   float max[kLanes] = {};  // of the magnitude of errors
 };
+
+// Sets ab from the other sums.
+void DeriveProducts(ErrorBlock& block);
 
 // Adds the block to `sums`, unless squares were too large or too small for
 // float: false then.

@@ -42,9 +42,10 @@ struct Kernels {
   // "scalar", "sse4", "avx2", "avx512" or "wasm128".
   absl::string_view name;
 
-  // Casts, of `count` elements: core/casts.h.
-  void (*half_to_float)(const uint8_t* src, size_t count, float* dst);
-  void (*bfloat16_to_float)(const uint8_t* src, size_t count, float* dst);
+  // Casts, of `count` elements: core/casts.h. Those to float tell whether all
+  // values are finite.
+  bool (*half_to_float)(const uint8_t* src, size_t count, float* dst);
+  bool (*bfloat16_to_float)(const uint8_t* src, size_t count, float* dst);
   void (*float_to_half)(const float* src, size_t count, uint8_t* dst);
   void (*float_to_bfloat16)(const float* src, size_t count, uint8_t* dst);
 
@@ -79,13 +80,14 @@ struct Kernels {
   bool (*add_errors)(const float* a, const float* b, size_t count,
                      ErrorSums* sums);
 
-  // The same with b = (levels[i] - zero_point) * scale, under the parameters
-  // params[(in_run + i) / run], in one go. `run` is a multiple of kLanes and so
-  // is `in_run`; or all elements are of one run.
-  bool (*add_level_errors)(const float* a, LevelKind kind,
-                           const QParams* params, size_t run, size_t in_run,
-                           const uint8_t* levels, size_t count,
-                           ErrorSums* sums);
+  // round_to_levels, and add_errors between the values and what their levels
+  // stand for, in one go. The first value is number `in_run` of its run; `run`
+  // is a multiple of kLanes and so is `in_run`, or all values are of one run.
+  // The levels are complete whatever the result is. Sums of a * b follow from
+  // the others, a * a + b * b - e * e = 2 a * b: levels are near their values.
+  bool (*round_and_add_errors)(const LevelGrid& grid, const QParams* params,
+                               size_t run, size_t in_run, const float* values,
+                               size_t count, uint8_t* levels, ErrorSums* sums);
 };
 
 inline constexpr size_t kErrorBlock = 2048;

@@ -72,6 +72,27 @@ TEST_P(KernelsTest, EveryHalfAndBFloat16) {
   }
 }
 
+// A cast tells of a single value that is not finite, wherever it is.
+TEST_P(KernelsTest, CastsTellOfNonfiniteValues) {
+  const auto check = [&](auto cast, uint16_t largest, uint16_t infinity) {
+    for (size_t count : kCounts) {
+      std::vector<uint16_t> in(count, largest);
+      std::vector<float> out(count);
+      EXPECT_TRUE(cast(Bytes(in).data(), count, out.data()));
+      for (size_t i = 0; i < count; i += 1 + count / 40) {
+        for (uint16_t bits : {infinity, static_cast<uint16_t>(~0u)}) {
+          in[i] = bits;
+          EXPECT_FALSE(cast(Bytes(in).data(), count, out.data()))
+              << i << " of " << count;
+        }
+        in[i] = largest;
+      }
+    }
+  };
+  check(kernels().half_to_float, 0xfbff, 0x7c00);
+  check(kernels().bfloat16_to_float, 0xff7f, 0x7f80);
+}
+
 // All signs and exponents, with the mantissas on and beside each boundary
 // between two halves.
 TEST_P(KernelsTest, FloatsToSixteenBits) {
@@ -424,12 +445,21 @@ TEST_P(KernelsTest, Errors) {
   }
 }
 
-// In one go what levels_to_values and add_errors do.
-TEST_P(KernelsTest, LevelErrors) {
+// In one go what round_to_levels, levels_to_values and add_errors do.
+TEST_P(KernelsTest, RoundAndAddErrors) {
   Random random(21);
+  std::vector<LevelGrid> grids = {E4M3Grid()};
+  for (Convention convention :
+       {Convention::kTorch, Convention::kCompressedTensors}) {
+    for (bool fused_add : {false, true}) {
+      grids.push_back(
+          {LevelKind::kSigned, -128, 127, false, convention, fused_add});
+      grids.push_back(
+          {LevelKind::kUnsigned, 0, 15, false, convention, fused_add});
+    }
+  }
   for (size_t count : kCounts) {
-    for (LevelKind kind :
-         {LevelKind::kUnsigned, LevelKind::kSigned, LevelKind::kE4M3}) {
+    for (const LevelGrid& grid : grids) {
       for (size_t run : {size_t{16}, size_t{48}, size_t{128}, count + 32}) {
         const size_t in_run =
             run == count + 32 ? 5 : random.Below(run / 16) * 16;
@@ -438,30 +468,39 @@ TEST_P(KernelsTest, LevelErrors) {
         std::vector<QParams> params((in_run + count) / run + 1);
         for (QParams& p : params) {
           p.scale = random.Uniform(0.01f, 0.02f);
-          p.zero_point = kind == LevelKind::kE4M3
-                             ? 0
-                             : static_cast<int32_t>(random.Below(9));
+          const bool has_zero =
+              grid.kind != LevelKind::kE4M3 && random.Below(3) != 0;
+          p.zero_point = has_zero ? static_cast<int32_t>(random.Below(9)) : 0;
         }
         const std::vector<float> a =
             testing::Make(testing::Values::kRandom, count, 3);
         std::vector<uint8_t> levels(count);
         std::vector<float> b(count);
         for (size_t i = 0; i < count; ++i) {
-          levels[i] = static_cast<uint8_t>(random.Bits());
-          if (kind == LevelKind::kE4M3) {
-            // No NaN, and nothing too large for sums in float.
-            levels[i] = static_cast<uint8_t>(levels[i] & 0xbfu);
-          }
-          kScalarKernels.levels_to_values(kind, &params[(in_run + i) / run], 1,
-                                          &levels[i], 1, &b[i]);
+          const QParams* p = &params[(in_run + i) / run];
+          kScalarKernels.round_to_levels(grid, p, 1, &a[i], 1, &levels[i]);
+          kScalarKernels.levels_to_values(grid.kind, p, 1, &levels[i], 1,
+                                          &b[i]);
+        }
+        ErrorSums expected;
+        const bool expected_result =
+            kScalarKernels.add_errors(a.data(), b.data(), count, &expected);
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+          const float sum = static_cast<float>(expected.aa[lane]) +
+                            static_cast<float>(expected.bb[lane]);
+          expected.ab[lane] = static_cast<double>(
+              (sum - static_cast<float>(expected.ee[lane])) / 2);
         }
         ErrorSums found;
-        ErrorSums expected;
-        EXPECT_EQ(
-            kernels().add_level_errors(a.data(), kind, params.data(), run,
-                                       in_run, levels.data(), count, &found),
-            kScalarKernels.add_errors(a.data(), b.data(), count, &expected));
+        std::vector<uint8_t> found_levels(count + 1, 0xaa);
+        EXPECT_EQ(kernels().round_and_add_errors(grid, params.data(), run,
+                                                 in_run, a.data(), count,
+                                                 found_levels.data(), &found),
+                  expected_result);
         ExpectEqualBits(found, expected);
+        EXPECT_EQ(found_levels[count], 0xaa);
+        found_levels.pop_back();
+        ASSERT_EQ(found_levels, levels);
       }
     }
   }

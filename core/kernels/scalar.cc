@@ -23,14 +23,6 @@ void ConvertAll(const void* src, size_t count, void* dst, Convert convert) {
   }
 }
 
-void HalfToFloat(const uint8_t* src, size_t count, float* dst) {
-  ConvertAll<uint16_t, float>(src, count, dst, element::FromHalf);
-}
-
-void BFloat16ToFloat(const uint8_t* src, size_t count, float* dst) {
-  ConvertAll<uint16_t, float>(src, count, dst, element::FromBFloat16);
-}
-
 void FloatToHalf(const float* src, size_t count, uint8_t* dst) {
   ConvertAll<float, uint16_t>(src, count, dst, element::ToHalf);
 }
@@ -43,6 +35,16 @@ size_t CountNonfinite(const float* values, size_t count) {
   size_t found = 0;
   for (size_t i = 0; i < count; ++i) found += element::IsNonfinite(values[i]);
   return found;
+}
+
+bool HalfToFloat(const uint8_t* src, size_t count, float* dst) {
+  ConvertAll<uint16_t, float>(src, count, dst, element::FromHalf);
+  return CountNonfinite(dst, count) == 0;
+}
+
+bool BFloat16ToFloat(const uint8_t* src, size_t count, float* dst) {
+  ConvertAll<uint16_t, float>(src, count, dst, element::FromBFloat16);
+  return CountNonfinite(dst, count) == 0;
 }
 
 void ExtendRanges(const float* values, size_t count, size_t run,
@@ -149,7 +151,7 @@ void UnpackNibbles(const uint8_t* bytes, size_t count, bool is_signed,
   }
 }
 
-bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
+ErrorBlock ErrorsOf(const float* a, const float* b, size_t count) {
   ErrorBlock block;
   for (size_t i = 0; i < count; ++i) {
     const size_t lane = i % kLanes;
@@ -161,29 +163,37 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
     block.ee[lane] += error * error;
     block.max[lane] = magnitude > block.max[lane] ? magnitude : block.max[lane];
   }
-  return AddBlock(block, sums);
+  return block;
 }
 
-bool AddLevelErrors(const float* a, LevelKind kind, const QParams* params,
-                    size_t run, size_t in_run, const uint8_t* levels,
-                    size_t count, ErrorSums* sums) {
-  float b[kErrorBlock];
+bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
+  return AddBlock(ErrorsOf(a, b, count), sums);
+}
+
+bool RoundAndAddErrors(const LevelGrid& grid, const QParams* params, size_t run,
+                       size_t in_run, const float* values, size_t count,
+                       uint8_t* levels, ErrorSums* sums) {
+  float decoded[kErrorBlock];
   for (size_t begin = 0; begin < count; ++params) {
     const size_t size = std::min(run - in_run, count - begin);
-    LevelsToValues(kind, params, size, levels + begin, size, b + begin);
+    RoundToLevels(grid, params, size, values + begin, size, levels + begin);
+    LevelsToValues(grid.kind, params, size, levels + begin, size,
+                   decoded + begin);
     begin += size;
     in_run = 0;
   }
-  return AddErrors(a, b, count, sums);
+  ErrorBlock block = ErrorsOf(values, decoded, count);
+  DeriveProducts(block);
+  return AddBlock(block, sums);
 }
 
 }  // namespace
 
 const Kernels kScalarKernels = {
-    "scalar",        HalfToFloat,    BFloat16ToFloat, FloatToHalf,
-    FloatToBFloat16, CountNonfinite, ExtendRanges,    RoundToLevels,
-    LevelsToValues,  PackNibbles,    UnpackNibbles,   AddErrors,
-    AddLevelErrors,
+    "scalar",          HalfToFloat,    BFloat16ToFloat, FloatToHalf,
+    FloatToBFloat16,   CountNonfinite, ExtendRanges,    RoundToLevels,
+    LevelsToValues,    PackNibbles,    UnpackNibbles,   AddErrors,
+    RoundAndAddErrors,
 };
 
 }  // namespace monoquant

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
 #include "core/kernels/element.h"
 #include "core/kernels/error_block.h"
@@ -147,12 +146,18 @@ constexpr size_t kLine = 32;
 constexpr size_t kAhead = 2048;
 
 template <VF (*kConvert)(Vec16)>
-void Widen(const uint8_t* src, size_t count, float* dst) {
-  const auto widen = [](const uint8_t* from, float* to) HWY_ATTR {
+bool Widen(const uint8_t* src, size_t count, float* dst) {
+  const VU infinity = Constant(element::kInfinity);
+  // Of the exponents; as signed numbers, which they are as well.
+  auto largest = hn::Zero(kI);
+  const auto widen = [&](const uint8_t* from, float* to) HWY_ATTR {
     // Copied, because the elements may lie anywhere: a load.
     uint16_t in[kVector];
     std::memcpy(in, from, sizeof(in));
-    hn::StoreU(kConvert(hn::LoadU(kU16, in)), kF, to);
+    const VF value = kConvert(hn::LoadU(kU16, in));
+    hn::StoreU(value, kF, to);
+    const VU exponent = hn::And(hn::BitCast(kU, value), infinity);
+    largest = hn::Max(largest, hn::BitCast(kI, exponent));
   };
   size_t i = 0;
   for (; i + kLine <= count; i += kLine) {
@@ -162,12 +167,14 @@ void Widen(const uint8_t* src, size_t count, float* dst) {
     }
   }
   for (; i + kVector <= count; i += kVector) widen(src + 2 * i, dst + i);
-  if (i == count) return;
-  uint8_t in[2 * kVector] = {};
-  float out[kVector];
-  std::memcpy(in, src + 2 * i, 2 * (count - i));
-  widen(in, out);
-  std::memcpy(dst + i, out, sizeof(float) * (count - i));
+  if (i < count) {
+    uint8_t in[2 * kVector] = {};
+    float out[kVector];
+    std::memcpy(in, src + 2 * i, 2 * (count - i));
+    widen(in, out);
+    std::memcpy(dst + i, out, sizeof(float) * (count - i));
+  }
+  return hn::AllFalse(kI, hn::Eq(largest, hn::BitCast(kI, infinity)));
 }
 
 template <Vec16 (*kConvert)(VF)>
@@ -255,7 +262,9 @@ void ExtendRanges(const float* values, size_t count, size_t run,
   }
 }
 
-// The sums of a block of errors, in registers.
+// The sums of a block of errors, in registers; those of a * b if kProducts,
+// otherwise they follow from the others.
+template <bool kProducts>
 class ErrorLanes {
  public:
   HWY_INLINE ErrorLanes() {
@@ -268,7 +277,7 @@ class ErrorLanes {
   HWY_INLINE void Add(size_t v, VF a, VF b) {
     const VF error = hn::Sub(a, b);
     aa_[v] = hn::Add(aa_[v], hn::Mul(a, a));
-    ab_[v] = hn::Add(ab_[v], hn::Mul(a, b));
+    if constexpr (kProducts) ab_[v] = hn::Add(ab_[v], hn::Mul(a, b));
     bb_[v] = hn::Add(bb_[v], hn::Mul(b, b));
     ee_[v] = hn::Add(ee_[v], hn::Mul(error, error));
     max_[v] = hn::Max(max_[v], hn::Abs(error));
@@ -290,6 +299,7 @@ class ErrorLanes {
       hn::StoreU(ee_[v], kF, block.ee + v * kVector);
       hn::StoreU(max_[v], kF, block.max + v * kVector);
     }
+    if constexpr (!kProducts) DeriveProducts(block);
     return AddBlock(block, sums);
   }
 
@@ -302,7 +312,7 @@ class ErrorLanes {
 };
 
 bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
-  ErrorLanes lanes;
+  ErrorLanes<true> lanes;
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) lanes.Add(a + i, b + i);
   if (i < count) {
@@ -318,22 +328,21 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
 // ------------------------------------------------------------------ levels --
 
 // Vectors of floats to levels and back, one class for each LevelKind. Store
-// takes any number and stores the nearest level; Load gives numbers.
+// takes any number, stores the nearest level and gives the number that this is;
+// Load gives numbers.
 
 // int8_t and uint8_t: the whole numbers of a grid.
 template <typename Level>
 class WholeLevels {
  public:
-  static constexpr LevelKind kKind =
-      std::is_signed_v<Level> ? LevelKind::kSigned : LevelKind::kUnsigned;
-
   explicit HWY_INLINE WholeLevels(const LevelGrid& grid)
       : qmin_(hn::Set(kF, static_cast<float>(grid.qmin))),
         qmax_(hn::Set(kF, static_cast<float>(grid.qmax))) {}
 
-  HWY_INLINE void Store(VF x, uint8_t* to) const {
+  HWY_INLINE VF Store(VF x, uint8_t* to) const {
     const auto level = hn::NearestInt(hn::Min(hn::Max(x, qmin_), qmax_));
     hn::StoreU(hn::BitCast(kU8, hn::DemoteTo(kLevel, level)), kU8, to);
+    return hn::ConvertTo(kF, level);
   }
 
   static HWY_INLINE VF Load(const uint8_t* from) {
@@ -350,11 +359,9 @@ class WholeLevels {
 
 class E4M3Levels {
  public:
-  static constexpr LevelKind kKind = LevelKind::kE4M3;
-
   explicit HWY_INLINE E4M3Levels(const LevelGrid&) {}
 
-  HWY_INLINE void Store(VF x, uint8_t* to) const {
+  HWY_INLINE VF Store(VF x, uint8_t* to) const {
     const VU bits = hn::BitCast(kU, x);
     const VU sign = hn::And(hn::ShiftRight<24>(bits), Constant(0x80u));
     VU magnitude = hn::And(bits, Constant(0x7fffffffu));
@@ -370,13 +377,19 @@ class E4M3Levels {
         hn::BitCast(
             kU, hn::Add(hn::BitCast(kF, magnitude), hn::BitCast(kF, magic))),
         magic);
-    const VU code = SelectLess(
-        magnitude, Constant(element::kE4M3SmallestNormal), subnormal, normal);
-    hn::StoreU(hn::DemoteTo(kU8, hn::BitCast(kI, hn::Or(code, sign))), kU8, to);
+    const VU code = hn::Or(
+        sign, SelectLess(magnitude, Constant(element::kE4M3SmallestNormal),
+                         subnormal, normal));
+    hn::StoreU(hn::DemoteTo(kU8, hn::BitCast(kI, code)), kU8, to);
+    return NumberOf(code);
   }
 
   static HWY_INLINE VF Load(const uint8_t* from) {
-    const VU code = hn::PromoteTo(kU, hn::LoadU(kU8, from));
+    return NumberOf(hn::PromoteTo(kU, hn::LoadU(kU8, from)));
+  }
+
+ private:
+  static HWY_INLINE VF NumberOf(VU code) {
     const VU sign = hn::ShiftLeft<24>(hn::And(code, Constant(0x80u)));
     const VU shifted = hn::ShiftLeft<20>(hn::And(code, Constant(0x7fu)));
     VU bits = hn::Add(shifted, Constant(element::kE4M3BiasStep));
@@ -391,70 +404,124 @@ class E4M3Levels {
   }
 };
 
+// In the place of ErrorLanes where nobody asks for errors.
+struct NoErrors {
+  HWY_INLINE void Add(size_t, VF, VF) {}
+};
+
 // Rounds a run; `position` counts from the level 0.
-template <typename Levels, typename Position>
-HWY_INLINE void RoundRun(const LevelGrid& grid, const float* values,
-                         size_t count, uint8_t* levels, Position position) {
-  const Levels as_levels(grid);
+template <typename Levels, typename Errors, typename Position>
+HWY_INLINE void RoundRun(const Levels& as_levels, const QParams& params,
+                         const float* values, size_t count, uint8_t* levels,
+                         Errors& errors, Position position) {
+  const VF zero = hn::Set(kF, static_cast<float>(params.zero_point));
+  const VF scale = hn::Set(kF, params.scale);
   const auto round = [&](const float* from, uint8_t* to) HWY_ATTR {
-    as_levels.Store(position(hn::LoadU(kF, from)), to);
+    for (size_t v = 0; v < kVectors; ++v) {
+      const VF x = hn::LoadU(kF, from + v * kVector);
+      const VF number = as_levels.Store(position(x), to + v * kVector);
+      errors.Add(v, x, hn::Mul(hn::Sub(number, zero), scale));
+    }
   };
   size_t i = 0;
-  for (; i + kVector <= count; i += kVector) round(values + i, levels + i);
+  for (; i + kLanes <= count; i += kLanes) round(values + i, levels + i);
   if (i == count) return;
-  float rest[kVector] = {};
-  uint8_t out[kVector];
+  // What is added is 0, which every grid holds: no errors.
+  float rest[kLanes] = {};
+  uint8_t out[kLanes];
   std::memcpy(rest, values + i, sizeof(float) * (count - i));
   round(rest, out);
   std::memcpy(levels + i, out, count - i);
 }
 
-template <typename Levels>
-void RoundRuns(const LevelGrid& grid, const QParams* params, size_t run,
-               const float* values, size_t count, uint8_t* levels) {
+template <typename Levels, typename Errors>
+HWY_INLINE void RoundRuns(const LevelGrid& grid, const QParams* params,
+                          size_t run, size_t in_run, const float* values,
+                          size_t count, uint8_t* levels, Errors& errors) {
+  const Levels as_levels(grid);
   const bool divide = grid.convention == Convention::kCompressedTensors;
-  for (size_t begin = 0; begin < count; begin += run, ++params) {
-    const size_t size = std::min(run, count - begin);
+  for (size_t begin = 0; begin < count; ++params) {
+    const size_t size = std::min(run - in_run, count - begin);
     const float* in = values + begin;
     uint8_t* out = levels + begin;
-    if (grid.fused_add && params->zero_point != 0) {
-      // In double, which vectors do not speed up by much.
-      kScalarKernels.round_to_levels(grid, params, size, in, size, out);
-      continue;
-    }
+    begin += size;
+    in_run = 0;
     const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
     const VF inverse = hn::Set(kF, 1.0f / params->scale);
+    const auto round = [&](auto position) HWY_ATTR {
+      RoundRun(as_levels, *params, in, size, out, errors, position);
+    };
     if (divide && params->zero_point != 0) {
-      RoundRun<Levels>(grid, in, size, out, [=](VF x) HWY_ATTR {
-        return hn::Add(hn::Div(x, scale), zero);
-      });
+      round([=](VF x) HWY_ATTR { return hn::Add(hn::Div(x, scale), zero); });
     } else if (divide) {
-      RoundRun<Levels>(grid, in, size, out,
-                       [=](VF x) HWY_ATTR { return hn::Div(x, scale); });
+      round([=](VF x) HWY_ATTR { return hn::Div(x, scale); });
     } else if (params->zero_point != 0) {
-      RoundRun<Levels>(grid, in, size, out, [=](VF x) HWY_ATTR {
-        return hn::Add(hn::Mul(x, inverse), zero);
-      });
+      round([=](VF x) HWY_ATTR { return hn::Add(hn::Mul(x, inverse), zero); });
     } else {
-      RoundRun<Levels>(grid, in, size, out,
-                       [=](VF x) HWY_ATTR { return hn::Mul(x, inverse); });
+      round([=](VF x) HWY_ATTR { return hn::Mul(x, inverse); });
     }
   }
 }
 
+// A product and a sum rounded once, in double, which vectors do not speed up by
+// much.
+bool NeedsDouble(const LevelGrid& grid, const QParams* params, size_t run,
+                 size_t in_run, size_t count) {
+  if (!grid.fused_add || count == 0) return false;
+  const size_t runs = (in_run + count - 1) / run + 1;
+  return std::any_of(params, params + runs,
+                     [](const QParams& p) { return p.zero_point != 0; });
+}
+
 void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
                    const float* values, size_t count, uint8_t* levels) {
+  if (NeedsDouble(grid, params, run, 0, count)) {
+    return kScalarKernels.round_to_levels(grid, params, run, values, count,
+                                          levels);
+  }
+  NoErrors errors;
   switch (grid.kind) {
     case LevelKind::kSigned:
-      return RoundRuns<WholeLevels<int8_t>>(grid, params, run, values, count,
-                                            levels);
+      return RoundRuns<WholeLevels<int8_t>>(grid, params, run, 0, values, count,
+                                            levels, errors);
     case LevelKind::kUnsigned:
-      return RoundRuns<WholeLevels<uint8_t>>(grid, params, run, values, count,
-                                             levels);
+      return RoundRuns<WholeLevels<uint8_t>>(grid, params, run, 0, values,
+                                             count, levels, errors);
     case LevelKind::kE4M3:
-      return RoundRuns<E4M3Levels>(grid, params, run, values, count, levels);
+      return RoundRuns<E4M3Levels>(grid, params, run, 0, values, count, levels,
+                                   errors);
   }
+}
+
+template <typename Levels>
+bool RoundAndAdd(const LevelGrid& grid, const QParams* params, size_t run,
+                 size_t in_run, const float* values, size_t count,
+                 uint8_t* levels, ErrorSums* sums) {
+  ErrorLanes<false> errors;
+  RoundRuns<Levels>(grid, params, run, in_run, values, count, levels, errors);
+  return errors.Finish(sums);
+}
+
+bool RoundAndAddErrors(const LevelGrid& grid, const QParams* params, size_t run,
+                       size_t in_run, const float* values, size_t count,
+                       uint8_t* levels, ErrorSums* sums) {
+  if (NeedsDouble(grid, params, run, in_run, count)) {
+    return kScalarKernels.round_and_add_errors(grid, params, run, in_run,
+                                               values, count, levels, sums);
+  }
+  switch (grid.kind) {
+    case LevelKind::kSigned:
+      return RoundAndAdd<WholeLevels<int8_t>>(grid, params, run, in_run, values,
+                                              count, levels, sums);
+    case LevelKind::kUnsigned:
+      return RoundAndAdd<WholeLevels<uint8_t>>(grid, params, run, in_run,
+                                               values, count, levels, sums);
+    case LevelKind::kE4M3:
+      return RoundAndAdd<E4M3Levels>(grid, params, run, in_run, values, count,
+                                     levels, sums);
+  }
+  return false;
 }
 
 template <typename Levels>
@@ -492,53 +559,6 @@ void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
     case LevelKind::kE4M3:
       return RunsToValues<E4M3Levels>(params, run, levels, count, values);
   }
-}
-
-template <typename Levels>
-bool AddErrorsOfLevels(const float* a, const QParams* params, size_t run,
-                       size_t in_run, const uint8_t* levels, size_t count,
-                       ErrorSums* sums) {
-  ErrorLanes lanes;
-  for (size_t i = 0; i < count; ++params) {
-    const size_t end = std::min(i + run - in_run, count);
-    in_run = 0;
-    const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
-    const VF scale = hn::Set(kF, params->scale);
-    for (; i + kLanes <= end; i += kLanes) {
-      for (size_t v = 0; v < kVectors; ++v) {
-        const size_t at = i + v * kVector;
-        const VF b = hn::Mul(hn::Sub(Levels::Load(levels + at), zero), scale);
-        lanes.Add(v, hn::LoadU(kF, a + at), b);
-      }
-    }
-    if (i == end) continue;
-    // Only where `count` ends.
-    float rest_a[kLanes] = {};
-    float rest_b[kLanes] = {};
-    std::memcpy(rest_a, a + i, sizeof(float) * (end - i));
-    kScalarKernels.levels_to_values(Levels::kKind, params, run, levels + i,
-                                    end - i, rest_b);
-    lanes.Add(rest_a, rest_b);
-    i = end;
-  }
-  return lanes.Finish(sums);
-}
-
-bool AddLevelErrors(const float* a, LevelKind kind, const QParams* params,
-                    size_t run, size_t in_run, const uint8_t* levels,
-                    size_t count, ErrorSums* sums) {
-  switch (kind) {
-    case LevelKind::kSigned:
-      return AddErrorsOfLevels<WholeLevels<int8_t>>(a, params, run, in_run,
-                                                    levels, count, sums);
-    case LevelKind::kUnsigned:
-      return AddErrorsOfLevels<WholeLevels<uint8_t>>(a, params, run, in_run,
-                                                     levels, count, sums);
-    case LevelKind::kE4M3:
-      return AddErrorsOfLevels<E4M3Levels>(a, params, run, in_run, levels,
-                                           count, sums);
-  }
-  return false;
 }
 
 using Bytes = hn::ScalableTag<uint8_t>;
@@ -613,7 +633,7 @@ const Kernels* Table() {
       PackNibbles,
       UnpackNibbles,
       AddErrors,
-      AddLevelErrors,
+      RoundAndAddErrors,
   };
   return &kTable;
 }

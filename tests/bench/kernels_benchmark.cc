@@ -93,20 +93,23 @@ class Quantizer {
       absl::Span<const float> values =
           absl::MakeConstSpan(reinterpret_cast<const float*>(from), kTile);
       if (dtype_ != DType::kF32) {
-        ToFloat(dtype_, from, absl::MakeSpan(values_));
+        nonfinite_ += ToFloat(dtype_, from, absl::MakeSpan(values_)) ? 0 : 1;
         values = values_;
+      } else {
+        nonfinite_ += CountNonfinite(values);
       }
-      nonfinite_ += CountNonfinite(values);
       coder_.Observe(at, values, slots, *observer);
       const SlotRange seen = SlotsOf(layout_, at, kTile);
       for (size_t i = seen.first; i < seen.first + seen.count; ++i) {
         params[i] = observer->Compute(i, coder_.grid());
       }
-      coder_.Quantize(at, values, slots, params, absl::MakeSpan(levels_));
-      coder_.rows().Pack(at, levels_,
-                         codes.data() + coder_.rows().ByteOf(at) % kBuffer);
-      if (!errors) continue;
-      coder_.AddErrors(at, values, levels_, slots, params, stats);
+      const CodeRows& rows = coder_.rows();
+      uint8_t* const out = codes.data() + rows.ByteOf(at) % kBuffer;
+      const absl::Span<uint8_t> levels =
+          absl::MakeSpan(rows.stores_levels() ? out : levels_.data(), kTile);
+      coder_.Quantize(at, values, slots, params, levels,
+                      errors ? &stats : nullptr);
+      if (!rows.stores_levels()) rows.Pack(at, levels, out);
     }
   }
 
