@@ -72,6 +72,7 @@ std::string ResumeKey(const ResumeKeyInput& input) {
   hash.Add(DescribeProgram());
   hash.Add(input.command);
   hash.Add(input.chunk_bytes);
+  hash.Add(uint64_t{input.measure_errors});
   hash.Add(input.file->path);
   hash.Add(input.file->stamps.Describe(input.file->files));
 

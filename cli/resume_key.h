@@ -13,7 +13,8 @@
 
 namespace monoquant::cli {
 
-// Everything that the payload of an output follows from.
+// Everything that the payload of an output, and what is kept of a run to
+// report, follow from.
 struct ResumeKeyInput {
   absl::string_view command;       // "quantize"
   const Input* file;               // the checkpoint as it is
@@ -21,6 +22,7 @@ struct ResumeKeyInput {
   const Plan* plan;                // made from the index of `reader`
   const OutputPlan* output_plan;   // where they go
   uint64_t chunk_bytes = 0;        // how they are cut
+  bool measure_errors = true;      // JobOptions
 };
 
 // A SHA-256, in hexadecimal, over that, the program and the state of the files

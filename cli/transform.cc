@@ -30,6 +30,9 @@ struct Run {
   const Exporter& exporter;
   const TransformArgs& args;
   Streams& streams;
+
+  // Whether anybody will see the figures.
+  bool measure_errors() const { return args.report.json || !args.report.quiet; }
 };
 
 // What was there already, for the report.
@@ -45,6 +48,7 @@ absl::Status FillOutput(const Run& run, const JobSize& size, RunOutput& output,
   const std::atomic<bool>& cancel = *run.streams.cancel;
   JobOptions options;
   options.chunk_bytes = size.chunk_bytes;
+  options.measure_errors = run.measure_errors();
   options.on_finished = output.on_finished();
   {
     Progress progress(run.args.report.progress, "checking what is finished",
@@ -74,9 +78,9 @@ absl::StatusOr<RunResult> WriteOutput(const Run& run) {
   RunOutputOptions options;
   options.force = run.args.output.force;
   if (run.args.output.resume) {
-    options.resume_key =
-        ResumeKey({run.transform.command, &run.transform.file, &run.reader,
-                   &run.plan, &run.output_plan, size.chunk_bytes});
+    options.resume_key = ResumeKey({run.transform.command, &run.transform.file,
+                                    &run.reader, &run.plan, &run.output_plan,
+                                    size.chunk_bytes, run.measure_errors()});
   }
   RunResult result;
   {

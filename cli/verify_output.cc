@@ -116,6 +116,7 @@ absl::StatusOr<std::string> VerifyOutput(const std::string& path,
   };
   JobOptions job_options;
   job_options.chunk_bytes = size.chunk_bytes;
+  job_options.measure_errors = false;
   MQ_ASSIGN_OR_RETURN(
       const std::unique_ptr<Job> job,
       Job::Create(&input, mode == VerifyMode::kSample ? Sample(plan) : plan,

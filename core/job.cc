@@ -109,8 +109,8 @@ class Job::Rep {
     bool two_phases = false;
     for (const TensorPlan& tensor : plan_.tensors) {
       if (tensor.action == Action::kTie) continue;
-      tensors_.push_back(std::make_unique<JobTensor>(reader, plan_, tensor,
-                                                     options.chunk_bytes));
+      tensors_.push_back(std::make_unique<JobTensor>(
+          reader, plan_, tensor, options.chunk_bytes, options.measure_errors));
       two_phases = two_phases || tensors_.back()->pieces().two_trips;
     }
     num_phases_ = two_phases ? 2 : 1;

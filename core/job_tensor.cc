@@ -22,8 +22,12 @@ absl::Span<uint8_t> GrowingBuffer::Get(uint64_t size) {
 }
 
 JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
-                     const TensorPlan& tensor, uint64_t chunk_bytes)
-    : reader_(reader), whole_plan_(plan), tensor_(tensor) {
+                     const TensorPlan& tensor, uint64_t chunk_bytes,
+                     bool measure_errors)
+    : reader_(reader),
+      whole_plan_(plan),
+      tensor_(tensor),
+      measure_errors_(measure_errors) {
   const Registry registry = DefaultRegistry();
   switch (tensor.action) {
     case Action::kTie:
@@ -165,7 +169,7 @@ absl::Status JobTensor::Cast(const Piece& piece, EmitPiece emit,
                            : "; leave this tensor as it is",
                        ", or --nonfinite keep to store an infinity"));
     }
-    result.error.Add(loaded.values, decoded);
+    if (measure_errors_) result.error.Add(loaded.values, decoded);
   }
   return emit(tensor_.output, piece.range.begin * code_bytes, codes);
 }
@@ -197,7 +201,7 @@ void JobTensor::EncodeTile(const Piece& piece, const Tile& tile,
   const absl::Span<uint8_t> levels =
       absl::MakeSpan(rows.stores_levels() ? out : buffers.levels, size);
   coder_->Quantize(tile.first, tile.values, slots, params, levels,
-                   &result.error);
+                   measure_errors_ ? &result.error : nullptr);
   if (!rows.stores_levels()) rows.Pack(tile.first, levels, out);
   result.nonfinite += tile.nonfinite;
 }

@@ -69,7 +69,8 @@ class JobTensor {
  public:
   // `reader` and `plan`, which holds `tensor`, must outlive this.
   JobTensor(const CheckpointReader& reader, const Plan& plan,
-            const TensorPlan& tensor, uint64_t chunk_bytes);
+            const TensorPlan& tensor, uint64_t chunk_bytes,
+            bool measure_errors);
 
   const TensorPlan& plan() const { return tensor_; }
   const TensorPieces& pieces() const { return pieces_; }
@@ -144,6 +145,7 @@ class JobTensor {
   const CheckpointReader& reader_;
   const Plan& whole_plan_;
   const TensorPlan& tensor_;
+  const bool measure_errors_;
   TensorPieces pieces_;
   // Formats with scales only.
   std::optional<TensorCoder> coder_;

@@ -301,6 +301,28 @@ TEST(JobTest, ErrorsOfTheSinkArePassedOn) {
               "disk full");
 }
 
+TEST(JobTest, ErrorsAreMeasuredOnRequest) {
+  const MemoryReader reader = TwoTensors();
+  for (const char* spec : {"int8", "int8,tensor", "bf16"}) {
+    const Plan plan = *MakePlan(reader.index(), EveryTensor(spec));
+    std::vector<std::vector<uint8_t>> bytes;
+    for (bool measure : {true, false}) {
+      CollectedOutput output(plan.manifest);
+      JobOptions options;
+      options.measure_errors = measure;
+      const auto job = *Job::Create(&reader, plan, output.emit(), options);
+      ASSERT_TRUE(RunToEnd(*job).ok());
+      const std::vector<TensorResult> results = *job->Results();
+      ASSERT_EQ(results.size(), 2u);
+      for (const TensorResult& result : results) {
+        EXPECT_EQ(result.error.count() > 0, measure);
+      }
+      if (measure) bytes = output.all();
+      EXPECT_TRUE(output.all() == bytes);
+    }
+  }
+}
+
 TEST(JobTest, Create) {
   const MemoryReader reader = TwoTensors();
   const Plan plan = *MakePlan(reader.index(), Recipe());
