@@ -190,15 +190,20 @@ class Parser {
         Value(run.chunk_bytes, [](const std::string& text) {
           return ParseByteCount("--chunk-size", text, kMinChunk, kMaxChunk);
         }));
-    Add(command, kGroup, "--max-memory", "SIZE",
-        "Take no more memory than this, such as 64M, or refuse before starting",
-        Value(run.max_memory, [](const std::string& text) {
-          return ParseByteCount("--max-memory", text, kMinMemory, kMaxMemory);
-        }));
     Add(command, kGroup, "--simd", "SET",
         "Instruction set, such as avx2; the output is the same for any",
         Value(run.simd, [](const std::string& text) {
           return ParseSimd("--simd", text);
+        }));
+  }
+
+  // The same for commands that run a plan, which knows what memory it takes.
+  void AddPlannedRun(CLI::App* command, RunArgs& run) {
+    AddRun(command, run);
+    Add(command, "Running", "--max-memory", "SIZE",
+        "Take no more memory than this, such as 64M, or refuse before starting",
+        Value(run.max_memory, [](const std::string& text) {
+          return ParseByteCount("--max-memory", text, kMinMemory, kMaxMemory);
         }));
   }
 
@@ -284,7 +289,7 @@ class Parser {
                    "Print what would happen, as 'plan' does")
         ->group("Output");
     AddRecipe(command, quantize_.recipe);
-    AddRun(command, quantize_.transform.run);
+    AddPlannedRun(command, quantize_.transform.run);
     AddReport(command, quantize_.transform.report);
     finish_[command] = [this] {
       SetProgress(quantize_.transform.report);
@@ -300,7 +305,7 @@ class Parser {
     AddOutput(command, plan_.transform.output,
               "What quantize would write, for its files and their sizes");
     AddRecipe(command, plan_.recipe);
-    AddRun(command, plan_.transform.run);
+    AddPlannedRun(command, plan_.transform.run);
     AddReport(command, plan_.transform.report, /*progress=*/false);
     finish_[command] = [this] { return plan_; };
   }
@@ -366,7 +371,7 @@ class Parser {
     Add(command, "Output", "--dtype", "TYPE",
         "F32, F16, BF16 or F64; default what each tensor was before",
         Value(dequantize_.dtype, ParseFloatDType));
-    AddRun(command, dequantize_.transform.run);
+    AddPlannedRun(command, dequantize_.transform.run);
     AddReport(command, dequantize_.transform.report);
     finish_[command] = [this] {
       SetProgress(dequantize_.transform.report);
@@ -386,7 +391,7 @@ class Parser {
         ->add_flag("--link", convert_.link,
                    "mqir only: leave the weights in the input's files")
         ->group("Output");
-    AddRun(command, convert_.transform.run);
+    AddPlannedRun(command, convert_.transform.run);
     AddReport(command, convert_.transform.report);
     finish_[command] = [this] {
       SetProgress(convert_.transform.report);

@@ -199,6 +199,7 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize m.pt --chunk-size 9999999999G", "use a size"},
       {"quantize m.pt --verify some", "--verify some: use sample or all"},
       {"quantize m.pt --max-memory 1K", "use a size from 1.0 MiB"},
+      {"inspect m.pt --max-memory 64M", "--max-memory"},
       {"quantize m.pt --simd mmx", "--simd mmx: use "},
       {"quantize m.pt --min-elements x", "--min-elements x"},
       {"quantize m.pt --progress fast", "use auto, bar, plain or none"},

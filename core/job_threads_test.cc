@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "core/finished_piece.h"
 #include "core/job.h"
 #include "core/recipe.h"
 #include "core/testing/collected_output.h"
@@ -100,6 +102,47 @@ TEST(JobThreadsTest, AnyNumberOfWorkersGivesTheSameBytes) {
         }
       }
     }
+  }
+}
+
+// Pieces are told of by all workers, and another number of them goes on.
+TEST(JobThreadsTest, AnotherNumberOfWorkersGoesOn) {
+  const MemoryReader reader = Model(DType::kBF16);
+  for (const char* spec : {"int8", "int4,axis=1,asymmetric"}) {
+    Recipe recipe;
+    recipe.rules.push_back({"*", *ParseSchemeSpec(spec)});
+    const Plan plan = *MakePlan(reader.index(), recipe);
+    CollectedOutput whole(plan.manifest);
+    std::mutex mutex;
+    std::vector<FinishedPiece> finished;
+    JobOptions options;
+    options.chunk_bytes = 64 << 10;
+    options.on_finished = [&](const FinishedPiece& piece) {
+      const std::lock_guard<std::mutex> lock(mutex);
+      finished.push_back(piece);
+      return absl::OkStatus();
+    };
+    auto job = *Job::Create(&reader, plan, whole.emit(), options);
+    ASSERT_TRUE(RunWithThreads(*job, 3).ok());
+    ASSERT_GT(finished.size(), 8u);
+
+    // As if half of it had been lost.
+    finished.resize(finished.size() / 2);
+    CollectedOutput output(plan.manifest);
+    const Emit emit = output.emit();
+    for (const FinishedPiece& piece : finished) {
+      for (const FinishedRange& range : piece.ranges) {
+        const auto bytes = absl::MakeConstSpan(whole.bytes(range.output))
+                               .subspan(range.offset, range.size);
+        ASSERT_TRUE(emit(range.output, range.offset, bytes, range.crc32).ok());
+      }
+    }
+    options.on_finished = nullptr;
+    options.finished = finished;
+    job = *Job::Create(&reader, plan, emit, options);
+    ASSERT_TRUE(RunWithThreads(*job, 2).ok());
+    ASSERT_TRUE(output.Complete().ok()) << output.Complete();
+    EXPECT_TRUE(output.all() == whole.all());
   }
 }
 

@@ -15,11 +15,13 @@ def mq_cc_test(
         tags = [],
         wasm = False,
         sanitize = True,
+        threads = False,
         **kwargs):
     """A GoogleTest program, and its twins under other conditions.
 
     Makes `name`; `name`_asan, the same under the address and
-    undefined-behaviour sanitizers; and `name`_wasm, the same as WebAssembly.
+    undefined-behaviour sanitizers; and, where asked for, `name`_tsan, under that
+    of threads, and `name`_wasm, the same as WebAssembly.
 
     Args:
       name: name of the test.
@@ -32,6 +34,8 @@ def mq_cc_test(
       tags: as usual; given to the twins too.
       wasm: also compile it to WebAssembly and run that under Node. Such a test
         must not start threads or processes, and uses no exceptions.
+      threads: the test starts threads: also run it under the thread sanitizer,
+        as `name`_tsan.
       sanitize: also run it under the sanitizers. False only where a test
         measures memory or speed.
       **kwargs: passed to cc_test.
@@ -53,6 +57,16 @@ def mq_cc_test(
             size = size,
             args = args,
             data = data,
+            tags = tags,
+            test = name,
+        )
+    if threads:
+        sanitized_test(
+            name = name + "_tsan",
+            size = size,
+            args = args,
+            data = data,
+            sanitizer = "thread",
             tags = tags,
             test = name,
         )
