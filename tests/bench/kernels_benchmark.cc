@@ -1,7 +1,8 @@
-// bazel run //tests/bench:kernels [-- [--json] KERNELS...]
+// bazel run //tests/bench:kernels [-- [--json] [--threads] KERNELS...]
 //
 // What the loops over weights cost without any file: one thread, data in
-// memory, gigabytes of input a second beside memcpy of the same bytes. A row is
+// memory, gigabytes of input a second beside memcpy of the same bytes, which
+// with --threads two threads do as well, each with data of its own. A row is
 // what a job does with a piece: casts, statistics, levels, packing, and with
 // "+error" the comparison of the result with the input. KERNELS are tables of
 // core/kernels/kernels.h ("avx2"); by default the fastest. With --json a row is
@@ -15,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -144,6 +146,43 @@ QuantScheme SchemeOf(const char* spec) {
   return ResolveScheme(parsed, shape)->scheme;
 }
 
+// Seconds of two threads that run at the same time, the median of runs.
+template <typename Run>
+double MedianOfTwo(Run run) {
+  return Median([&] {
+    std::thread other([&] { run(1); });
+    run(0);
+    other.join();
+  });
+}
+
+// How much more two threads do than one, each with a matrix of its own.
+void MeasureThreads(DType dtype) {
+  const std::vector<uint8_t> inputs[2] = {MakeInput(dtype), MakeInput(dtype)};
+  std::vector<uint8_t> outputs[2];
+  for (std::vector<uint8_t>& output : outputs) output.resize(inputs[0].size());
+  const auto print = [&](const char* what, auto run) {
+    const double one = Median([&] { run(0); });
+    std::printf("%-28s %-5s two threads do %.2f times as much as one\n", what,
+                std::string(DTypeName(dtype)).c_str(),
+                2 * one / MedianOfTwo(run));
+  };
+  print("memcpy", [&](size_t thread) {
+    std::memcpy(outputs[thread].data(), inputs[thread].data(),
+                inputs[thread].size());
+  });
+  for (const char* spec : {"int8", "int4,group=128", "fp8_e4m3"}) {
+    Quantizer quantizers[2] = {Quantizer(dtype, SchemeOf(spec)),
+                               Quantizer(dtype, SchemeOf(spec))};
+    for (bool errors : {false, true}) {
+      const std::string what = spec + std::string(errors ? " +error" : "");
+      print(what.c_str(), [&](size_t thread) {
+        quantizers[thread].Run(inputs[thread], errors, outputs[thread]);
+      });
+    }
+  }
+}
+
 // Prints the rows of one table of kernels for one type of input.
 class Printer {
  public:
@@ -214,6 +253,7 @@ void Measure(const std::string& kernels, bool json, DType dtype) {
 int main(int argc, char** argv) {
   std::vector<std::string> names(argv + 1, argv + argc);
   const bool json = std::erase(names, "--json") > 0;
+  const bool threads = std::erase(names, "--threads") > 0;
   if (names.empty()) {
     names.emplace_back(monoquant::AvailableKernels().front()->name);
   }
@@ -231,7 +271,11 @@ int main(int argc, char** argv) {
     for (monoquant::DType dtype :
          {monoquant::DType::kBF16, monoquant::DType::kF16,
           monoquant::DType::kF32}) {
-      monoquant::Measure(name, json, dtype);
+      if (threads) {
+        monoquant::MeasureThreads(dtype);
+      } else {
+        monoquant::Measure(name, json, dtype);
+      }
     }
   }
   return 0;
