@@ -1,14 +1,20 @@
 #include "cli/quantize_command.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/input_file.h"
+#include "cli/job_size.h"
+#include "cli/parallel.h"
 #include "cli/plan_command.h"
+#include "cli/progress.h"
+#include "cli/timer.h"
 #include "cli/transform.h"
 #include "core/job.h"
+#include "core/nonfinite_search.h"
 #include "core/plan.h"
 #include "core/recipe.h"
 #include "ir/quant_scheme.h"
@@ -20,11 +26,32 @@ namespace {
 // The plan, with tensors kept that hold a NaN or an infinity if the recipe
 // wants that.
 absl::StatusOr<Plan> PlanFor(const CheckpointReader& reader,
-                             const Recipe& recipe) {
+                             const Recipe& recipe, const TransformArgs& args,
+                             Streams& streams) {
   MQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(reader.index(), recipe));
   if (recipe.nonfinite != Nonfinite::kKeep) return plan;
+  MQ_ASSIGN_OR_RETURN(const JobSize size, ChooseJobSize(plan, args.run));
+  JobOptions job_options;
+  job_options.chunk_bytes = size.chunk_bytes;
+  MQ_ASSIGN_OR_RETURN(const std::unique_ptr<NonfiniteSearch> search,
+                      NonfiniteSearch::Create(&reader, plan, job_options));
+  {
+    Progress progress(args.report.progress, "looking for NaN", streams.err);
+    std::vector<NonfiniteSearch::Worker> workers(
+        static_cast<size_t>(size.threads));
+    const Timer timer;
+    MQ_RETURN_IF_ERROR(RunWorkers(
+        size.threads, *streams.cancel,
+        [&](int worker) {
+          return search->Step(workers[static_cast<size_t>(worker)]);
+        },
+        [&] {
+          progress.Update(search->bytes_done(), search->bytes_total(),
+                          timer.seconds());
+        }));
+  }
   PlanOptions options;
-  MQ_ASSIGN_OR_RETURN(options.keep, FindNonfinite(reader, plan));
+  options.keep = search->Found();
   if (options.keep.empty()) return plan;
   return MakePlan(reader.index(), recipe, options);
 }
@@ -48,7 +75,8 @@ absl::Status RunQuantize(const QuantizeArgs& args, Streams& streams) {
       BeginTransform("quantize", "quantizing",
                      NumberFormatName(recipe.defaults.format), args.transform));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(transform.file));
-  MQ_ASSIGN_OR_RETURN(const Plan plan, PlanFor(*input.reader, recipe));
+  MQ_ASSIGN_OR_RETURN(const Plan plan,
+                      PlanFor(*input.reader, recipe, args.transform, streams));
   std::vector<std::string> notes;
   if (QuantizesNothing(plan)) {
     notes.push_back(

@@ -11,8 +11,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -126,13 +124,6 @@ class Job {
 
 // Runs all phases with one worker.
 absl::Status RunToEnd(Job& job);
-
-// The tensors that MakePlan would quantize to a format with scales but that
-// hold a NaN or an infinity, with the reason to state ("NaN at index [3, 17]");
-// for PlanOptions::keep. Reads all payload of those tensors once.
-absl::StatusOr<std::vector<std::pair<size_t, std::string>>> FindNonfinite(
-    const CheckpointReader& reader, const Plan& plan,
-    const JobOptions& options = {});
 
 }  // namespace monoquant
 

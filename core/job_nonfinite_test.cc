@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/job.h"
+#include "core/nonfinite_search.h"
 #include "core/testing/memory_reader.h"
 #include "core/testing/run_plan.h"
 #include "core/testing/synthetic.h"

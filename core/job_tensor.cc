@@ -133,7 +133,7 @@ absl::StatusOr<JobTensor::Tile> JobTensor::LoadTile(const Piece& piece,
   return BadValue(
       piece, range.begin + FirstNonfinite(tile.values),
       kept ? ", which no format with scales can keep; leave it out of "
-             "the plan (FindNonfinite)"
+             "the plan (NonfiniteSearch)"
            : "; use --nonfinite keep to leave such a tensor in "
              "float, or --nonfinite zero");
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/casts.h"
+#include "core/nonfinite_search.h"
 #include "core/quantize_tensor.h"
 #include "core/recipe.h"
 #include "core/testing/collected_output.h"

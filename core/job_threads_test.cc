@@ -1,6 +1,7 @@
 // Jobs with several workers; native only.
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "core/finished_piece.h"
 #include "core/job.h"
+#include "core/nonfinite_search.h"
 #include "core/recipe.h"
 #include "core/testing/collected_output.h"
 #include "core/testing/memory_reader.h"
@@ -143,6 +145,33 @@ TEST(JobThreadsTest, AnotherNumberOfWorkersGoesOn) {
     ASSERT_TRUE(RunWithThreads(*job, 2).ok());
     ASSERT_TRUE(output.Complete().ok()) << output.Complete();
     EXPECT_TRUE(output.all() == whole.all());
+  }
+}
+
+// The first value of each tensor is found, whoever comes first.
+TEST(JobThreadsTest, AnyNumberOfWorkersFindsTheSameNan) {
+  std::vector<float> values = testing::Make(Values::kRandom, 200000);
+  for (size_t i : {70000u, 70001u, 150000u}) values[i] = std::nanf("");
+  MemoryReader reader = Model(DType::kF32);
+  reader.Add("bad", {2, 100000}, values);
+  const Plan plan = *MakePlan(reader.index(), Recipe());
+  JobOptions options;
+  options.chunk_bytes = 64 << 10;
+  for (size_t threads : {1, 3}) {
+    const auto search = *NonfiniteSearch::Create(&reader, plan, options);
+    std::vector<std::thread> running;
+    for (size_t t = 0; t < threads; ++t) {
+      running.emplace_back([&search] {
+        NonfiniteSearch::Worker worker;
+        while (search->Step(worker).value()) {
+        }
+      });
+    }
+    for (std::thread& thread : running) thread.join();
+    EXPECT_EQ(search->bytes_done(), search->bytes_total());
+    const auto found = search->Found();
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].second, "NaN at index [0, 70000]");
   }
 }
 

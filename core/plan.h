@@ -66,7 +66,7 @@ struct Plan {
 
 struct PlanOptions {
   // Tensors to leave alone besides the recipe's, with the reason to state:
-  // those that FindNonfinite found.
+  // those that NonfiniteSearch found.
   std::vector<std::pair<size_t, std::string>> keep;
 };
 

@@ -23,7 +23,7 @@ namespace monoquant {
 enum class Nonfinite : uint8_t {
   kError = 0,  // the run fails and names the tensor and the index
   kKeep = 1,   // formats with scales: the tensor stays in its float type
-               // (found by FindNonfinite, before the plan); casts: the value
+               // (found by NonfiniteSearch, before the plan); casts: the value
                // stays NaN or infinite
   kZero = 2,   // the value counts as 0
 };

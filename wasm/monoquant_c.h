@@ -102,7 +102,7 @@ uint32_t mq_open(const char* request, uint32_t size);
 // The checkpoint may be closed after it; so may the plan after mq_start.
 uint32_t mq_plan(uint32_t checkpoint, const char* request, uint32_t size);
 
-// Does what is left of planning, a tensor at a time: 1 if there is more to do,
+// Does what is left of planning, a piece at a time: 1 if there is more to do,
 // 0 if the plan is settled, -1 on failure. There is something to do only for a
 // recipe with "nonfinite": "keep", which must look at every value to know what
 // stays as it is.

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/dequantizing_reader.h"
-#include "core/job.h"
+#include "core/nonfinite_search.h"
 #include "ir/dtype.h"
 #include "ir/status_macros.h"
 #include "wasm/json_members.h"
@@ -74,9 +74,10 @@ absl::Status PlannedOutput::MakePlans(const Json& json) {
   MQ_ASSIGN_OR_RETURN(row_, FindExporter(request.format));
   if (request.mode == Mode::kQuantize) {
     recipe_ = request.recipe.value_or(Recipe());
-    MQ_RETURN_IF_ERROR(Replan());
-    if (recipe_.nonfinite != Nonfinite::kKeep) {
-      next_to_search_ = plan_.tensors.size();
+    MQ_RETURN_IF_ERROR(PlanWith({}));
+    if (recipe_.nonfinite == Nonfinite::kKeep) {
+      MQ_ASSIGN_OR_RETURN(search_,
+                          NonfiniteSearch::Create(reader_.get(), plan_));
     }
     return absl::OkStatus();
   }
@@ -85,13 +86,14 @@ absl::Status PlannedOutput::MakePlans(const Json& json) {
         reader_, MakeDequantizingReader(reader_, {.dtype = request.dtype}));
   }
   MQ_ASSIGN_OR_RETURN(plan_, MakeCopyPlan(reader_->index()));
-  next_to_search_ = plan_.tensors.size();
   return LayOut();
 }
 
-absl::Status PlannedOutput::Replan() {
-  MQ_ASSIGN_OR_RETURN(
-      plan_, MakePlan(reader_->index(), recipe_, PlanOptions{.keep = keep_}));
+absl::Status PlannedOutput::PlanWith(
+    std::vector<std::pair<size_t, std::string>> keep) {
+  PlanOptions options;
+  options.keep = std::move(keep);
+  MQ_ASSIGN_OR_RETURN(plan_, MakePlan(reader_->index(), recipe_, options));
   return LayOut();
 }
 
@@ -102,13 +104,11 @@ absl::Status PlannedOutput::LayOut() {
 
 absl::StatusOr<bool> PlannedOutput::Settle() {
   if (settled()) return false;
-  Plan part;
-  part.tensors.push_back(plan_.tensors[next_to_search_]);
-  MQ_ASSIGN_OR_RETURN(auto found, FindNonfinite(*reader_, part));
-  for (auto& tensor : found) keep_.push_back(std::move(tensor));
-  ++next_to_search_;
-  if (!settled()) return true;
-  if (!keep_.empty()) MQ_RETURN_IF_ERROR(Replan());
+  MQ_ASSIGN_OR_RETURN(const bool more, search_->Step(search_worker_));
+  if (more) return true;
+  std::vector<std::pair<size_t, std::string>> keep = search_->Found();
+  search_.reset();
+  if (!keep.empty()) MQ_RETURN_IF_ERROR(PlanWith(std::move(keep)));
   return false;
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/nonfinite_search.h"
 #include "core/plan.h"
 #include "core/recipe.h"
 #include "exporters/exporter.h"
@@ -26,10 +27,10 @@ class PlannedOutput {
   static absl::StatusOr<std::unique_ptr<PlannedOutput>> Create(
       std::shared_ptr<const CheckpointReader> reader, const Json& request);
 
-  // Looks through the next tensor that may hold a value that changes the plan;
-  // true if there is another. See mq_settle.
+  // Looks through the next piece of a tensor that may hold a value that changes
+  // the plan; true if there is another. See mq_settle.
   absl::StatusOr<bool> Settle();
-  bool settled() const { return next_to_search_ >= plan_.tensors.size(); }
+  bool settled() const { return search_ == nullptr; }
 
   // The text of mq_describe.
   Json Describe() const;
@@ -47,8 +48,9 @@ class PlannedOutput {
   PlannedOutput() = default;
 
   absl::Status MakePlans(const Json& request);
-  // Replans a quantization with `keep_`, and lays the file out.
-  absl::Status Replan();
+  // Plans a quantization, with these tensors left as they are, and lays the
+  // file out.
+  absl::Status PlanWith(std::vector<std::pair<size_t, std::string>> keep);
   absl::Status LayOut();
 
   std::shared_ptr<const CheckpointReader> reader_;
@@ -56,10 +58,9 @@ class PlannedOutput {
   Recipe recipe_;
   Plan plan_;
   FileLayout layout_;
-  // Tensors that Settle found, and where it goes on: the end if it has nothing
-  // to do.
-  std::vector<std::pair<size_t, std::string>> keep_;
-  size_t next_to_search_ = 0;
+  // What Settle has still to do, if anything.
+  std::unique_ptr<NonfiniteSearch> search_;
+  NonfiniteSearch::Worker search_worker_;
 };
 
 }  // namespace monoquant

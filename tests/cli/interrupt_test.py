@@ -53,8 +53,16 @@ class InterruptTest(CliTestCase):
         self.assertIsNone(process.poll(), "ended too early")
         self.check(process, signal.SIGINT, before)
 
+    def test_while_looking_for_nan(self):
+        before = snapshot(self.folder)
+        process = self.start("quantize", "model.safetensors", "-o", "out.pt",
+                             "--nonfinite", "keep", "-T", "1", "--simd",
+                             "scalar")
+        time.sleep(0.2)
+        self.assertIsNone(process.poll(), "ended too early")
+        self.check(process, signal.SIGINT, before)
+
     def test_a_second_signal_does_not_wait(self):
-        """The search for NaN cannot be stopped in between."""
         before = snapshot(self.folder)
         process = self.start("quantize", "model.safetensors", "-o", "out.pt",
                              "--nonfinite", "keep", "--no-resume")
