@@ -4,10 +4,8 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "absl/strings/escaping.h"
-#include "absl/strings/string_view.h"
-#include "alg/sha256.h"
 #include "cli/parallel.h"
+#include "cli/sha256.h"
 #include "cli/timer.h"
 #include "ir/dtype.h"
 #include "ir/shape.h"
@@ -33,8 +31,7 @@ absl::StatusOr<std::string> HashTensor(const CheckpointReader& reader,
   const uint64_t piece = PieceElements(info.dtype);
   std::vector<uint8_t> buffer(std::min(elements, piece) * bits / 8);
 
-  SHA256_CTX sha;
-  SHA256_Init(&sha);
+  Sha256 sha;
   for (uint64_t first = 0; first < elements; first += piece) {
     if (cancel.load(std::memory_order_relaxed)) {
       return absl::CancelledError(kInterrupted);
@@ -43,13 +40,10 @@ absl::StatusOr<std::string> HashTensor(const CheckpointReader& reader,
     const absl::Span<uint8_t> bytes =
         absl::MakeSpan(buffer).first(count * bits / 8);
     MQ_RETURN_IF_ERROR(reader.Read(tensor, first, count, bytes));
-    SHA256_Update(&sha, bytes.data(), bytes.size());
+    sha.Add(bytes);
     bytes_done.fetch_add(bytes.size(), std::memory_order_relaxed);
   }
-  uint8_t digest[32];
-  SHA256_Final(digest, &sha);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
+  return sha.ToHex();
 }
 
 }  // namespace

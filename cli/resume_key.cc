@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "alg/sha256.h"
+#include "absl/types/span.h"
+#include "cli/sha256.h"
 #include "core/version.h"
 #include "ir/dtype.h"
 #include "ir/file_stamp.h"
@@ -17,28 +17,25 @@
 namespace monoquant::cli {
 namespace {
 
-// A builder of hashes over lists of texts and numbers.
+// A hash over a list of texts and numbers.
 class Hash {
  public:
-  Hash() { SHA256_Init(&sha_); }
-
   // With its size, so that what follows is not taken for a part of it.
   void Add(absl::string_view text) {
     Add(uint64_t{text.size()});
-    SHA256_Update(&sha_, text.data(), text.size());
+    AddBytes(text.data(), text.size());
   }
 
-  void Add(uint64_t number) { SHA256_Update(&sha_, &number, sizeof(number)); }
+  void Add(uint64_t number) { AddBytes(&number, sizeof(number)); }
 
-  std::string ToHex() {
-    uint8_t digest[32];
-    SHA256_Final(digest, &sha_);
-    return absl::BytesToHexString(absl::string_view(
-        reinterpret_cast<const char*>(digest), sizeof(digest)));
-  }
+  std::string ToHex() { return sha_.ToHex(); }
 
  private:
-  SHA256_CTX sha_;
+  void AddBytes(const void* bytes, size_t size) {
+    sha_.Add(absl::MakeConstSpan(static_cast<const uint8_t*>(bytes), size));
+  }
+
+  Sha256 sha_;
 };
 
 // Another build of the same version may compute something else.
