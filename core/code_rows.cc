@@ -22,9 +22,10 @@ CodeRows::CodeRows(const Codec& codec, uint64_t row)
 
 uint64_t CodeRows::ByteOf(uint64_t element) const {
   const uint64_t bits = static_cast<uint64_t>(codec_->bits);
-  const uint64_t in_row = element % row_;
-  const uint64_t byte = bits < 8 ? in_row / (8 / bits) : in_row * (bits / 8);
-  return element / row_ * row_bytes_ + byte;
+  // Asked for every tile, so without a division where rows leave no gaps.
+  const uint64_t row = row_ == kEndless ? 0 : element / row_;
+  const uint64_t in_row = element - row * row_;
+  return row * row_bytes_ + in_row * bits / 8;
 }
 
 uint64_t CodeRows::BytesOf(uint64_t first, uint64_t count) const {

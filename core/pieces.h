@@ -20,7 +20,7 @@ namespace monoquant {
 
 // The elements that are worked on at a time, within a piece: buffers of floats
 // of this length stay in the first-level cache.
-inline constexpr uint64_t kTileElements = 2048;
+inline constexpr uint64_t kTileElements = 4096;
 // At most, where more of them belong to one scale: in the second-level cache.
 inline constexpr uint64_t kLargestTile = 16384;
 

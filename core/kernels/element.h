@@ -123,9 +123,9 @@ inline uint32_t IsNonfinite(float value) {
 // std::nearbyint for |x| <= 2^22, as two additions that compilers can turn into
 // vector code: the sum has no bits left below 1, so the addition itself rounds,
 // to nearest even. (Not for use with -ffast-math.)
+inline constexpr float kRoundingMagic = 0x1.8p23f;
 inline float RoundToEven(float x) {
-  constexpr float kMagic = 0x1.8p23f;
-  return (x + kMagic) - kMagic;
+  return (x + kRoundingMagic) - kRoundingMagic;
 }
 
 // The whole number from qmin to qmax nearest to x. Since these are whole,

@@ -90,7 +90,7 @@ struct Kernels {
                                size_t count, uint8_t* levels, ErrorSums* sums);
 };
 
-inline constexpr size_t kErrorBlock = 2048;
+inline constexpr size_t kErrorBlock = 4096;
 
 // The reference.
 extern const Kernels kScalarKernels;

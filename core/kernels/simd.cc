@@ -327,32 +327,71 @@ bool AddErrors(const float* a, const float* b, size_t count, ErrorSums* sums) {
 
 // ------------------------------------------------------------------ levels --
 
-// Vectors of floats to levels and back, one class for each LevelKind. Store
-// takes any number, stores the nearest level and gives the number that this is;
-// Load gives numbers.
+// As many vectors as fill one with their bytes.
+constexpr size_t kGroupVectors = 4;
+constexpr size_t kGroup = kGroupVectors * kVector;
+static_assert(kGroup % kLanes == 0);
+
+// Stores numbers below 256 as bytes, in order.
+HWY_INLINE void StoreBytes(VU a, VU b, VU c, VU d, uint8_t* to) {
+  constexpr hn::Repartition<uint8_t, F> kBytes;
+  // A lane has a byte of each vector.
+  const VU lanes = hn::Or(hn::Or(a, hn::ShiftLeft<8>(b)),
+                          hn::Or(hn::ShiftLeft<16>(c), hn::ShiftLeft<24>(d)));
+  alignas(16) static constexpr uint8_t kTransposed[16] = {
+      0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+  const auto blocks =
+      hn::TableLookupBytes(hn::BitCast(kBytes, lanes),
+                           hn::LoadDup128(kBytes, kTransposed));
+#if HWY_MAX_BYTES == 16
+  hn::StoreU(blocks, kBytes, to);
+#else
+  // A block of 16 bytes has four of each vector.
+  alignas(64) static constexpr int32_t kOrder8[] = {0, 4, 1, 5, 2, 6, 3, 7};
+  alignas(64) static constexpr int32_t kOrder16[] = {
+      0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+  const auto order = hn::SetTableIndices(kU, kVector == 8 ? kOrder8 : kOrder16);
+  const VU ordered = hn::TableLookupLanes(hn::BitCast(kU, blocks), order);
+  hn::StoreU(hn::BitCast(kBytes, ordered), kBytes, to);
+#endif
+}
+
+// The same for one vector.
+HWY_INLINE void StoreBytes(VU a, uint8_t* to) {
+  hn::StoreU(hn::DemoteTo(kU8, hn::BitCast(kI, a)), kU8, to);
+}
+
+// A level: its byte, and the number that it is.
+struct Level {
+  VU byte;
+  VF number;
+};
+
+// Vectors of floats to levels and back, one class for each LevelKind. Round
+// takes any number to the nearest level, Load gives the numbers of bytes.
 
 // int8_t and uint8_t: the whole numbers of a grid.
-template <typename Level>
+template <typename Byte>
 class WholeLevels {
  public:
   explicit HWY_INLINE WholeLevels(const LevelGrid& grid)
       : qmin_(hn::Set(kF, static_cast<float>(grid.qmin))),
         qmax_(hn::Set(kF, static_cast<float>(grid.qmax))) {}
 
-  HWY_INLINE VF Store(VF x, uint8_t* to) const {
-    const auto level = hn::NearestInt(hn::Min(hn::Max(x, qmin_), qmax_));
-    hn::StoreU(hn::BitCast(kU8, hn::DemoteTo(kLevel, level)), kU8, to);
-    return hn::ConvertTo(kF, level);
+  HWY_INLINE Level Round(VF x) const {
+    // element::RoundToEven: the sum's lowest bits are those of the level.
+    const VF magic = hn::Set(kF, element::kRoundingMagic);
+    const VF sum = hn::Add(hn::Min(hn::Max(x, qmin_), qmax_), magic);
+    return {hn::And(hn::BitCast(kU, sum), Constant(255)), hn::Sub(sum, magic)};
   }
 
   static HWY_INLINE VF Load(const uint8_t* from) {
+    constexpr hn::Rebind<Byte, F> kByte;
     return hn::ConvertTo(
-        kF, hn::PromoteTo(kI, hn::BitCast(kLevel, hn::LoadU(kU8, from))));
+        kF, hn::PromoteTo(kI, hn::BitCast(kByte, hn::LoadU(kU8, from))));
   }
 
  private:
-  static constexpr hn::Rebind<Level, F> kLevel{};
-
   VF qmin_;
   VF qmax_;
 };
@@ -361,7 +400,7 @@ class E4M3Levels {
  public:
   explicit HWY_INLINE E4M3Levels(const LevelGrid&) {}
 
-  HWY_INLINE VF Store(VF x, uint8_t* to) const {
+  static HWY_INLINE Level Round(VF x) {
     const VU bits = hn::BitCast(kU, x);
     const VU sign = hn::And(hn::ShiftRight<24>(bits), Constant(0x80u));
     VU magnitude = hn::And(bits, Constant(0x7fffffffu));
@@ -380,8 +419,7 @@ class E4M3Levels {
     const VU code = hn::Or(
         sign, SelectLess(magnitude, Constant(element::kE4M3SmallestNormal),
                          subnormal, normal));
-    hn::StoreU(hn::DemoteTo(kU8, hn::BitCast(kI, code)), kU8, to);
-    return NumberOf(code);
+    return {code, NumberOf(code)};
   }
 
   static HWY_INLINE VF Load(const uint8_t* from) {
@@ -409,28 +447,38 @@ struct NoErrors {
   HWY_INLINE void Add(size_t, VF, VF) {}
 };
 
-// Rounds a run; `position` counts from the level 0.
-template <typename Levels, typename Errors, typename Position>
-HWY_INLINE void RoundRun(const Levels& as_levels, const QParams& params,
-                         const float* values, size_t count, uint8_t* levels,
-                         Errors& errors, Position position) {
-  const VF zero = hn::Set(kF, static_cast<float>(params.zero_point));
-  const VF scale = hn::Set(kF, params.scale);
-  const auto round = [&](const float* from, uint8_t* to) HWY_ATTR {
+// Rounds a run. `position` counts from the level 0; `value` is that of a number.
+template <typename Levels, typename Errors, typename Position, typename Value>
+HWY_INLINE void RoundRun(const Levels& as_levels, const float* values,
+                         size_t count, uint8_t* levels, Errors& errors,
+                         Position position, Value value) {
+  const auto round = [&](size_t v, const float* from) HWY_ATTR {
+    const VF x = hn::LoadU(kF, from + v * kVector);
+    const Level level = as_levels.Round(position(x));
+    errors.Add(v % kVectors, x, value(level.number));
+    return level.byte;
+  };
+  const auto round_lanes = [&](const float* from, uint8_t* to) HWY_ATTR {
     for (size_t v = 0; v < kVectors; ++v) {
-      const VF x = hn::LoadU(kF, from + v * kVector);
-      const VF number = as_levels.Store(position(x), to + v * kVector);
-      errors.Add(v, x, hn::Mul(hn::Sub(number, zero), scale));
+      StoreBytes(round(v, from), to + v * kVector);
     }
   };
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) round(values + i, levels + i);
+  for (; i + kGroup <= count; i += kGroup) {
+    const float* from = values + i;
+    const VU a = round(0, from);
+    const VU b = round(1, from);
+    const VU c = round(2, from);
+    const VU d = round(3, from);
+    StoreBytes(a, b, c, d, levels + i);
+  }
+  for (; i + kLanes <= count; i += kLanes) round_lanes(values + i, levels + i);
   if (i == count) return;
   // What is added is 0, which every grid holds: no errors.
   float rest[kLanes] = {};
   uint8_t out[kLanes];
   std::memcpy(rest, values + i, sizeof(float) * (count - i));
-  round(rest, out);
+  round_lanes(rest, out);
   std::memcpy(levels + i, out, count - i);
 }
 
@@ -449,17 +497,24 @@ HWY_INLINE void RoundRuns(const LevelGrid& grid, const QParams* params,
     const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
     const VF inverse = hn::Set(kF, 1.0f / params->scale);
-    const auto round = [&](auto position) HWY_ATTR {
-      RoundRun(as_levels, *params, in, size, out, errors, position);
+    const auto round = [&](auto position, auto value) HWY_ATTR {
+      RoundRun(as_levels, in, size, out, errors, position, value);
+    };
+    // Neither adds nor subtracts a zero point of 0, which changes no number.
+    const auto about_0 = [=](VF x) HWY_ATTR { return hn::Mul(x, scale); };
+    const auto about_zero = [=](VF x) HWY_ATTR {
+      return hn::Mul(hn::Sub(x, zero), scale);
     };
     if (divide && params->zero_point != 0) {
-      round([=](VF x) HWY_ATTR { return hn::Add(hn::Div(x, scale), zero); });
+      round([=](VF x) HWY_ATTR { return hn::Add(hn::Div(x, scale), zero); },
+            about_zero);
     } else if (divide) {
-      round([=](VF x) HWY_ATTR { return hn::Div(x, scale); });
+      round([=](VF x) HWY_ATTR { return hn::Div(x, scale); }, about_0);
     } else if (params->zero_point != 0) {
-      round([=](VF x) HWY_ATTR { return hn::Add(hn::Mul(x, inverse), zero); });
+      round([=](VF x) HWY_ATTR { return hn::Add(hn::Mul(x, inverse), zero); },
+            about_zero);
     } else {
-      round([=](VF x) HWY_ATTR { return hn::Mul(x, inverse); });
+      round([=](VF x) HWY_ATTR { return hn::Mul(x, inverse); }, about_0);
     }
   }
 }
