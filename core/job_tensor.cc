@@ -232,9 +232,9 @@ absl::Status JobTensor::QuantizeWithin(const Piece& piece,
   params.resize(static_cast<size_t>(slots.count));
   const auto compute = [&](const SlotRange& seen) {
     const size_t begin = static_cast<size_t>(seen.first - slots.first);
-    for (size_t i = begin; i < begin + seen.count; ++i) {
-      params[i] = observer->Compute(i, coder_->grid());
-    }
+    observer->Compute(begin, coder_->grid(),
+                      absl::MakeSpan(params).subspan(
+                          begin, static_cast<size_t>(seen.count)));
   };
   const std::optional<Cuts> tiles = CutSegments(piece.range, tensor_.layout);
   if (tiles.has_value()) {
@@ -319,9 +319,7 @@ absl::StatusOr<bool> JobTensor::Observe(uint64_t index, EmitPiece emit,
 
   // This was the last piece: nobody else touches the tensor in this phase.
   params_.resize(num_params);
-  for (size_t i = 0; i < num_params; ++i) {
-    params_[i] = observer_->Compute(i, coder_->grid());
-  }
+  observer_->Compute(0, coder_->grid(), absl::MakeSpan(params_));
   observer_.reset();
   if (!scales_written_) {
     MQ_RETURN_IF_ERROR(EmitParams(0, params_, emit, buffers));

@@ -1,4 +1,5 @@
-// The levels of a scheme: which numbers they are, and where they lie.
+// The levels of a scheme: which numbers they are, where they lie, and what that
+// follows from.
 
 #ifndef MONOQUANT_CORE_LEVEL_GRID_H_
 #define MONOQUANT_CORE_LEVEL_GRID_H_
@@ -17,6 +18,12 @@ struct QParams {
   friend bool operator==(const QParams& a, const QParams& b) {
     return a.scale == b.scale && a.zero_point == b.zero_point;
   }
+};
+
+// Smallest and largest value so far; 0 is always among them.
+struct ValueRange {
+  float min = 0;
+  float max = 0;
 };
 
 // Which number a byte is that holds a level.

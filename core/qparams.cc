@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 namespace monoquant {
 namespace {
@@ -77,6 +78,13 @@ QParams QParamsFromRange(float min, float max, const LevelGrid& grid) {
   return grid.convention == Convention::kCompressedTensors
              ? CompressedTensors(min, max, grid)
              : Torch(min, max, grid);
+}
+
+void QParamsFromRanges(absl::Span<const ValueRange> ranges,
+                       const LevelGrid& grid, absl::Span<QParams> params) {
+  for (size_t i = 0; i < params.size(); ++i) {
+    params[i] = QParamsFromRange(ranges[i].min, ranges[i].max, grid);
+  }
 }
 
 }  // namespace monoquant

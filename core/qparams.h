@@ -7,6 +7,7 @@
 #ifndef MONOQUANT_CORE_QPARAMS_H_
 #define MONOQUANT_CORE_QPARAMS_H_
 
+#include "absl/types/span.h"
 #include "core/codecs/codec.h"
 #include "core/level_grid.h"
 #include "ir/quant_scheme.h"
@@ -19,6 +20,9 @@ LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme);
 // The parameters that cover min .. max and 0. Both must be finite. The scale is
 // positive and finite whatever they are.
 QParams QParamsFromRange(float min, float max, const LevelGrid& grid);
+// Those of many ranges, params[i] of ranges[i]; `ranges` may be longer.
+void QParamsFromRanges(absl::Span<const ValueRange> ranges,
+                       const LevelGrid& grid, absl::Span<QParams> params);
 
 }  // namespace monoquant
 

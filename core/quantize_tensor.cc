@@ -73,10 +73,10 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
   coder.Observe(0, values, slots, *observer);
   std::vector<QParams> params(num_params);
   const bool has_zero_points = HasZeroPoints(scheme.format);
-  for (size_t i = 0; i < num_params; ++i) {
-    params[i] = observer->Compute(i, coder.grid());
-    result.scales.push_back(params[i].scale);
-    if (has_zero_points) result.zero_points.push_back(params[i].zero_point);
+  observer->Compute(0, coder.grid(), absl::MakeSpan(params));
+  for (const QParams& p : params) {
+    result.scales.push_back(p.scale);
+    if (has_zero_points) result.zero_points.push_back(p.zero_point);
   }
   std::vector<uint8_t> levels(values.size());
   coder.Quantize(0, values, slots, params, absl::MakeSpan(levels),

@@ -23,12 +23,6 @@ namespace monoquant {
 // Sums run in so many lanes, element i in lane i % kLanes.
 inline constexpr size_t kLanes = 16;
 
-// Smallest and largest value so far; 0 is always among them.
-struct ValueRange {
-  float min = 0;
-  float max = 0;
-};
-
 // Sums over pairs of an original a and its approximation b; e is a - b.
 struct ErrorSums {
   double aa[kLanes] = {};

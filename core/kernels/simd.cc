@@ -224,12 +224,15 @@ size_t CountNonfinite(const float* values, size_t count) {
   return found + kScalarKernels.count_nonfinite(values + i, count - i);
 }
 
-void ExtendRange(const float* values, size_t count, ValueRange* range) {
-  if (count < kLanes) {
-    kScalarKernels.extend_ranges(values, count, kLanes, range);
-    return;
-  }
-  // Several chains, so that no addition waits for the one before it.
+// The smallest and largest of some values, in lanes; 0 is among them.
+struct RangeLanes {
+  VF min;
+  VF max;
+};
+
+// Of at least kLanes values.
+HWY_INLINE RangeLanes RangeOf(const float* values, size_t count) {
+  // Several chains, so that no comparison waits for the one before it.
   constexpr size_t kChains = 4;
   VF min[kChains];
   VF max[kChains];
@@ -249,16 +252,67 @@ void ExtendRange(const float* values, size_t count, ValueRange* range) {
   for (; i + kVector <= count; i += kVector) extend(0, values + i);
   // The last ones once more, where they do not fill a vector.
   if (i < count) extend(1, values + count - kVector);
-  const VF all_min = hn::Min(hn::Min(min[0], min[1]), hn::Min(min[2], min[3]));
-  const VF all_max = hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3]));
-  range->min = std::min(range->min, hn::GetLane(hn::MinOfLanes(kF, all_min)));
-  range->max = std::max(range->max, hn::GetLane(hn::MaxOfLanes(kF, all_max)));
+  return {hn::Min(hn::Min(min[0], min[1]), hn::Min(min[2], min[3])),
+          hn::Max(hn::Max(max[0], max[1]), hn::Max(max[2], max[3]))};
+}
+
+// The smallest of what is in the same place of each block of four lanes.
+using Block = hn::CappedTag<float, 4>;
+HWY_INLINE hn::Vec<Block> MinOfBlocks(VF x) {
+#if HWY_MAX_BYTES == 16
+  return x;
+#else
+  constexpr hn::Half<F> kHalf;
+  const auto half = hn::Min(hn::LowerHalf(kHalf, x), hn::UpperHalf(kHalf, x));
+#if HWY_MAX_BYTES == 32
+  return half;
+#else
+  constexpr hn::Half<hn::Half<F>> kQuarter;
+  return hn::Min(hn::LowerHalf(kQuarter, half), hn::UpperHalf(kQuarter, half));
+#endif
+#endif
+}
+
+// Extends the ranges of two runs, whose lanes these are.
+HWY_INLINE void Extend(const RangeLanes& a, const RangeLanes& b,
+                       ValueRange* range_a, ValueRange* range_b) {
+  // All are minima when signs are changed, and the four of them are brought
+  // together: a transposition that takes minima on its way.
+  const VF mins = hn::Min(hn::InterleaveLower(kF, a.min, b.min),
+                          hn::InterleaveUpper(kF, a.min, b.min));
+  const VF maxs = hn::Max(hn::InterleaveLower(kF, a.max, b.max),
+                          hn::InterleaveUpper(kF, a.max, b.max));
+  const VF negated = hn::Neg(maxs);
+  const VF all = hn::Min(hn::InterleaveLower(kF, mins, negated),
+                         hn::InterleaveUpper(kF, mins, negated));
+  float found[4];  // of a: min, -max; of b: min, -max
+  hn::StoreU(MinOfBlocks(all), Block(), found);
+  range_a->min = std::min(range_a->min, found[0]);
+  range_a->max = std::max(range_a->max, -found[1]);
+  range_b->min = std::min(range_b->min, found[2]);
+  range_b->max = std::max(range_b->max, -found[3]);
 }
 
 void ExtendRanges(const float* values, size_t count, size_t run,
                   ValueRange* ranges) {
-  for (size_t begin = 0; begin < count; begin += run) {
-    ExtendRange(values + begin, std::min(run, count - begin), ranges++);
+  // Two runs at a time.
+  for (; run >= kLanes && count >= 2 * run; count -= 2 * run) {
+    Extend(RangeOf(values, run), RangeOf(values + run, run), &ranges[0],
+           &ranges[1]);
+    values += 2 * run;
+    ranges += 2;
+  }
+  while (count > 0) {
+    const size_t size = std::min(run, count);
+    if (size < kLanes) {
+      kScalarKernels.extend_ranges(values, size, size, ranges);
+    } else {
+      const RangeLanes lanes = RangeOf(values, size);
+      Extend(lanes, lanes, ranges, ranges);
+    }
+    values += size;
+    count -= size;
+    ++ranges;
   }
 }
 

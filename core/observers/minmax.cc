@@ -30,12 +30,14 @@ class MinMaxObserver : public Observer {
     }
   }
 
-  QParams Compute(size_t slot, const LevelGrid& grid) const override {
-    return QParamsFromRange(ranges_[slot].min, ranges_[slot].max, grid);
+  void Compute(size_t first, const LevelGrid& grid,
+               absl::Span<QParams> params) const override {
+    QParamsFromRanges(absl::MakeConstSpan(ranges_).subspan(first), grid,
+                      params);
   }
 
  private:
-  // The range covers 0 anyway (QParamsFromRange).
+  // The range covers 0 anyway (QParamsFromRanges).
   std::vector<ValueRange> ranges_;
 };
 

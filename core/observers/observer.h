@@ -31,9 +31,10 @@ class Observer {
   // first + i.
   virtual void Merge(size_t first, const Observer& other) = 0;
 
-  // The parameters for what `slot` has seen; for an empty slot those of a range
-  // from 0 to 0.
-  virtual QParams Compute(size_t slot, const LevelGrid& grid) const = 0;
+  // The parameters for what the slots from `first` on have seen, one for each
+  // of `params`; for an empty slot those of a range from 0 to 0.
+  virtual void Compute(size_t first, const LevelGrid& grid,
+                       absl::Span<QParams> params) const = 0;
 };
 
 struct ObserverRow {

@@ -102,9 +102,8 @@ class Quantizer {
       }
       coder_.Observe(at, values, slots, *observer);
       const SlotRange seen = SlotsOf(layout_, at, kTile);
-      for (size_t i = seen.first; i < seen.first + seen.count; ++i) {
-        params[i] = observer->Compute(i, coder_.grid());
-      }
+      observer->Compute(seen.first, coder_.grid(),
+                        absl::MakeSpan(params).subspan(seen.first, seen.count));
       const CodeRows& rows = coder_.rows();
       uint8_t* const out = codes.data() + rows.ByteOf(at) % kBuffer;
       const absl::Span<uint8_t> levels =
