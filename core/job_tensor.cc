@@ -232,9 +232,9 @@ absl::Status JobTensor::QuantizeWithin(const Piece& piece,
   params.resize(static_cast<size_t>(slots.count));
   const auto compute = [&](const SlotRange& seen) {
     const size_t begin = static_cast<size_t>(seen.first - slots.first);
-    observer->Compute(begin, coder_->grid(),
-                      absl::MakeSpan(params).subspan(
-                          begin, static_cast<size_t>(seen.count)));
+    observer->Compute(
+        begin, coder_->grid(),
+        absl::MakeSpan(params).subspan(begin, static_cast<size_t>(seen.count)));
   };
   const std::optional<Cuts> tiles = CutSegments(piece.range, tensor_.layout);
   if (tiles.has_value()) {

@@ -140,27 +140,64 @@ def wasm_binary(
         visibility = visibility,
     )
 
-def _wasm_run_test_impl(ctx):
+def _node_run_impl(ctx):
     program = ctx.attr.program[0][DefaultInfo]
     script = program.files_to_run.executable
     ctx.actions.write(
         output = ctx.outputs.executable,
-        content = "#!/bin/sh\nexec node %s \"$@\"\n" % script.short_path,
+        # Both lie in the same folder, whoever runs this and from where.
+        content = "#!/bin/sh\nexec node \"${0%%/*}/%s\" \"$@\"\n" %
+                  script.basename,
         is_executable = True,
     )
     runfiles = ctx.runfiles([script] + ctx.files.data)
     runfiles = runfiles.merge(program.default_runfiles)
     return [DefaultInfo(runfiles = runfiles)]
 
-_wasm_run_test = rule(
-    implementation = _wasm_run_test_impl,
-    attrs = dict(
-        _ALLOWLIST,
-        data = attr.label_list(allow_files = True),
-        program = attr.label(cfg = _to_wasm, mandatory = True),
-    ),
+_NODE_RUN_ATTRS = dict(
+    _ALLOWLIST,
+    data = attr.label_list(allow_files = True),
+    program = attr.label(cfg = _to_wasm, mandatory = True),
+)
+
+_node_run_test = rule(
+    implementation = _node_run_impl,
+    attrs = _NODE_RUN_ATTRS,
     test = True,
 )
+
+_node_run = rule(
+    implementation = _node_run_impl,
+    attrs = _NODE_RUN_ATTRS,
+    executable = True,
+)
+
+def _node_program(name, srcs, deps, copts, data, linkopts):
+    """name.js: a program with Emscripten's JavaScript, for Node. Its label."""
+    program = name + ".js"
+    pre_js = Label("//toolchain/emscripten:test_environment.js")
+    native.cc_binary(
+        name = program,
+        srcs = srcs,
+        additional_linker_inputs = [str(pre_js)],
+        copts = MQ_COPTS + MQ_NO_EXCEPTIONS + copts,
+        data = data,
+        linkopts = [
+            "-sALLOW_MEMORY_GROWTH=1",
+            "-sENVIRONMENT=node",
+            "-sEXIT_RUNTIME=1",
+            # The tests open real files: TEST_TMPDIR and test data.
+            "-sNODERAWFS=1",
+            # One output, as Bazel's linking action has; and emcc 3.1.6 would
+            # load a separate module with fetch(), which Node refuses.
+            "-sSINGLE_FILE=1",
+            "--pre-js $(execpath %s)" % pre_js,
+        ] + linkopts,
+        tags = ["manual"],
+        testonly = True,
+        deps = deps,
+    )
+    return program
 
 def wasm_cc_test(
         name,
@@ -186,38 +223,49 @@ def wasm_cc_test(
       tags: as usual.
       **kwargs: passed to the test rule.
     """
-    program = name + ".js"
-    pre_js = Label("//toolchain/emscripten:test_environment.js")
-    native.cc_binary(
-        name = program,
+    program = _node_program(
+        name,
         srcs = srcs,
-        additional_linker_inputs = [str(pre_js)],
-        copts = MQ_COPTS + MQ_NO_EXCEPTIONS + copts,
+        copts = copts,
         data = data,
-        linkopts = [
-            # The objects are optimized; to optimize the whole program once
-            # more takes ten seconds a test.
-            "-O1",
-            "-sALLOW_MEMORY_GROWTH=1",
-            "-sENVIRONMENT=node",
-            "-sEXIT_RUNTIME=1",
-            # The tests open real files: TEST_TMPDIR and test data.
-            "-sNODERAWFS=1",
-            # One output, as Bazel's linking action has; and emcc 3.1.6 would
-            # load a separate module with fetch(), which Node refuses.
-            "-sSINGLE_FILE=1",
-            "--pre-js $(execpath %s)" % pre_js,
-        ] + linkopts,
-        tags = ["manual"],
-        testonly = True,
+        # The objects are optimized; to optimize the whole program once more
+        # takes ten seconds a test.
+        linkopts = ["-O1"] + linkopts,
         deps = deps + ["@com_google_googletest//:gtest_main"],
     )
-    _wasm_run_test(
+    _node_run_test(
         name = name,
         data = data,
         program = program,
         tags = tags,
         **kwargs
+    )
+
+def wasm_cc_binary(name, srcs, deps, copts = [], tags = []):
+    """A program for tests and benchmarks, run by Node like a wasm_cc_test.
+
+    It is optimized as the modules that ship are.
+
+    Args:
+      name: name of the program.
+      srcs: its sources.
+      deps: its libraries.
+      copts: more compiler options.
+      tags: as usual.
+    """
+    program = _node_program(
+        name,
+        srcs = srcs,
+        copts = copts,
+        data = [],
+        linkopts = ["-O3"],
+        deps = deps,
+    )
+    _node_run(
+        name = name,
+        program = program,
+        tags = tags,
+        testonly = True,
     )
 
 def _wasm_compile_test_impl(ctx):

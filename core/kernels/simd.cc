@@ -58,9 +58,64 @@ constexpr U8 kU8;
 constexpr size_t kVector = HWY_MIN(HWY_LANES(float), kLanes);
 constexpr size_t kVectors = kLanes / kVector;
 
+// Vectors from bytes that lie anywhere, and back.
+template <class D>
+constexpr size_t kBytesOf = hn::MaxLanes(D()) * sizeof(hn::TFromD<D>);
+
+#if HWY_TARGET == HWY_WASM
+
+// Highway's own take parts of a vector through memory.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadFrom(D, const uint8_t* from) {
+  static_assert(kBytesOf<D> == 4 || kBytesOf<D> == 8);
+  if constexpr (kBytesOf<D> == 8) {
+    return hn::Vec<D>{wasm_v128_load64_zero(from)};
+  } else {
+    return hn::Vec<D>{wasm_v128_load32_zero(from)};
+  }
+}
+
+template <class D>
+HWY_INLINE void StoreTo(hn::Vec<D> v, D, uint8_t* to) {
+  static_assert(kBytesOf<D> == 4 || kBytesOf<D> == 8);
+  if constexpr (kBytesOf<D> == 8) {
+    wasm_v128_store64_lane(to, v.raw, 0);
+  } else {
+    wasm_v128_store32_lane(to, v.raw, 0);
+  }
+}
+
+#else
+
+template <class D>
+HWY_INLINE hn::Vec<D> LoadFrom(D d, const uint8_t* from) {
+  hn::TFromD<D> in[hn::MaxLanes(D())];
+  std::memcpy(in, from, kBytesOf<D>);
+  return hn::LoadU(d, in);
+}
+
+template <class D>
+HWY_INLINE void StoreTo(hn::Vec<D> v, D d, uint8_t* to) {
+  hn::TFromD<D> out[hn::MaxLanes(D())];
+  hn::StoreU(v, d, out);
+  std::memcpy(to, out, kBytesOf<D>);
+}
+
+#endif
+
 // ------------------------------------------------------------------- casts --
 
-HWY_INLINE VU Constant(uint32_t value) { return hn::Set(kU, value); }
+// The same vector, of which the compiler knows nothing any more. Those for
+// WebAssembly name a constant wherever it is used, where engines make it anew
+// with several instructions, and turn a mask's `and` into a slower selection.
+HWY_INLINE VU Opaque(VU vector) {
+#if HWY_TARGET == HWY_WASM
+  asm("" : "+r"(vector.raw));
+#endif
+  return vector;
+}
+
+HWY_INLINE VU Constant(uint32_t value) { return Opaque(hn::Set(kU, value)); }
 
 HWY_INLINE VU SelectLess(VU a, VU b, VU yes, VU no) {
   // Compared as signed numbers, which every set can: no operand has bit 31.
@@ -83,22 +138,35 @@ HWY_INLINE Vec16 FloatToHalf(VF value) {
 
 #else
 
+// `value` where a < b, otherwise 0. Compared as signed numbers, which every set
+// can: no operand has bit 31.
+HWY_INLINE VU IfLess(VU a, VU b, VU value) {
+  const auto less = hn::Lt(hn::BitCast(kI, a), hn::BitCast(kI, b));
+  const VU mask = hn::BitCast(kU, hn::VecFromMask(kI, less));
+  return hn::And(Opaque(mask), value);
+}
+
 HWY_INLINE VF HalfToFloat(Vec16 narrow) {
-  const VU half = hn::PromoteTo(kU, narrow);
-  const VU sign = hn::ShiftLeft<16>(hn::And(half, Constant(0x8000u)));
+  // Extends the sign, which is where a float has it then.
+  const VU half = hn::BitCast(
+      kU, hn::PromoteTo(kI, hn::BitCast(hn::Rebind<int16_t, F>(), narrow)));
+  const VU sign = hn::And(half, Constant(0x80000000u));
   const VU shifted = hn::ShiftLeft<13>(hn::And(half, Constant(0x7fffu)));
   const VU step = Constant(element::kBiasStep);
-  // Compared with the least infinity and the least normal number.
-  VU bits = hn::Add(shifted, step);
-  bits = SelectLess(shifted, Constant(element::kHalfExponent), bits,
-                    hn::Add(bits, step));
-  const VU least = Constant(element::kSmallestNormalHalf);
-  const VF subnormal =
-      hn::Sub(hn::BitCast(kF, hn::Add(shifted, least)), hn::BitCast(kF, least));
-  bits =
-      SelectLess(shifted, Constant(1u << 23), hn::BitCast(kU, subnormal), bits);
-  const VU quiet = hn::Or(bits, Constant(0x00400000u));
-  bits = SelectLess(Constant(element::kHalfExponent), shifted, quiet, bits);
+  const VU normal = Constant(1u << 23);
+  // Subnormal: with the exponent of the least normal number, which is taken
+  // off again.
+  const VU least =
+      IfLess(shifted, normal, Constant(element::kSmallestNormalHalf));
+  const VU raised =
+      hn::Add(hn::Add(shifted, step), IfLess(shifted, normal, normal));
+  VU bits =
+      hn::BitCast(kU, hn::Sub(hn::BitCast(kF, raised), hn::BitCast(kF, least)));
+  // Infinity and NaN, all of whose exponent's bits are set.
+  const VU largest = Constant(element::kHalfExponent - 1);
+  bits = hn::Add(bits, IfLess(largest, shifted, step));
+  const VU infinity = Constant(element::kHalfExponent);
+  bits = hn::Or(bits, IfLess(infinity, shifted, Constant(0x00400000u)));
   return hn::BitCast(kF, hn::Or(bits, sign));
 }
 
@@ -151,10 +219,7 @@ bool Widen(const uint8_t* src, size_t count, float* dst) {
   // Of the exponents; as signed numbers, which they are as well.
   auto largest = hn::Zero(kI);
   const auto widen = [&](const uint8_t* from, float* to) HWY_ATTR {
-    // Copied, because the elements may lie anywhere: a load.
-    uint16_t in[kVector];
-    std::memcpy(in, from, sizeof(in));
-    const VF value = kConvert(hn::LoadU(kU16, in));
+    const VF value = kConvert(LoadFrom(kU16, from));
     hn::StoreU(value, kF, to);
     const VU exponent = hn::And(hn::BitCast(kU, value), infinity);
     largest = hn::Max(largest, hn::BitCast(kI, exponent));
@@ -180,9 +245,7 @@ bool Widen(const uint8_t* src, size_t count, float* dst) {
 template <Vec16 (*kConvert)(VF)>
 void Narrow(const float* src, size_t count, uint8_t* dst) {
   const auto narrow = [](const float* from, uint8_t* to) HWY_ATTR {
-    uint16_t out[kVector];
-    hn::StoreU(kConvert(hn::LoadU(kF, from)), kU16, out);
-    std::memcpy(to, out, sizeof(out));
+    StoreTo(kConvert(hn::LoadU(kF, from)), kU16, to);
   };
   size_t i = 0;
   for (; i + kVector <= count; i += kVector) narrow(src + i, dst + 2 * i);
@@ -394,9 +457,8 @@ HWY_INLINE void StoreBytes(VU a, VU b, VU c, VU d, uint8_t* to) {
                           hn::Or(hn::ShiftLeft<16>(c), hn::ShiftLeft<24>(d)));
   alignas(16) static constexpr uint8_t kTransposed[16] = {
       0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
-  const auto blocks =
-      hn::TableLookupBytes(hn::BitCast(kBytes, lanes),
-                           hn::LoadDup128(kBytes, kTransposed));
+  const auto blocks = hn::TableLookupBytes(hn::BitCast(kBytes, lanes),
+                                           hn::LoadDup128(kBytes, kTransposed));
 #if HWY_MAX_BYTES == 16
   hn::StoreU(blocks, kBytes, to);
 #else
@@ -412,7 +474,7 @@ HWY_INLINE void StoreBytes(VU a, VU b, VU c, VU d, uint8_t* to) {
 
 // The same for one vector.
 HWY_INLINE void StoreBytes(VU a, uint8_t* to) {
-  hn::StoreU(hn::DemoteTo(kU8, hn::BitCast(kI, a)), kU8, to);
+  StoreTo(hn::DemoteTo(kU8, hn::BitCast(kI, a)), kU8, to);
 }
 
 // A level: its byte, and the number that it is.
@@ -442,7 +504,7 @@ class WholeLevels {
   static HWY_INLINE VF Load(const uint8_t* from) {
     constexpr hn::Rebind<Byte, F> kByte;
     return hn::ConvertTo(
-        kF, hn::PromoteTo(kI, hn::BitCast(kByte, hn::LoadU(kU8, from))));
+        kF, hn::PromoteTo(kI, hn::BitCast(kByte, LoadFrom(kU8, from))));
   }
 
  private:
@@ -477,7 +539,7 @@ class E4M3Levels {
   }
 
   static HWY_INLINE VF Load(const uint8_t* from) {
-    return NumberOf(hn::PromoteTo(kU, hn::LoadU(kU8, from)));
+    return NumberOf(hn::PromoteTo(kU, LoadFrom(kU8, from)));
   }
 
  private:
@@ -501,7 +563,8 @@ struct NoErrors {
   HWY_INLINE void Add(size_t, VF, VF) {}
 };
 
-// Rounds a run. `position` counts from the level 0; `value` is that of a number.
+// Rounds a run. `position` counts from the level 0; `value` is that of a
+// number.
 template <typename Levels, typename Errors, typename Position, typename Value>
 HWY_INLINE void RoundRun(const Levels& as_levels, const float* values,
                          size_t count, uint8_t* levels, Errors& errors,
@@ -688,8 +751,8 @@ void PackNibbles(const uint8_t* levels, size_t count, uint8_t* bytes) {
     const auto pairs =
         hn::BitCast(kWords, hn::And(hn::LoadU(kBytes, levels + i), low));
     const auto packed = hn::And(hn::Or(pairs, hn::ShiftRight<4>(pairs)), byte);
-    hn::StoreU(hn::DemoteTo(kHalf, hn::BitCast(kSigned, packed)), kHalf,
-               bytes + i / 2);
+    StoreTo(hn::DemoteTo(kHalf, hn::BitCast(kSigned, packed)), kHalf,
+            bytes + i / 2);
   }
   kScalarKernels.pack_nibbles(levels + i, count - i, bytes + i / 2);
 }
@@ -704,7 +767,7 @@ void UnpackNibbles(const uint8_t* bytes, size_t count, bool is_signed,
   const auto sign = hn::Set(kBytes, is_signed ? 8 : 0);
   size_t i = 0;
   for (; i + kStep <= count; i += kStep) {
-    const auto wide = hn::PromoteTo(kWords, hn::LoadU(kHalf, bytes + i / 2));
+    const auto wide = hn::PromoteTo(kWords, LoadFrom(kHalf, bytes + i / 2));
     const auto pairs = hn::Or(wide, hn::ShiftLeft<4>(wide));
     const auto nibbles = hn::And(hn::BitCast(kBytes, pairs), low);
     hn::StoreU(hn::Sub(hn::Xor(nibbles, sign), sign), kBytes, levels + i);
