@@ -23,7 +23,7 @@ struct ErrorTotals {
 };
 
 // Sums over pairs of values (a: original, b: approximation). Mergeable, so a
-// tensor can be measured in pieces. Sums run in float for 128 pairs and in
+// tensor can be measured in pieces. Sums run in float for 256 pairs and in
 // double from there on, always in the same lanes: the same on every machine,
 // and right to six digits.
 class ErrorStats {

@@ -54,21 +54,33 @@ class KernelsTest : public ::testing::TestWithParam<const Kernels*> {
   const Kernels& kernels() const { return *GetParam(); }
 };
 
+// All together, and those alone that are finite: there may be a faster way for
+// them.
 TEST_P(KernelsTest, EveryHalfAndBFloat16) {
-  std::vector<uint16_t> all(65536 + 5);
-  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
-  const std::vector<uint8_t> bytes = Bytes(all);
-  std::vector<float> half(all.size());
-  std::vector<float> brain(all.size());
-  kernels().half_to_float(bytes.data(), all.size(), half.data());
-  kernels().bfloat16_to_float(bytes.data(), all.size(), brain.data());
-  for (size_t i = 0; i < all.size(); ++i) {
-    ASSERT_EQ(element::BitCast<uint32_t>(half[i]),
-              element::BitCast<uint32_t>(element::FromHalf(all[i])))
-        << i;
-    ASSERT_EQ(element::BitCast<uint32_t>(brain[i]),
-              element::BitCast<uint32_t>(element::FromBFloat16(all[i])))
-        << i;
+  for (bool finite : {false, true}) {
+    std::vector<uint16_t> halves;
+    std::vector<uint16_t> brains;
+    for (size_t i = 0; i < 65536 + 5; ++i) {
+      const uint16_t bits = static_cast<uint16_t>(i);
+      if (!finite || !element::IsNonfinite(element::FromHalf(bits))) {
+        halves.push_back(bits);
+      }
+      if (!finite || !element::IsNonfinite(element::FromBFloat16(bits))) {
+        brains.push_back(bits);
+      }
+    }
+    const auto check = [finite](auto cast, auto expected,
+                                const std::vector<uint16_t>& all) {
+      std::vector<float> found(all.size());
+      EXPECT_EQ(cast(Bytes(all).data(), all.size(), found.data()), finite);
+      for (size_t i = 0; i < all.size(); ++i) {
+        ASSERT_EQ(element::BitCast<uint32_t>(found[i]),
+                  element::BitCast<uint32_t>(expected(all[i])))
+            << all[i];
+      }
+    };
+    check(kernels().half_to_float, element::FromHalf, halves);
+    check(kernels().bfloat16_to_float, element::FromBFloat16, brains);
   }
 }
 

@@ -51,8 +51,8 @@ const Kernels* Table() {
 #endif
   static constexpr Kernels kTable = {
       kName,
-      Widen<HalfToFloat>,
-      Widen<BFloat16ToFloat>,
+      Widen<FromHalf>,
+      Widen<FromBFloat16>,
       Narrow<FloatToHalf>,
       Narrow<FloatToBFloat16>,
       CountNonfinite,

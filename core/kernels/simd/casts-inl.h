@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "core/kernels/element.h"
+#include "core/kernels/kernels.h"
 #include "core/kernels/simd/vectors-inl.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
@@ -26,9 +27,13 @@ namespace {
 
 // These sets have an instruction each way, which rounds to nearest even and
 // makes a NaN quiet, like core/kernels/element.h.
-HWY_INLINE VF HalfToFloat(Vec16 half) {
-  return hn::PromoteTo(kF, hn::BitCast(kF16, half));
-}
+struct FromHalf {
+  static constexpr bool kExact = true;
+  static constexpr uint32_t kNonfinite = element::kInfinity;
+  static HWY_INLINE VF Convert(Vec16 half) {
+    return hn::PromoteTo(kF, hn::BitCast(kF16, half));
+  }
+};
 
 HWY_INLINE Vec16 FloatToHalf(VF value) {
   return hn::BitCast(kU16, hn::DemoteTo(kF16, value));
@@ -36,29 +41,29 @@ HWY_INLINE Vec16 FloatToHalf(VF value) {
 
 #else
 
-HWY_INLINE VF HalfToFloat(Vec16 narrow) {
-  // Extends the sign, which is where a float has it then.
-  const VU half = hn::BitCast(
-      kU, hn::PromoteTo(kI, hn::BitCast(hn::Rebind<int16_t, F>(), narrow)));
-  const VU sign = hn::And(half, Constant(0x80000000u));
-  const VU shifted = hn::ShiftLeft<13>(hn::And(half, Constant(0x7fffu)));
-  const VU step = Constant(element::kBiasStep);
-  const VU normal = Constant(1u << 23);
-  // Subnormal: with the exponent of the least normal number, which is taken
-  // off again.
-  const VU least =
-      IfLess(shifted, normal, Constant(element::kSmallestNormalHalf));
-  const VU raised =
-      hn::Add(hn::Add(shifted, step), IfLess(shifted, normal, normal));
-  VU bits =
-      hn::BitCast(kU, hn::Sub(hn::BitCast(kF, raised), hn::BitCast(kF, least)));
-  // Infinity and NaN, all of whose exponent's bits are set.
-  const VU largest = Constant(element::kHalfExponent - 1);
-  bits = hn::Add(bits, IfLess(largest, shifted, step));
-  const VU infinity = Constant(element::kHalfExponent);
-  bits = hn::Or(bits, IfLess(infinity, shifted, Constant(0x00400000u)));
-  return hn::BitCast(kF, hn::Or(bits, sign));
-}
+struct FromHalf {
+  // Infinity and NaN become numbers from 2^16 on, which no half is.
+  static constexpr bool kExact = false;
+  static constexpr uint32_t kNonfinite = 143u << 23;
+  static HWY_INLINE VF Convert(Vec16 narrow) {
+    // Extends the sign, which is where a float has it then.
+    const VU half = hn::BitCast(
+        kU, hn::PromoteTo(kI, hn::BitCast(hn::Rebind<int16_t, F>(), narrow)));
+    const VU sign = hn::And(half, Constant(0x80000000u));
+    const VU shifted = hn::ShiftLeft<13>(hn::And(half, Constant(0x7fffu)));
+    const VU step = Constant(element::kBiasStep);
+    const VU normal = Constant(1u << 23);
+    // Subnormal: with the exponent of the least normal number, which is taken
+    // off again.
+    const VU least =
+        IfLess(shifted, normal, Constant(element::kSmallestNormalHalf));
+    const VU raised =
+        hn::Add(hn::Add(shifted, step), IfLess(shifted, normal, normal));
+    const VF magnitude =
+        hn::Sub(hn::BitCast(kF, raised), hn::BitCast(kF, least));
+    return hn::BitCast(kF, hn::Or(hn::BitCast(kU, magnitude), sign));
+  }
+};
 
 HWY_INLINE Vec16 FloatToHalf(VF value) {
   const VU bits = hn::BitCast(kU, value);
@@ -82,9 +87,13 @@ HWY_INLINE Vec16 FloatToHalf(VF value) {
 
 #endif
 
-HWY_INLINE VF BFloat16ToFloat(Vec16 bits) {
-  return hn::BitCast(kF, hn::ShiftLeft<16>(hn::PromoteTo(kU, bits)));
-}
+struct FromBFloat16 {
+  static constexpr bool kExact = true;
+  static constexpr uint32_t kNonfinite = element::kInfinity;
+  static HWY_INLINE VF Convert(Vec16 bits) {
+    return hn::BitCast(kF, hn::ShiftLeft<16>(hn::PromoteTo(kU, bits)));
+  }
+};
 
 HWY_INLINE Vec16 FloatToBFloat16(VF value) {
   const VU bits = hn::BitCast(kU, value);
@@ -102,16 +111,18 @@ HWY_INLINE Vec16 FloatToBFloat16(VF value) {
 // Elements of 16 bits in a cache line.
 constexpr size_t kLine = 32;
 
-template <VF (*kConvert)(Vec16)>
+// `Format` converts a vector. Of what it makes of infinity and NaN is known
+// that the magnitude is that of the float kNonfinite at least, which is the
+// case for no other, and with kExact that it is right.
+template <class Format>
 bool Widen(const uint8_t* src, size_t count, float* dst) {
-  const VU infinity = Constant(element::kInfinity);
-  // Of the exponents; as signed numbers, which they are as well.
+  // Of the magnitudes; as signed numbers, which they are as well.
   auto largest = hn::Zero(kI);
   const auto widen = [&](const uint8_t* from, float* to) HWY_ATTR {
-    const VF value = kConvert(LoadFrom(kU16, from));
+    const VF value = Format::Convert(LoadFrom(kU16, from));
     hn::StoreU(value, kF, to);
-    const VU exponent = hn::And(hn::BitCast(kU, value), infinity);
-    largest = hn::Max(largest, hn::BitCast(kI, exponent));
+    const VU magnitude = hn::And(hn::BitCast(kU, value), Constant(0x7fffffffu));
+    largest = hn::Max(largest, hn::BitCast(kI, magnitude));
   };
   size_t i = 0;
   for (; i + kLine <= count; i += kLine) {
@@ -128,7 +139,10 @@ bool Widen(const uint8_t* src, size_t count, float* dst) {
     widen(in, out);
     std::memcpy(dst + i, out, sizeof(float) * (count - i));
   }
-  return hn::AllFalse(kI, hn::Eq(largest, hn::BitCast(kI, infinity)));
+  const auto least = hn::BitCast(kI, Constant(Format::kNonfinite - 1));
+  const bool finite = hn::AllFalse(kI, hn::Lt(least, largest));
+  if (finite || Format::kExact) return finite;
+  return kScalarKernels.half_to_float(src, count, dst);
 }
 
 template <Vec16 (*kConvert)(VF)>
