@@ -173,6 +173,11 @@ absl::StatusOr<DType> ParseFloatDType(absl::string_view text) {
   return BadValue("--dtype", text, "use F32, F16, BF16 or F64");
 }
 
+absl::StatusOr<DType> ParseScaleDType(absl::string_view text) {
+  if (const auto dtype = ScaleDTypeFromName(text)) return *dtype;
+  return BadValue("--scale-dtype", text, "use f32, f16 or bf16");
+}
+
 absl::StatusOr<ProgressFlag> ParseProgress(absl::string_view text) {
   return ParseChoice<ProgressFlag>("--progress", text,
                                    {{"auto", ProgressFlag::kAuto},

@@ -49,6 +49,7 @@ absl::StatusOr<std::string> ParseSimd(absl::string_view flag,
                                       absl::string_view text);
 // --dtype: "F32", "f32", "float32" and the like; F16, BF16, F32 or F64.
 absl::StatusOr<DType> ParseFloatDType(absl::string_view text);
+absl::StatusOr<DType> ParseScaleDType(absl::string_view text);
 
 // --progress: what to show is decided by the value and by where stderr goes.
 enum class ProgressFlag : uint8_t { kAuto, kBar, kPlain, kNone };

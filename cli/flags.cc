@@ -243,6 +243,9 @@ class Parser {
     Add(command, kScheme, "--convention", "NAME",
         "Rounding of torch (default) or compressed-tensors",
         Value(recipe.convention, ParseConvention));
+    Add(command, kScheme, "--scale-dtype", "TYPE",
+        "Scales are f32 (default), f16 or bf16",
+        Value(recipe.scale_dtype, ParseScaleDType));
     Add(command, kScheme, "--nonfinite", "WHAT",
         "NaN and infinity: error (default), keep the tensor as it is, or zero",
         Value(recipe.nonfinite, ParseNonfinite));

@@ -39,7 +39,8 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
   const auto args = Get<QuantizeArgs>(
       "quantize --model m.pt --output o.bin --to torch --root a.b -f --dry-run "
       "-b 4 --type uint4 -s asymmetric --granularity group -g 64 "
-      "--convention compressed-tensors --nonfinite zero --recipe r.json "
+      "--convention compressed-tensors --scale-dtype bf16 --nonfinite zero "
+      "--recipe r.json "
       "--min-elements 9 --allow-unmatched -T 3 --chunk-size 64K --json "
       "--max-shard-size 5GB --progress plain");
   EXPECT_EQ(args.transform.input.path, "m.pt");
@@ -55,6 +56,7 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
   EXPECT_EQ(args.recipe.granularity, Granularity::kGroup);
   EXPECT_EQ(args.recipe.group_size, 64);
   EXPECT_EQ(args.recipe.convention, Convention::kCompressedTensors);
+  EXPECT_EQ(args.recipe.scale_dtype, DType::kBF16);
   EXPECT_EQ(args.recipe.nonfinite, Nonfinite::kZero);
   EXPECT_EQ(args.recipe.recipe_file, "r.json");
   EXPECT_EQ(args.recipe.min_elements, 9);
@@ -192,6 +194,7 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize m.pt --granularity row", "use tensor, axis, channel or group"},
       {"quantize m.pt --nonfinite maybe", "use error, keep or zero"},
       {"quantize m.pt --convention tf", "use torch or compressed-tensors"},
+      {"quantize m.pt --scale-dtype f64", "use f32, f16 or bf16"},
       {"quantize m.pt --axis -1", "--axis -1: use a whole number from 0"},
       {"quantize m.pt -g 0", "--group-size 0: use a whole number from 1"},
       {"quantize m.pt -T 100000", "--threads 100000: use a whole number"},

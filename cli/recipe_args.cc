@@ -75,6 +75,7 @@ absl::Status CheckCast(const RecipeArgs& args, NumberFormat format) {
                      : args.axis        ? "--axis"
                      : args.group_size  ? "--group-size"
                      : args.convention  ? "--convention"
+                     : args.scale_dtype ? "--scale-dtype"
                                         : nullptr;
   if (flag == nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -171,6 +172,7 @@ absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args) {
   }
   if (args.symmetric) recipe.defaults.symmetric = *args.symmetric;
   if (args.convention) recipe.defaults.convention = *args.convention;
+  if (args.scale_dtype) recipe.defaults.scale_dtype = *args.scale_dtype;
   MQ_RETURN_IF_ERROR(ApplyGranularity(args, recipe.defaults));
 
   std::vector<Rule> rules;

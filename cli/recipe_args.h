@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/recipe.h"
+#include "ir/dtype.h"
 #include "ir/quant_scheme.h"
 
 namespace monoquant::cli {
@@ -32,6 +33,7 @@ struct RecipeArgs {
   std::optional<int64_t> axis;
   std::optional<int64_t> group_size;
   std::optional<Convention> convention;
+  std::optional<DType> scale_dtype;
   std::vector<RuleArg> rules;
   std::optional<int64_t> min_elements;
   std::optional<Nonfinite> nonfinite;
@@ -39,7 +41,7 @@ struct RecipeArgs {
 };
 
 // The recipe file, if there is one, overlaid with the flags: --bits to
-// --convention change its defaults, and the rules of the command line come
+// --scale-dtype change its defaults, and the rules of the command line come
 // before its own. Reads no other file.
 //
 // InvalidArgument for flags that contradict each other or have no meaning for

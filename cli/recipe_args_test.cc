@@ -95,6 +95,10 @@ TEST(BuildRecipeTest, ContradictionsAreErrors) {
   args.type = NumberFormat::kFp16;
   args.symmetric = false;
   EXPECT_THAT(ErrorOf(args), HasSubstr("--scheme: has no meaning for fp16"));
+  args.symmetric.reset();
+  args.scale_dtype = DType::kF16;
+  EXPECT_THAT(ErrorOf(args),
+              HasSubstr("--scale-dtype: has no meaning for fp16"));
 }
 
 TEST(BuildRecipeTest, Float8IsSymmetric) {
@@ -161,8 +165,10 @@ TEST(BuildRecipeTest, FlagsOverrideTheFile) {
   args.allow_unmatched = true;
   args.symmetric = false;
   args.convention = Convention::kCompressedTensors;
+  args.scale_dtype = DType::kBF16;
   const auto recipe = BuildRecipe(args);
   ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->defaults.scale_dtype, DType::kBF16);
   EXPECT_EQ(recipe->min_elements, 7);
   EXPECT_EQ(recipe->nonfinite, Nonfinite::kZero);
   EXPECT_TRUE(recipe->allow_unmatched);

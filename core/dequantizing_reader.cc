@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -81,9 +80,12 @@ absl::Status DequantizingReader::ReadParams(
     const Decoding& decoding, const SlotRange& slots,
     std::vector<QParams>* params) const {
   const size_t count = static_cast<size_t>(slots.count);
-  std::vector<uint8_t> scales(count * sizeof(float));
+  const DType dtype = decoding.scheme.scale_dtype;
+  std::vector<uint8_t> stored(count * static_cast<size_t>(FloatBytes(dtype)));
   MQ_RETURN_IF_ERROR(base_->Read(decoding.scale, slots.first, slots.count,
-                                 absl::MakeSpan(scales)));
+                                 absl::MakeSpan(stored)));
+  std::vector<float> scales(count);
+  ToFloat(dtype, stored.data(), absl::MakeSpan(scales));
   const bool one_zero_point = decoding.one_zero_point;
   std::vector<uint8_t> zeros(one_zero_point ? 1 : count);
   if (decoding.zero_point != kNoTie) {
@@ -95,7 +97,7 @@ absl::Status DequantizingReader::ReadParams(
   params->resize(count);
   for (size_t i = 0; i < count; ++i) {
     QParams& p = (*params)[i];
-    std::memcpy(&p.scale, &scales[i * sizeof(float)], sizeof(float));
+    p.scale = scales[i];
     const uint8_t zero = zeros[one_zero_point ? 0 : i];
     p.zero_point = is_signed ? static_cast<int8_t>(zero) : zero;
   }

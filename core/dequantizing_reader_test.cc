@@ -65,6 +65,8 @@ const char* const kSpecs[] = {"int8",
                               "fp8_e4m3,tensor",
                               "fp8_e4m3,axis=1",
                               "fp8_e4m3,group=3",
+                              "fp8_e4m3,scale_dtype=f16",
+                              "int4,group=3,asymmetric,scale_dtype=bf16",
                               "bf16"};
 
 // Every range of small tensors, with rows that end inside a byte, is a part of

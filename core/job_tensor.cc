@@ -259,7 +259,8 @@ absl::Status JobTensor::QuantizeWithin(const Piece& piece,
 absl::Status JobTensor::EmitParams(uint64_t first,
                                    absl::Span<const QParams> params,
                                    EmitPiece emit, JobBuffers& buffers) const {
-  static_assert(sizeof(float) == 4);
+  const DType dtype = tensor_.scheme.scale_dtype;
+  const size_t scale_bytes = static_cast<size_t>(FloatBytes(dtype));
   for (size_t begin = 0; begin < params.size(); begin += kParamSlab) {
     const absl::Span<const QParams> slab = params.subspan(begin, kParamSlab);
     const uint64_t slot = first + begin;
@@ -269,10 +270,10 @@ absl::Status JobTensor::EmitParams(uint64_t first,
       buffers.scales.push_back(p.scale);
       buffers.zero_points.push_back(static_cast<uint8_t>(p.zero_point));
     }
-    const uint8_t* scales =
-        reinterpret_cast<const uint8_t*>(buffers.scales.data());
-    MQ_RETURN_IF_ERROR(emit(tensor_.scale, slot * 4,
-                            absl::MakeConstSpan(scales, slab.size() * 4)));
+    buffers.stored_scales.resize(slab.size() * scale_bytes);
+    FromFloat(dtype, buffers.scales, buffers.stored_scales.data());
+    MQ_RETURN_IF_ERROR(
+        emit(tensor_.scale, slot * scale_bytes, buffers.stored_scales));
     if (tensor_.zero_point == kNoTensor) continue;
     absl::Span<const uint8_t> zero_points = buffers.zero_points;
     if (tensor_.scheme.symmetric) {

@@ -48,6 +48,7 @@ struct JobBuffers {
   GrowingBuffer codes;
   std::vector<QParams> params;
   std::vector<float> scales;
+  std::vector<uint8_t> stored_scales;
   std::vector<uint8_t> zero_points;
   float values[kLargestTile];
   uint8_t levels[kLargestTile];

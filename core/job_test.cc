@@ -49,8 +49,12 @@ void ExpectSameAsWhole(const MemoryReader& reader,
     ASSERT_TRUE(finished.output->bytes(tensor.output) == whole.codes);
     if (!HasScales(tensor.scheme.format)) continue;
     const std::vector<uint8_t>& scale = finished.output->bytes(tensor.scale);
-    ASSERT_EQ(scale.size(), whole.scales.size() * 4);
-    ASSERT_EQ(std::memcmp(scale.data(), whole.scales.data(), scale.size()), 0);
+    const DType scale_dtype = tensor.scheme.scale_dtype;
+    ASSERT_EQ(finished.plan.manifest.tensors[tensor.scale].dtype, scale_dtype);
+    ASSERT_EQ(scale.size(), whole.scales.size() * FloatBytes(scale_dtype));
+    std::vector<float> scales(whole.scales.size());
+    ToFloat(scale_dtype, scale.data(), absl::MakeSpan(scales));
+    ASSERT_EQ(scales, whole.scales);
     if (!HasZeroPoints(tensor.scheme.format)) {
       ASSERT_EQ(tensor.zero_point, kNoTensor);
       continue;
@@ -84,6 +88,9 @@ const char* const kSchemes[] = {"int8",
                                 "fp8_e4m3,tensor",
                                 "fp8_e4m3,axis=1",
                                 "fp8_e4m3,group=32",
+                                "int4,asymmetric,scale_dtype=f16",
+                                "int8,tensor,scale_dtype=bf16",
+                                "fp8_e4m3,axis=0,scale_dtype=bf16",
                                 "fp16",
                                 "bf16"};
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "ir/dtype.h"
 #include "ir/quant_scheme.h"
 
 namespace monoquant {
@@ -44,6 +45,8 @@ struct LevelGrid {
   // torch's quantize_per_tensor adds the zero point in the same rounding as it
   // multiplies, its quantize_per_channel in one of its own.
   bool fused_add = false;
+  // What scales are rounded to: QuantScheme::scale_dtype.
+  DType scale_dtype = DType::kF32;
 
   // The level of 0 in a symmetric scheme: 0, or the upper middle of an unsigned
   // range (128 of 0 .. 255).

@@ -14,8 +14,9 @@ namespace {
 // Codes of 4 bits are cut in pairs; that is the smallest packing there is.
 constexpr uint64_t kPair = 2;
 
-// Of one scale as it is written: F32 and a zero point of one byte.
-constexpr uint64_t kParamBytes = 5;
+// Of one scale that is being written: as a float, as it is stored, and a zero
+// point of one byte.
+constexpr uint64_t kParamBytes = 9;
 
 // Buffers for parameters that are written, a slab at a time.
 uint64_t SlabBytes(uint64_t slots) {

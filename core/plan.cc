@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/casts.h"
 #include "core/closest_name.h"
 #include "core/code_rows.h"
 #include "core/default_policy.h"
@@ -137,7 +138,8 @@ uint64_t QuantizedBytes(const QuantScheme& scheme, const ParamLayout& layout) {
   const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
   const CodeRows rows(codec, layout.row);
   return rows.BytesOf(0, layout.num_elements) +
-         layout.num_params * (scheme.symmetric ? 4 : 5);
+         layout.num_params *
+             (FloatBytes(scheme.scale_dtype) + (scheme.symmetric ? 0 : 1));
 }
 
 absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
@@ -246,9 +248,10 @@ absl::Status Planner::OutputParams(TensorPlan* plan) {
   const bool tied = plan->action == Action::kTie;
   if (HasScales(owner.scheme.format)) {
     record.scale = absl::StrCat(tensor.name, ".scale");
-    MQ_ASSIGN_OR_RETURN(plan->scale, AddOutput(record.scale, DType::kF32,
-                                               owner.layout.param_shape,
-                                               tied ? owner.scale : kNoTie));
+    MQ_ASSIGN_OR_RETURN(
+        plan->scale,
+        AddOutput(record.scale, owner.scheme.scale_dtype,
+                  owner.layout.param_shape, tied ? owner.scale : kNoTie));
   }
   if (HasZeroPoints(owner.scheme.format)) {
     record.zero_point = absl::StrCat(tensor.name, ".zero_point");

@@ -45,7 +45,7 @@ struct TensorPlan {
   ParamLayout layout;
   std::string observer;
   std::string algorithm;
-  // Indices into Manifest::tensors. scale (F32) only for formats with scales,
+  // Indices into Manifest::tensors. scale only for formats with scales,
   // zero_point only for those with zero points. zero_point of a symmetric
   // scheme is a scalar, otherwise it has the shape of scale; its dtype is
   // ZeroPointDType. A tensor that shares the codes of another has parameters

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+
+#include "core/kernels/element.h"
 
 namespace monoquant {
 namespace {
@@ -21,6 +24,23 @@ float AsymmetricScale(float min, float max, float levels) {
   return static_cast<float>(wide / static_cast<double>(levels));
 }
 
+// The nearest scale that can be stored, positive and finite like `scale`. Zero
+// points and codes follow from it, so that nothing is lost by storing it.
+float StoredScale(float scale, DType dtype) {
+  constexpr uint16_t kLargestHalf = 0x7bff;
+  constexpr uint16_t kLargestBFloat16 = 0x7f7f;
+  constexpr uint16_t kSmallest = 1;  // of both
+  if (dtype == DType::kF16) {
+    const uint16_t half = element::ToHalf(scale);
+    return element::FromHalf(std::clamp(half, kSmallest, kLargestHalf));
+  }
+  if (dtype == DType::kBF16) {
+    const uint16_t bits = element::ToBFloat16(scale);
+    return element::FromBFloat16(std::clamp(bits, kSmallest, kLargestBFloat16));
+  }
+  return scale;
+}
+
 // Both arguments may be infinite, neither is NaN.
 int32_t ClampToGrid(float level, const LevelGrid& grid) {
   const float qmin = static_cast<float>(grid.qmin);
@@ -32,9 +52,11 @@ QParams Torch(float min, float max, const LevelGrid& grid) {
   const float levels = static_cast<float>(grid.qmax - grid.qmin);
   if (grid.symmetric) {
     const float scale = std::max(-min, max) / (levels / 2);
-    return {std::max(scale, kEpsilon), grid.symmetric_zero()};
+    return {StoredScale(std::max(scale, kEpsilon), grid.scale_dtype),
+            grid.symmetric_zero()};
   }
-  const float scale = std::max(AsymmetricScale(min, max, levels), kEpsilon);
+  const float scale = StoredScale(
+      std::max(AsymmetricScale(min, max, levels), kEpsilon), grid.scale_dtype);
   const float zero =
       static_cast<float>(grid.qmin) - std::nearbyint(min / scale);
   return {scale, ClampToGrid(zero, grid)};
@@ -44,14 +66,16 @@ QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
   const float levels = static_cast<float>(grid.qmax - grid.qmin);
   if (grid.symmetric) {
     const float scale = std::max(-min, max) / (levels / 2);
-    return {scale == 0 ? kEpsilon : scale, grid.symmetric_zero()};
+    return {StoredScale(scale == 0 ? kEpsilon : scale, grid.scale_dtype),
+            grid.symmetric_zero()};
   }
-  const float scale = AsymmetricScale(min, max, levels);
-  if (scale == 0) {
+  const float exact = AsymmetricScale(min, max, levels);
+  if (exact == 0) {
     // There the zero point is computed before the scale is replaced: 0/0 for a
     // minimum of 0, which becomes 0, and minus infinity for any other.
-    return {kEpsilon, min < 0 ? grid.qmax : 0};
+    return {StoredScale(kEpsilon, grid.scale_dtype), min < 0 ? grid.qmax : 0};
   }
+  const float scale = StoredScale(exact, grid.scale_dtype);
   const float zero = static_cast<float>(grid.qmin) - min / scale;
   return {scale, ClampToGrid(std::nearbyint(zero), grid)};
 }
@@ -60,15 +84,15 @@ QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
 
 LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
   if (!HasZeroPoints(scheme.format)) {
-    return {codec.kind,         codec.qmin,
+    return {codec.kind,          codec.qmin,
             codec.qmax,
-            /*symmetric=*/true, Convention::kCompressedTensors,
-            /*fused_add=*/false};
+            /*symmetric=*/true,  Convention::kCompressedTensors,
+            /*fused_add=*/false, scheme.scale_dtype};
   }
   const bool fused_add = scheme.convention == Convention::kTorch &&
                          scheme.granularity == Granularity::kTensor;
-  return {codec.kind,       codec.qmin,        codec.qmax,
-          scheme.symmetric, scheme.convention, fused_add};
+  return {codec.kind,        codec.qmin, codec.qmax,        scheme.symmetric,
+          scheme.convention, fused_add,  scheme.scale_dtype};
 }
 
 QParams QParamsFromRange(float min, float max, const LevelGrid& grid) {

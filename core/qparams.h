@@ -18,7 +18,7 @@ namespace monoquant {
 LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme);
 
 // The parameters that cover min .. max and 0. Both must be finite. The scale is
-// positive and finite whatever they are.
+// positive, finite and of the grid's type whatever they are.
 QParams QParamsFromRange(float min, float max, const LevelGrid& grid);
 // Those of many ranges, params[i] of ranges[i]; `ranges` may be longer.
 void QParamsFromRanges(absl::Span<const ValueRange> ranges,

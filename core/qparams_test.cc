@@ -1,9 +1,11 @@
 #include "core/qparams.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
+#include "core/kernels/element.h"
 #include "core/registry.h"
 #include "core/testing/synthetic.h"
 #include "gtest/gtest.h"
@@ -127,6 +129,43 @@ TEST(QParamsTest, AlwaysUsable) {
             ASSERT_GE(static_cast<double>(min), low) << max;
             ASSERT_LE(static_cast<double>(max), high) << min;
           }
+        }
+      }
+    }
+  }
+}
+
+// A scale that can be stored, and is the nearest to the one of float32 that can
+// be; the zero point is the one of that scale.
+TEST(QParamsTest, ScalesOfSixteenBits) {
+  Random random(11);
+  for (int i = 0; i < 20000; ++i) {
+    const float max = std::fabs(random.Finite());
+    const float min = i % 3 == 0 ? 0.0f : -max * random.Uniform(0, 1);
+    for (bool symmetric : {false, true}) {
+      for (Convention convention : {kTorch, kCt}) {
+        LevelGrid grid = Grid(NumberFormat::kInt8, symmetric, convention);
+        const float exact = QParamsFromRange(min, max, grid).scale;
+        for (DType dtype : {DType::kF16, DType::kBF16}) {
+          grid.scale_dtype = dtype;
+          const QParams p = QParamsFromRange(min, max, grid);
+          const bool half = dtype == DType::kF16;
+          const float stored =
+              half ? element::FromHalf(element::ToHalf(exact))
+                   : element::FromBFloat16(element::ToBFloat16(exact));
+          const float least = half ? 0x1p-24f : 0x1p-133f;
+          const float most = half ? 65504.0f : 0x1.fep127f;
+          ASSERT_EQ(p.scale, std::min(std::max(stored, least), most)) << exact;
+          if (symmetric) {
+            ASSERT_EQ(p.zero_point, 0);
+            continue;
+          }
+          const float zero = convention == kTorch
+                                 ? -128 - std::nearbyint(min / p.scale)
+                                 : std::nearbyint(-128 - min / p.scale);
+          ASSERT_EQ(p.zero_point, static_cast<int32_t>(std::min(
+                                      std::max(zero, -128.0f), 127.0f)))
+              << min << " .. " << max;
         }
       }
     }

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
 
@@ -43,6 +44,7 @@ struct SchemeSpec {
   // choice of conventions: theirs is not looked at.
   bool symmetric = true;
   Convention convention = Convention::kTorch;
+  DType scale_dtype = DType::kF32;
   std::string observer = "minmax";
   std::string algorithm = "rtn";
 };
@@ -80,6 +82,7 @@ struct Recipe {
 //   scheme  = "skip" | format { "," option }
 //   option  = "tensor" | "axis" [ "=" N ] | "group" [ "=" N ]
 //           | "symmetric" | "asymmetric" | "convention=" NAME
+//           | "scale_dtype=" NAME
 //           | "observer=" NAME | "algorithm=" NAME
 //
 // InvalidArgument quoting the part that is wrong and what would be right.

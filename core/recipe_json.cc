@@ -106,15 +106,18 @@ Json SpecToJson(const SchemeSpec& spec) {
     json.Set("symmetric", spec.symmetric);
     json.Set("convention", ConventionName(spec.convention));
   }
+  if (spec.scale_dtype != SchemeSpec().scale_dtype) {
+    json.Set("scale_dtype", DTypeName(spec.scale_dtype));
+  }
   json.Set("observer", spec.observer);
   json.Set("algorithm", spec.algorithm);
   return json;
 }
 
 absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
-  MQ_RETURN_IF_ERROR(
-      CheckMembers(json, {"format", "granularity", "axis", "group_size",
-                          "symmetric", "convention", "observer", "algorithm"}));
+  MQ_RETURN_IF_ERROR(CheckMembers(
+      json, {"format", "granularity", "axis", "group_size", "symmetric",
+             "convention", "scale_dtype", "observer", "algorithm"}));
   SchemeSpec spec;
   if (json.Find("format") == nullptr) {
     return absl::InvalidArgumentError("\"format\" is missing");
@@ -147,6 +150,8 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("convention") != nullptr) {
     MQ_RETURN_IF_ERROR(CheckConvention(spec.format, spec.convention));
   }
+  MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype", "F32, F16, BF16",
+                              ScaleDTypeFromName, &spec.scale_dtype));
   MQ_RETURN_IF_ERROR(ReadString(json, "observer", &spec.observer));
   MQ_RETURN_IF_ERROR(ReadString(json, "algorithm", &spec.algorithm));
   MQ_RETURN_IF_ERROR(ValidateSchemeSpec(spec));

@@ -80,6 +80,12 @@ TEST(SchemeSpecTest, Parses) {
   EXPECT_EQ(spec.axis, 1);
   EXPECT_EQ(spec.convention, Convention::kCompressedTensors);
 
+  EXPECT_EQ(spec.scale_dtype, DType::kF32);
+  EXPECT_EQ((*ParseSchemeSpec("int4,scale_dtype=bf16"))->scale_dtype,
+            DType::kBF16);
+  EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,scale_dtype=F16"))->scale_dtype,
+            DType::kF16);
+
   EXPECT_EQ((*ParseSchemeSpec("int8,tensor"))->granularity,
             Granularity::kTensor);
   EXPECT_EQ((*ParseSchemeSpec("int8,axis"))->granularity, Granularity::kAxis);
@@ -107,6 +113,11 @@ TEST(SchemeSpecTest, Refuses) {
       {"int8,axis=-1", "'axis=-1' is not a whole number from 0 up"},
       {"int8,axis=64", "axis 64 is out of range; use 0 to 63"},
       {"int8,convention=gptq", "there is no convention 'gptq'; use torch or"},
+      {"int8,scale_dtype=f64", "scales cannot be 'f64'; use f32, f16 or bf16"},
+      {"int8,scale_dtype", "'scale_dtype' is no option"},
+      {"int8,scale_dtype=f16,scale_dtype=bf16",
+       "states the scale_dtype a second time"},
+      {"bf16,scale_dtype=bf16", "'scale_dtype=bf16' means nothing for bf16"},
       {"int8,observer=x", "there is no observer 'x'; use one of minmax"},
       {"int8,algorithm=x", "there is no algorithm 'x'; use one of rtn"},
       {"int8,axis=0,tensor", "'tensor' states the granularity a second time"},
@@ -171,7 +182,7 @@ TEST(RecipeJsonTest, IsCanonical) {
       {"match": "c", "scheme": {"format": "int8", "granularity": "channel",
                                 "axis": 1}},
       {"match": "d", "scheme": "int8,tensor,convention=compressed-tensors"},
-      {"match": "e", "scheme": "int4,group"},
+      {"match": "e", "scheme": "int4,group,scale_dtype=bf16"},
       {"match": "f", "scheme": "fp16"}],
     "defaults": "bf16"})");
   const std::string int4 =
@@ -191,7 +202,7 @@ TEST(RecipeJsonTest, IsCanonical) {
           R"("tensor","symmetric":true,"convention":"compressed-tensors")" +
           tail +
           R"(},{"match":"e","scheme":{"format":"int4","granularity":"group",)"
-          R"("symmetric":true,"convention":"torch")" +
+          R"("symmetric":true,"convention":"torch","scale_dtype":"BF16")" +
           tail +
           R"(},{"match":"f","scheme":{"format":"fp16"}}],"only_rules":true,)"
           R"("min_elements":1,"nonfinite":"zero","allow_unmatched":true})");
@@ -253,6 +264,8 @@ TEST(RecipeJsonTest, Refuses) {
        "\"symmetric\" must be true or false, found 1"},
       {R"({"defaults": {"format": "int8", "convention": "x"}})",
        "\"convention\" must be one of torch, compressed-tensors"},
+      {R"({"defaults": {"format": "int8", "scale_dtype": "F64"}})",
+       "\"scale_dtype\" must be one of F32, F16, BF16"},
       {R"({"defaults": {"format": "int8", "observer": "x"}})",
        "there is no observer 'x'"},
       {R"({"defaults": {"format": "fp16", "symmetric": true}})",

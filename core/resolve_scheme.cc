@@ -48,6 +48,7 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
   QuantScheme& scheme = resolved.scheme;
   scheme.format = spec.format;
   if (!HasScales(spec.format)) return resolved;
+  scheme.scale_dtype = spec.scale_dtype;
   if (HasZeroPoints(spec.format)) {
     scheme.symmetric = spec.symmetric;
     scheme.convention = spec.convention;

@@ -86,6 +86,15 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
     }
     spec->convention = *found;
     return absl::OkStatus();
+  } else if (option.key == "scale_dtype") {
+    const std::optional<DType> found = ScaleDTypeFromName(*option.value);
+    if (!found.has_value()) {
+      return absl::InvalidArgumentError(absl::StrCat("scales cannot be ",
+                                                     QuotedName(*option.value),
+                                                     "; use f32, f16 or bf16"));
+    }
+    spec->scale_dtype = *found;
+    return absl::OkStatus();
   } else if (option.key == "observer") {
     spec->observer = std::string(*option.value);
     return absl::OkStatus();
@@ -97,7 +106,7 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
       QuotedName(absl::StrCat(option.key, option.value.has_value() ? "=" : "",
                               option.value.value_or(""))),
       " is no option; use tensor, axis=N, group=N, symmetric, asymmetric, "
-      "convention=NAME, observer=NAME or algorithm=NAME"));
+      "convention=NAME, scale_dtype=NAME, observer=NAME or algorithm=NAME"));
 }
 
 absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {

@@ -110,6 +110,7 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
   entry.add_symmetric(scheme.symmetric);
   entry.add_convention(static_cast<mqir::Convention>(scheme.convention));
   if (HasScales(scheme.format)) {
+    entry.add_scale_dtype(static_cast<mqir::DType>(scheme.scale_dtype));
     entry.add_scale(numbers.at(tensor.scale));
   }
   if (HasZeroPoints(scheme.format)) {

@@ -142,6 +142,7 @@ TEST(MqirIndexTest, LiesInTheRecord) {
     uint8_t format = 0;
     uint8_t granularity = 0;
     uint8_t convention = 0;
+    uint8_t scale_dtype = static_cast<uint8_t>(DType::kF32);
     int32_t axis = 0;
     uint32_t scale = 1;
     uint32_t zero_point = 2;
@@ -172,6 +173,12 @@ TEST(MqirIndexTest, LiesInTheRecord) {
        "granularity number 3"},
       {[](Fields& f) { f.convention = 2; }, absl::StatusCode::kUnimplemented,
        "convention number 2"},
+      {[](Fields& f) { f.scale_dtype = 200; }, absl::StatusCode::kUnimplemented,
+       "dtype number 200"},
+      {[](Fields& f) { f.scale_dtype = static_cast<uint8_t>(DType::kI8); },
+       absl::StatusCode::kUnimplemented, "dtype of scales number 2"},
+      {[](Fields& f) { f.scale_dtype = static_cast<uint8_t>(DType::kBF16); },
+       absl::StatusCode::kDataLoss, "are F32, expected BF16"},
       {[](Fields& f) {
          f.granularity = 1;
          f.axis = -1;
@@ -219,6 +226,7 @@ TEST(MqirIndexTest, LiesInTheRecord) {
     q.add_format(static_cast<mqir::NumberFormat>(f.format));
     q.add_granularity(static_cast<mqir::Granularity>(f.granularity));
     q.add_convention(static_cast<mqir::Convention>(f.convention));
+    q.add_scale_dtype(static_cast<mqir::DType>(f.scale_dtype));
     q.add_axis(f.axis);
     q.add_scale(f.scale);
     q.add_zero_point(f.zero_point);

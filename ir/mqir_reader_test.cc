@@ -84,6 +84,9 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
     tensor.scheme.group_size = 2;
     tensor.scheme.symmetric = f % 2 == 0;
     tensor.scheme.convention = static_cast<Convention>(f / 2 % 2);
+    if (HasScales(tensor.scheme.format)) {
+      tensor.scheme.scale_dtype = f % 2 == 0 ? DType::kBF16 : DType::kF32;
+    }
     tensor.name = "q" + std::to_string(f);
     tensor.dtype = DType::kF16;
     tensor.shape = {3, 4};
@@ -95,7 +98,8 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
       tensor.scale = tensor.name + ".s";
       const Shape params =
           ComputeParamLayout(tensor.scheme, tensor.shape)->param_shape;
-      manifest.tensors.push_back(MakeOutput(tensor.scale, DType::kF32, params));
+      manifest.tensors.push_back(
+          MakeOutput(tensor.scale, tensor.scheme.scale_dtype, params));
       if (HasZeroPoints(tensor.scheme.format)) {
         tensor.zero_point = tensor.name + ".z";
         manifest.tensors.push_back(MakeOutput(

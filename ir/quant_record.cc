@@ -192,7 +192,8 @@ absl::Status CheckTensor(const QuantizedTensor& tensor,
   }
   if (has_scales) {
     MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "scales", tensor.scale,
-                                   DType::kF32, {layout->param_shape}));
+                                   tensor.scheme.scale_dtype,
+                                   {layout->param_shape}));
   }
   if (!has_zero_points) return absl::OkStatus();
   return CheckStored(tensors, tensor.name, "zero points", tensor.zero_point,

@@ -73,10 +73,10 @@ struct StoredTensor {
 };
 
 // Checks that the record describes `tensors`: codes, scales and zero points are
-// there, with the dtypes and shapes that the schemes say (a scale is F32 of
-// ParamLayout::param_shape; a zero point is of ZeroPointDType, a scalar or of
-// that shape), and no tensor has two roles. Names in `tensors` are unique.
-// DataLoss naming the tensor.
+// there, with the dtypes and shapes that the schemes say (a scale is of
+// QuantScheme::scale_dtype and ParamLayout::param_shape; a zero point is of
+// ZeroPointDType, a scalar or of that shape), and no tensor has two roles.
+// Names in `tensors` are unique. DataLoss naming the tensor.
 absl::Status ValidateQuantRecord(const QuantRecord& record,
                                  absl::Span<const StoredTensor> tensors);
 

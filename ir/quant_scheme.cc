@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "ir/status_macros.h"
@@ -82,6 +83,7 @@ std::vector<absl::string_view> MembersOf(const QuantScheme& scheme) {
   if (scheme.granularity == Granularity::kAxis) members.push_back("axis");
   if (scheme.granularity == Granularity::kGroup)
     members.push_back("group_size");
+  members.push_back("scale_dtype");
   return members;
 }
 
@@ -117,6 +119,22 @@ std::optional<Convention> ConventionFromName(absl::string_view name) {
   return FromName<Convention>(kConventionNames, name);
 }
 
+bool IsScaleDType(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
+
+std::optional<DType> ScaleDTypeFromName(absl::string_view name) {
+  const std::string lower = absl::AsciiStrToLower(name);
+  if (lower == "f32" || lower == "fp32" || lower == "float32") {
+    return DType::kF32;
+  }
+  if (lower == "f16" || lower == "fp16" || lower == "float16") {
+    return DType::kF16;
+  }
+  if (lower == "bf16" || lower == "bfloat16") return DType::kBF16;
+  return std::nullopt;
+}
+
 std::string SchemeToString(const QuantScheme& scheme) {
   std::string text(NumberFormatName(scheme.format));
   if (!HasScales(scheme.format)) return text;
@@ -126,10 +144,14 @@ std::string SchemeToString(const QuantScheme& scheme) {
   } else if (scheme.granularity == Granularity::kGroup) {
     absl::StrAppend(&text, " ", scheme.group_size);
   }
-  if (!HasZeroPoints(scheme.format)) return text;
-  absl::StrAppend(&text, scheme.symmetric ? " symmetric" : " asymmetric");
-  if (scheme.convention != QuantScheme().convention) {
-    absl::StrAppend(&text, " ", ConventionName(scheme.convention));
+  if (HasZeroPoints(scheme.format)) {
+    absl::StrAppend(&text, scheme.symmetric ? " symmetric" : " asymmetric");
+    if (scheme.convention != QuantScheme().convention) {
+      absl::StrAppend(&text, " ", ConventionName(scheme.convention));
+    }
+  }
+  if (scheme.scale_dtype != QuantScheme().scale_dtype) {
+    absl::StrAppend(&text, ", ", DTypeName(scheme.scale_dtype), " scales");
   }
   return text;
 }
@@ -144,9 +166,13 @@ Json SchemeToJson(const QuantScheme& scheme) {
   } else if (scheme.granularity == Granularity::kGroup) {
     json.Set("group_size", scheme.group_size);
   }
-  if (!HasZeroPoints(scheme.format)) return json;
-  json.Set("symmetric", scheme.symmetric);
-  json.Set("convention", ConventionName(scheme.convention));
+  if (HasZeroPoints(scheme.format)) {
+    json.Set("symmetric", scheme.symmetric);
+    json.Set("convention", ConventionName(scheme.convention));
+  }
+  if (scheme.scale_dtype != QuantScheme().scale_dtype) {
+    json.Set("scale_dtype", DTypeName(scheme.scale_dtype));
+  }
   return json;
 }
 
@@ -183,6 +209,16 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
       return WrongMember("group_size", "a positive integer", *group_size);
     }
     scheme.group_size = *value;
+  }
+
+  if (const Json* scale_dtype = json.Find("scale_dtype")) {
+    const std::string* name = scale_dtype->AsString();
+    const std::optional<DType> dtype =
+        name == nullptr ? std::nullopt : DTypeFromName(*name);
+    if (!dtype.has_value() || !IsScaleDType(*dtype)) {
+      return WrongMember("scale_dtype", "F32, F16 or BF16", *scale_dtype);
+    }
+    scheme.scale_dtype = *dtype;
   }
 
   const std::vector<absl::string_view> members = MembersOf(scheme);

@@ -65,11 +65,15 @@ struct QuantScheme {
   int64_t group_size = 0;  // kGroup only; > 0 and divides the row length
   bool symmetric = true;   // integer formats only
   Convention convention = Convention::kTorch;  // integer formats only
+  // Formats with scales only: what scales are rounded to, before any code or
+  // zero point follows from them, and stored as: F32, F16 or BF16.
+  DType scale_dtype = DType::kF32;
 
   friend bool operator==(const QuantScheme& a, const QuantScheme& b) {
     return a.format == b.format && a.granularity == b.granularity &&
            a.axis == b.axis && a.group_size == b.group_size &&
-           a.symmetric == b.symmetric && a.convention == b.convention;
+           a.symmetric == b.symmetric && a.convention == b.convention &&
+           a.scale_dtype == b.scale_dtype;
   }
   friend bool operator!=(const QuantScheme& a, const QuantScheme& b) {
     return !(a == b);
@@ -96,13 +100,20 @@ std::optional<Granularity> GranularityFromName(absl::string_view name);
 absl::string_view ConventionName(Convention convention);
 std::optional<Convention> ConventionFromName(absl::string_view name);
 
+// Types that scales can have.
+bool IsScaleDType(DType dtype);
+// "F32", "F16" or "BF16", or a name that users may know them by ("bf16",
+// "float16", "fp16").
+std::optional<DType> ScaleDTypeFromName(absl::string_view name);
+
 // Short text for reports: "int4 group 128 asymmetric", "int8 axis 0 symmetric",
-// "fp8_e4m3 axis 0", "bf16". The convention is named where it is not the
-// default.
+// "fp8_e4m3 axis 0", "bf16". The convention and the type of scales are named
+// where they are not the default: "int4 group 128 symmetric, BF16 scales".
 std::string SchemeToString(const QuantScheme& scheme);
 
 // {"format": "int8", "granularity": "axis", "axis": 0, "symmetric": true,
-//  "convention": "torch"}; members that do not apply are absent.
+//  "convention": "torch"}; members that do not apply are absent, and so is
+// "scale_dtype" where it is F32.
 Json SchemeToJson(const QuantScheme& scheme);
 // The inverse; absent members take the defaults above, unknown members and
 // values out of range are InvalidArgument.

@@ -49,7 +49,10 @@ std::vector<QuantScheme> AllSchemes() {
         scheme.axis = 0;
         scheme.group_size = 0;
         scheme.granularity = Granularity::kTensor;
-        schemes.push_back(scheme);
+        for (DType dtype : {DType::kBF16, DType::kF16, DType::kF32}) {
+          scheme.scale_dtype = dtype;
+          schemes.push_back(scheme);
+        }
         scheme.granularity = Granularity::kAxis;
         for (int axis : {0, 1, 63}) {
           scheme.axis = axis;
@@ -87,6 +90,14 @@ TEST(QuantSchemeTest, NamesLeadBack) {
        {Convention::kTorch, Convention::kCompressedTensors}) {
     EXPECT_EQ(ConventionFromName(ConventionName(convention)), convention);
   }
+  for (DType dtype : {DType::kBF16, DType::kF16, DType::kF32}) {
+    EXPECT_TRUE(IsScaleDType(dtype));
+    EXPECT_EQ(ScaleDTypeFromName(DTypeName(dtype)), dtype);
+  }
+  EXPECT_EQ(ScaleDTypeFromName("fp16"), DType::kF16);
+  EXPECT_EQ(ScaleDTypeFromName("bfloat16"), DType::kBF16);
+  EXPECT_FALSE(ScaleDTypeFromName("F64").has_value());
+  EXPECT_FALSE(IsScaleDType(DType::kF64));
   EXPECT_FALSE(NumberFormatFromName("int9").has_value());
   EXPECT_FALSE(GranularityFromName("").has_value());
   EXPECT_FALSE(ConventionFromName("Torch").has_value());
@@ -104,6 +115,10 @@ TEST(QuantSchemeTest, ToString) {
   scheme.convention = Convention::kCompressedTensors;
   EXPECT_EQ(SchemeToString(scheme),
             "int4 tensor asymmetric compressed-tensors");
+  scheme.scale_dtype = DType::kBF16;
+  EXPECT_EQ(SchemeToString(scheme),
+            "int4 tensor asymmetric compressed-tensors, BF16 scales");
+  scheme.scale_dtype = DType::kF32;
   scheme.format = NumberFormat::kBf16;
   EXPECT_EQ(SchemeToString(scheme), "bf16");
   scheme.format = NumberFormat::kFp8E4M3;
@@ -134,6 +149,10 @@ TEST(QuantSchemeTest, JsonRefuses) {
       {"{\"format\":8}", "\"format\" must be"},
       {"{\"granularity\":\"row\"}", "one of tensor, axis, group"},
       {"{\"convention\":null}", "\"convention\" must be"},
+      {"{\"scale_dtype\":\"F64\"}", "\"scale_dtype\" must be F32, F16 or"},
+      {"{\"scale_dtype\":16}", "\"scale_dtype\" must be F32, F16 or BF16"},
+      {"{\"format\":\"bf16\",\"scale_dtype\":\"BF16\"}",
+       "\"scale_dtype\" is no member of bf16 schemes, which have format"},
       {"{\"symmetric\":1}", "true or false, found 1"},
       {"{\"axis\":-1}", "0 to 63, found -1"},
       {"{\"axis\":64}", "0 to 63, found 64"},

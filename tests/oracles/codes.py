@@ -44,8 +44,9 @@ def quantize(tensors, scheme):
 
 
 def bits(tensor):
-    """A float32 tensor's bit patterns: tells -0 from 0, and NaN equals NaN."""
-    return tensor.contiguous().view(torch.int32)
+    """A float tensor's bit patterns: tells -0 from 0, and NaN equals NaN."""
+    integer = {4: torch.int32, 2: torch.int16}[tensor.element_size()]
+    return tensor.contiguous().view(integer)
 
 
 def differences(x, got, expected):
@@ -59,6 +60,9 @@ def differences(x, got, expected):
         if a.shape != b.shape:
             lines.append("%s: shape %s, expected %s"
                          % (field, a.shape, b.shape))
+            continue
+        if field == "scale" and a.dtype != b.dtype:
+            lines.append("scale: %s, expected %s" % (a.dtype, b.dtype))
             continue
         if field == "scale":
             wrong = (bits(a) != bits(b)).nonzero()

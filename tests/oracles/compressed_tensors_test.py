@@ -23,8 +23,8 @@ from compressed_tensors.quantization.utils import calculate_qparams
 from tests.oracles import codes, inputs, real_weights
 
 
-def expect(x, bits, granularity, symmetric):
-    """What compressed-tensors makes of `x`."""
+def expect(x, bits, granularity, symmetric, scale_dtype=torch.float32):
+    """What compressed-tensors makes of `x`, with scales rounded to a type."""
     x = x.to(torch.float32)
     # The library knows matrices; so do all but the first dimension here.
     rows = x.reshape(x.shape[0], -1)
@@ -41,6 +41,7 @@ def expect(x, bits, granularity, symmetric):
         sets = rows.reshape(-1, size)
         shape = [x.shape[0], rows.shape[1] // size]
     scale, zero_point = calculate_qparams(sets.amin(1), sets.amax(1), args)
+    scale = scale.to(scale_dtype)
     # One column a group, as the library lays out the parameters of a layer.
     layout = [1] if granularity == "tensor" else [x.shape[0], -1]
     q = quantize(rows, scale.reshape(layout), zero_point.reshape(layout), args,
@@ -51,12 +52,15 @@ def expect(x, bits, granularity, symmetric):
 
 class CompressedTensorsTest(unittest.TestCase):
 
-    def compare(self, tensors, bits, granularity, symmetric):
+    def compare(self, tensors, bits, granularity, symmetric,
+                scale_dtype=torch.float32):
         scheme = "int%d,%s,%s,convention=compressed-tensors" % (
             bits, granularity, "symmetric" if symmetric else "asymmetric")
+        if scale_dtype != torch.float32:
+            scheme += ",scale_dtype=" + str(scale_dtype).split(".")[1]
         got = codes.quantize(tensors, scheme)
         for name, x in tensors.items():
-            expected = expect(x, bits, granularity, symmetric)
+            expected = expect(x, bits, granularity, symmetric, scale_dtype)
             lines = codes.differences(x, got[name], expected)
             if lines:
                 with self.subTest(scheme=scheme, dtype=x.dtype, tensor=name):
@@ -77,6 +81,14 @@ class CompressedTensorsTest(unittest.TestCase):
                     self.compare(tensors, bits, granularity, symmetric)
                 self.compare(inputs.with_rows_of(real, size), bits, granularity,
                              symmetric)
+
+    def test_scales_of_sixteen_bits(self):
+        """Asymmetric zero points follow from the scale before it is rounded
+        there, and after it here."""
+        real = inputs.with_rows_of(real_weights.load(), 32)
+        for scale_dtype in (torch.bfloat16, torch.float16):
+            for bits, granularity in ((4, "group=32"), (8, "axis=0")):
+                self.compare(real, bits, granularity, True, scale_dtype)
 
     def test_int4(self):
         self.compare_all(4)

@@ -38,6 +38,9 @@ def _schemes():
     names += [name + ",convention=compressed-tensors" for name in names]
     names += ["fp8_e4m3,tensor", "fp8_e4m3,axis=0", "fp8_e4m3,axis=1",
               "fp8_e4m3,group"]
+    names += ["int4,group,asymmetric,scale_dtype=bf16",
+              "int8,axis=0,symmetric,scale_dtype=f16",
+              "fp8_e4m3,axis=0,scale_dtype=bf16"]
     names += ["fp16", "bf16"]
     recipes = {name: _rules(("*", name)) for name in names}
     # Groups that begin and end within a byte, and do not divide a piece.
