@@ -42,6 +42,9 @@ def make_checkpoint(path, gigabytes, dtype):
 
 
 def set_cache(path, warm):
+    """To be called before a run. What another has left to write is no part of
+    it: the disk would be busy, and its writes throttled."""
+    os.sync()
     with open(path, "rb", buffering=0) as file:
         if warm:
             buffer = bytearray(1 << 22)
