@@ -71,7 +71,7 @@ absl::StatusOr<Selection> Select(const CheckpointReader& reader,
 std::map<std::string, std::string> DescribeRoles(const QuantRecord& record) {
   std::map<std::string, std::string> roles;
   for (const QuantizedTensor& tensor : record.tensors) {
-    roles[tensor.name] =
+    roles[tensor.codes_name()] =
         absl::StrCat(SchemeToString(tensor.scheme), " of ",
                      DTypeName(tensor.dtype), " ", ShapeToString(tensor.shape));
     if (!tensor.scale.empty()) {
@@ -79,6 +79,9 @@ std::map<std::string, std::string> DescribeRoles(const QuantRecord& record) {
     }
     if (!tensor.zero_point.empty()) {
       roles[tensor.zero_point] = absl::StrCat("zero point of ", tensor.name);
+    }
+    if (!tensor.stored_shape.empty()) {
+      roles[tensor.stored_shape] = absl::StrCat("shape of ", tensor.name);
     }
   }
   return roles;

@@ -92,6 +92,21 @@ void SetKind(const Input& input, bool several_files, OutputTarget* target) {
   }
 }
 
+// A format that is a model directory has no single file.
+absl::Status MakeDirectory(OutputTarget* target) {
+  if (target->row->quantization_config == nullptr || target->is_directory) {
+    return absl::OkStatus();
+  }
+  if (RowWithExtension(ExtensionOf(target->path)) != nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        target->path, ": ", target->row->exporter->name(),
+        " output is a directory, since config.json says how its weights are "
+        "to be read; name a directory, as in 'model/'"));
+  }
+  target->is_directory = true;
+  return absl::OkStatus();
+}
+
 absl::Status CheckSeveralFiles(const OutputTarget& target) {
   if (!target.row->naming.has_shards) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -167,6 +182,7 @@ absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
   } else {
     MQ_ASSIGN_OR_RETURN(target.row, FindExporter(args.to));
   }
+  MQ_RETURN_IF_ERROR(MakeDirectory(&target));
   if (args.path.empty()) {
     MQ_ASSIGN_OR_RETURN(target.path, DefaultPath(input, target, suffix));
   }

@@ -11,6 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "ir/byte_source.h"
 #include "ir/checkpoint.h"
 #include "ir/errors.h"
 #include "ir/local_files.h"
@@ -158,8 +160,7 @@ std::vector<size_t> SourceFiles(const Input& file, const Input& input,
     const auto found =
         source.find(input.reader->index().tensors[tensor.input].name);
     if (found != source.end()) position = found->second;
-    for (const size_t output :
-         {tensor.output, tensor.scale, tensor.zero_point}) {
+    for (const size_t output : tensor.outputs()) {
       if (output != kNoTensor) result[output] = position;
     }
   }
@@ -180,6 +181,59 @@ absl::StatusOr<std::vector<Shard>> MakeShards(const Input& file,
                          : std::vector<size_t>(plan.manifest.tensors.size()));
   if (shards.empty()) return ShardBySize(plan.manifest, UINT64_MAX);
   return shards;
+}
+
+constexpr char kConfigName[] = "config.json";
+constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
+
+// The input's configuration; an empty object if it has none.
+absl::StatusOr<Json> ReadConfig(const Input& file) {
+  const std::vector<std::string>& names = file.side_files.carried;
+  if (std::find(names.begin(), names.end(), kConfigName) == names.end()) {
+    return Json(Json::Object());
+  }
+  const auto read = [&]() -> absl::StatusOr<Json> {
+    MQ_ASSIGN_OR_RETURN(const std::shared_ptr<ByteSource> source,
+                        file.checkpoint_files.open(kConfigName));
+    if (source->size() > kMaxConfigBytes) {
+      return absl::InvalidArgumentError("is larger than 16 MiB");
+    }
+    std::string text(static_cast<size_t>(source->size()), '\0');
+    MQ_RETURN_IF_ERROR(source->ReadAt(
+        0,
+        absl::MakeSpan(reinterpret_cast<uint8_t*>(text.data()), text.size())));
+    MQ_ASSIGN_OR_RETURN(Json json, ParseJson(text));
+    if (json.is_object()) return json;
+    return absl::InvalidArgumentError("is no JSON object");
+  };
+  absl::StatusOr<Json> config = read();
+  if (config.ok()) return config;
+  return absl::DataLossError(
+      absl::StrCat((fs::path(OrHere(file.directory)) / kConfigName).string(),
+                   ": ", config.status().message(),
+                   ", so that nothing can be added to it; mend it, or choose "
+                   "another output format with --to"));
+}
+
+// Replaces the configuration among the side files by one that tells of the
+// quantization.
+absl::Status AddConfig(const Input& file, Json quantization,
+                       OutputPlan* output) {
+  constexpr absl::string_view kKey = "quantization_config";
+  MQ_ASSIGN_OR_RETURN(const Json config, ReadConfig(file));
+  Json result{Json::Object()};
+  for (const Json::Member& member : *config.AsObject()) {
+    if (member.first != kKey) result.Set(member.first, member.second);
+  }
+  if (config.AsObject()->empty()) {
+    output->notes.push_back(
+        "the input has no config.json of a model; the output's holds the "
+        "quantization_config alone");
+  }
+  result.Set(std::string(kKey), std::move(quantization));
+  std::erase(output->side_files, kConfigName);
+  output->made_files.push_back({kConfigName, result.ToString(2) + "\n"});
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -234,6 +288,10 @@ absl::StatusOr<OutputPlan> PlanOutput(const Input& file, const Input& input,
   }
   output.side_files = file.side_files.carried;
   output.notes = NotesOnLeftOut(file.side_files);
+  if (target.row->quantization_config != nullptr) {
+    MQ_RETURN_IF_ERROR(AddConfig(
+        file, target.row->quantization_config(plan.manifest), &output));
+  }
   return output;
 }
 
@@ -242,6 +300,7 @@ absl::Status CheckOutputFiles(const OutputPlan& plan,
                               bool force) {
   if (!target.is_directory) return absl::OkStatus();
   std::vector<std::string> names = plan.side_files;
+  for (const TextFile& file : plan.made_files) names.push_back(file.name);
   for (const WeightFile& file : plan.files) names.push_back(file.name);
   if (!plan.index_name.empty()) names.push_back(plan.index_name);
   for (const std::string& name : names) {
@@ -267,8 +326,11 @@ void AppendFilesJson(const OutputPlan& plan, Json& json) {
   }
   json.Set("files", Json(std::move(files)));
   json.Set("index", plan.index_name.empty() ? Json() : Json(plan.index_name));
-  json.Set("side_files",
-           Json::Array(plan.side_files.begin(), plan.side_files.end()));
+  Json::Array side_files(plan.side_files.begin(), plan.side_files.end());
+  for (const TextFile& file : plan.made_files) {
+    side_files.push_back(Json(file.name));
+  }
+  json.Set("side_files", Json(std::move(side_files)));
 }
 
 }  // namespace monoquant::cli

@@ -27,6 +27,12 @@ struct WeightFile {
   size_t tensors = 0;  // in the file, ties included
 };
 
+// A file with text that is written as it is.
+struct TextFile {
+  std::string name;
+  std::string text;
+};
+
 struct OutputPlan {
   // One, or the shards.
   std::vector<WeightFile> files;
@@ -38,6 +44,8 @@ struct OutputPlan {
   std::string index_text;
   // Files of the input's directory that are copied.
   std::vector<std::string> side_files;
+  // Files that are made anew: a model's config.json.
+  std::vector<TextFile> made_files;
   // What is not carried over.
   std::vector<std::string> notes;
 

@@ -61,6 +61,9 @@ std::string FilesTable(const OutputTarget& output, const OutputPlan& plan) {
     absl::StrAppend(&text, "carried: ", Printable(FewNames(plan.side_files)),
                     "\n");
   }
+  for (const TextFile& made : plan.made_files) {
+    absl::StrAppend(&text, "made: ", made.name, "\n");
+  }
   for (const std::string& note : plan.notes) {
     absl::StrAppend(&text, "note: ", Printable(note), "\n");
   }
@@ -79,7 +82,9 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
                                    NumberFormatName(recipe.defaults.format)));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(file));
   const CheckpointIndex& index = input.reader->index();
-  MQ_ASSIGN_OR_RETURN(const Plan plan, MakePlan(index, recipe));
+  PlanOptions options;
+  options.storage = output.row->storage;
+  MQ_ASSIGN_OR_RETURN(const Plan plan, MakePlan(index, recipe, options));
   MQ_ASSIGN_OR_RETURN(
       const OutputPlan output_plan,
       PlanOutput(file, input, output, plan, *output.row->exporter,

@@ -18,6 +18,7 @@
 #include "core/plan.h"
 #include "core/recipe.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -26,9 +27,11 @@ namespace {
 // The plan, with tensors kept that hold a NaN or an infinity if the recipe
 // wants that.
 absl::StatusOr<Plan> PlanFor(const CheckpointReader& reader,
-                             const Recipe& recipe, const TransformArgs& args,
-                             Streams& streams) {
-  MQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(reader.index(), recipe));
+                             const Recipe& recipe, QuantStorage storage,
+                             const TransformArgs& args, Streams& streams) {
+  PlanOptions options;
+  options.storage = storage;
+  MQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(reader.index(), recipe, options));
   if (recipe.nonfinite != Nonfinite::kKeep) return plan;
   MQ_ASSIGN_OR_RETURN(const JobSize size, ChooseJobSize(plan, args.run));
   JobOptions job_options;
@@ -50,7 +53,6 @@ absl::StatusOr<Plan> PlanFor(const CheckpointReader& reader,
                           timer.seconds());
         }));
   }
-  PlanOptions options;
   options.keep = search->Found();
   if (options.keep.empty()) return plan;
   return MakePlan(reader.index(), recipe, options);
@@ -75,8 +77,9 @@ absl::Status RunQuantize(const QuantizeArgs& args, Streams& streams) {
       BeginTransform("quantize", "quantizing",
                      NumberFormatName(recipe.defaults.format), args.transform));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(transform.file));
-  MQ_ASSIGN_OR_RETURN(const Plan plan,
-                      PlanFor(*input.reader, recipe, args.transform, streams));
+  MQ_ASSIGN_OR_RETURN(const Plan plan, PlanFor(*input.reader, recipe,
+                                               transform.output.row->storage,
+                                               args.transform, streams));
   std::vector<std::string> notes;
   if (QuantizesNothing(plan)) {
     notes.push_back(

@@ -57,7 +57,7 @@ void AddTensor(const TensorInfo& info, const TensorPlan& plan, Hash& hash) {
     hash.Add(plan.observer);
     hash.Add(plan.algorithm);
   }
-  for (const size_t output : {plan.output, plan.scale, plan.zero_point}) {
+  for (const size_t output : plan.outputs()) {
     hash.Add(uint64_t{output});
   }
 }

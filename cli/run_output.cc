@@ -167,6 +167,10 @@ absl::Status RunOutput::WriteSideFiles(const Input& input,
                         input.checkpoint_files.open(name));
     MQ_RETURN_IF_ERROR(WriteSideFile(name, *source, cancel));
   }
+  for (const TextFile& file : plan_.made_files) {
+    MQ_RETURN_IF_ERROR(
+        WriteSideFile(file.name, MemorySource(file.name, file.text), cancel));
+  }
   if (plan_.index_name.empty()) return absl::OkStatus();
   // The last to be put in place: who finds an index finds its shards.
   return WriteSideFile(plan_.index_name,

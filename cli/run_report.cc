@@ -155,6 +155,7 @@ std::string ReportToText(const RunReport& report) {
     line("carried",
          Shortened(Printable(FewNames(output.side_files)), kMaxNoteWidth));
   }
+  for (const TextFile& made : output.made_files) line("made", made.name);
   if (!result.tensors.empty()) {
     line("quality", MeasureQuality(report).ToString());
   }

@@ -10,14 +10,22 @@ constexpr uint64_t kEndless = std::numeric_limits<uint64_t>::max();
 
 }  // namespace
 
-CodeRows::CodeRows(const Codec& codec, uint64_t row)
-    : codec_(&codec), row_(row), row_bytes_(0) {
+CodeRows::CodeRows(const Codec& codec, uint64_t row, const CodePacking& packing)
+    : codec_(&codec), row_(row), row_bytes_(0), flip_(0) {
   const uint64_t bits = static_cast<uint64_t>(codec.bits);
-  if (bits >= 8 || row % (8 / bits) == 0) {
+  // Codes in what a row takes a multiple of.
+  const uint64_t unit = std::max<uint64_t>(1, packing.row_bytes * 8 / bits);
+  if (row % unit == 0) {
     row_ = kEndless;
   } else {
-    row_bytes_ = row / (8 / bits) + 1;
+    row_bytes_ = (row / unit + 1) * packing.row_bytes;
   }
+  // A level has its sign in all upper bits of its byte.
+  if (packing.offset) flip_ = static_cast<uint8_t>(-(1 << (bits - 1)));
+}
+
+bool CodeRows::stores_levels() const {
+  return codec_->bits == 8 && row_ == kEndless && flip_ == 0;
 }
 
 uint64_t CodeRows::ByteOf(uint64_t element) const {
@@ -32,14 +40,20 @@ uint64_t CodeRows::BytesOf(uint64_t first, uint64_t count) const {
   return ByteOf(first + count) - ByteOf(first);
 }
 
-void CodeRows::Pack(uint64_t first, absl::Span<const uint8_t> levels,
+void CodeRows::Pack(uint64_t first, absl::Span<uint8_t> levels,
                     uint8_t* bytes) const {
+  if (flip_ != 0) {
+    for (uint8_t& level : levels) level ^= flip_;
+  }
   while (!levels.empty()) {
     const uint64_t left_in_row = row_ - first % row_;
     const size_t count =
         static_cast<size_t>(std::min<uint64_t>(left_in_row, levels.size()));
     codec_->pack(levels.first(count), bytes);
-    bytes += BytesOf(first, count);
+    uint8_t* const end = bytes + BytesOf(first, count);
+    bytes += (count * static_cast<size_t>(codec_->bits) + 7) / 8;
+    std::fill(bytes, end, uint8_t{0});
+    bytes = end;
     first += count;
     levels.remove_prefix(count);
   }
@@ -50,6 +64,7 @@ void CodeRows::Unpack(uint64_t first, const uint8_t* bytes,
   const uint64_t per_byte =
       std::max<uint64_t>(1, 8 / static_cast<uint64_t>(codec_->bits));
   const uint64_t begin = ByteOf(first);
+  const absl::Span<uint8_t> all = levels;
   while (!levels.empty()) {
     const uint64_t in_row = first % row_;
     size_t count =
@@ -68,6 +83,8 @@ void CodeRows::Unpack(uint64_t first, const uint8_t* bytes,
     first += count;
     levels.remove_prefix(count);
   }
+  if (flip_ == 0) return;
+  for (uint8_t& level : all) level ^= flip_;
 }
 
 }  // namespace monoquant

@@ -1,8 +1,8 @@
 // Where the codes of a tensor lie in its bytes.
 //
-// Codes of less than a byte are packed row by row: every row of the tensor
-// (ParamLayout::row) starts at a byte, and what is left over of its last byte
-// is 0.
+// Codes are packed row by row: every row of the tensor (ParamLayout::row)
+// starts at a byte, or at a word (CodePacking::row_bytes), and what is left
+// over of its last one is 0.
 //
 //   int4, rows of 3     byte 0: 1 0    byte 1: . 2    byte 2: 1 0    byte 3: .
 //   2
@@ -15,6 +15,7 @@
 
 #include "absl/types/span.h"
 #include "core/codecs/codec.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant {
 
@@ -22,7 +23,7 @@ class CodeRows {
  public:
   // `codec` must outlive this; `row` is not 0. Pack and Unpack are for formats
   // with scales.
-  CodeRows(const Codec& codec, uint64_t row);
+  CodeRows(const Codec& codec, uint64_t row, const CodePacking& packing = {});
 
   // The byte that holds the code of `element`; for the end of a row and of the
   // tensor, the byte after the last.
@@ -33,11 +34,11 @@ class CodeRows {
   uint64_t BytesOf(uint64_t first, uint64_t count) const;
 
   // Whether codes are the levels themselves, so that there is nothing to pack.
-  bool stores_levels() const { return codec_->bits == 8; }
+  bool stores_levels() const;
 
-  // Stores the levels of the elements from `first` on (as in BytesOf).
-  void Pack(uint64_t first, absl::Span<const uint8_t> levels,
-            uint8_t* bytes) const;
+  // Stores the levels of the elements from `first` on (as in BytesOf), which it
+  // may change.
+  void Pack(uint64_t first, absl::Span<uint8_t> levels, uint8_t* bytes) const;
 
   // Reads the levels of any elements from `first` on; `bytes` begins with the
   // byte ByteOf(first).
@@ -48,6 +49,7 @@ class CodeRows {
   const Codec* codec_;
   uint64_t row_;  // elements; one endless row where rows leave no gaps
   uint64_t row_bytes_;
+  uint8_t flip_;  // the bits in which a code, as a byte, differs from its level
 };
 
 }  // namespace monoquant

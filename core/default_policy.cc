@@ -192,6 +192,17 @@ bool IsEmbedding(const TensorInfo& tensor) {
   return IsEmbeddingName(Parse(tensor.name), tensor.shape.size());
 }
 
+std::string ReasonForEngines(const TensorInfo& tensor) {
+  const NameParts parts = Parse(tensor.name);
+  if (parts.owner() == "lm_head") return "output layer (name)";
+  constexpr absl::string_view kRouters[] = {"gate", "router",
+                                            "shared_expert_gate"};
+  for (absl::string_view router : kRouters) {
+    if (parts.owner() == router) return "router of experts (name)";
+  }
+  return "";
+}
+
 Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements) {
   if (!IsQuantizable(tensor.dtype)) {
     return {false, absl::StrCat("not float (", DTypeName(tensor.dtype), ")")};

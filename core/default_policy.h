@@ -23,6 +23,11 @@ struct Verdict {
 // that are no embeddings, no normalisation and no buffers.
 Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements);
 
+// Why a weight stays as it is in what is made for inference engines, in words;
+// empty if it does not. Engines have float layers for the output and for the
+// routers of experts.
+std::string ReasonForEngines(const TensorInfo& tensor);
+
 // True if name or module kind say that this is a table of embeddings: rows are
 // looked up, not multiplied.
 bool IsEmbedding(const TensorInfo& tensor);

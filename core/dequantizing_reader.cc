@@ -29,6 +29,7 @@ constexpr uint64_t kBlockElements = 32 * kTileElements;
 struct Decoding {
   QuantScheme scheme;
   ParamLayout layout;
+  CodePacking packing;
   // Tensors of the base; kNoTie where the format has none.
   size_t scale = kNoTie;
   size_t zero_point = kNoTie;
@@ -104,7 +105,8 @@ absl::Status DequantizingReader::ReadParams(
   return absl::OkStatus();
 }
 
-// Reads the bytes from rows.ByteOf(first) up to the code of the last element.
+// Reads the bytes from rows.ByteOf(first) up to the code of the last element,
+// at least.
 absl::Status DequantizingReader::ReadCodes(const Source& source,
                                            const CodeRows& rows, uint64_t first,
                                            uint64_t count,
@@ -116,7 +118,12 @@ absl::Status DequantizingReader::ReadCodes(const Source& source,
   const uint64_t begin = rows.ByteOf(first) / element_bytes;
   const uint64_t end = rows.ByteOf(first + count - 1) / element_bytes + 1;
   codes->resize(static_cast<size_t>((end - begin) * element_bytes));
-  return base_->Read(tensor, begin, end - begin, absl::MakeSpan(*codes));
+  MQ_RETURN_IF_ERROR(
+      base_->Read(tensor, begin, end - begin, absl::MakeSpan(*codes)));
+  // A word may begin before the first code.
+  const uint64_t before = rows.ByteOf(first) - begin * element_bytes;
+  codes->erase(codes->begin(), codes->begin() + static_cast<int64_t>(before));
+  return absl::OkStatus();
 }
 
 absl::Status DequantizingReader::DecodeBlock(const Source& source,
@@ -175,7 +182,7 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
         range.size, " bytes, not ", dst.size()));
   }
   const TensorCoder coder(source.decoding->scheme, source.decoding->layout,
-                          nullptr);
+                          nullptr, source.decoding->packing);
   for (uint64_t done = 0; done < count; done += kBlockElements) {
     MQ_RETURN_IF_ERROR(DecodeBlock(source, coder, info.dtype, first + done,
                                    std::min(kBlockElements, count - done),
@@ -194,10 +201,12 @@ absl::StatusOr<Decoding> DecodingOf(const QuantizedTensor& tensor,
   decoding.scheme = tensor.scheme;
   MQ_ASSIGN_OR_RETURN(decoding.layout,
                       ComputeParamLayout(tensor.scheme, tensor.shape));
-  if (HasScales(tensor.scheme.format)) {
-    decoding.scale = by_name.at(tensor.scale);
-  }
-  if (HasZeroPoints(tensor.scheme.format)) {
+  MQ_ASSIGN_OR_RETURN(
+      const StoredWeight stored,
+      StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape));
+  decoding.packing = stored.packing;
+  if (!tensor.scale.empty()) decoding.scale = by_name.at(tensor.scale);
+  if (!tensor.zero_point.empty()) {
     decoding.zero_point = by_name.at(tensor.zero_point);
     decoding.one_zero_point = base.tensors[decoding.zero_point].shape.empty();
   }
@@ -234,11 +243,14 @@ class Builder {
 bool Builder::SameValues(const Source& a, const Source& b) const {
   if (a.decoding.has_value() != b.decoding.has_value()) return false;
   if (!a.decoding.has_value()) return true;
-  if (a.decoding->scheme != b.decoding->scheme) return false;
-  if (!HasScales(a.decoding->scheme.format)) return true;
-  if (Owner(a.decoding->scale) != Owner(b.decoding->scale)) return false;
-  return !HasZeroPoints(a.decoding->scheme.format) ||
-         Owner(a.decoding->zero_point) == Owner(b.decoding->zero_point);
+  const Decoding& c = *a.decoding;
+  const Decoding& d = *b.decoding;
+  const auto same = [this](size_t part, size_t other) {
+    if (part == kNoTie || other == kNoTie) return part == other;
+    return Owner(part) == Owner(other);
+  };
+  return c.scheme == d.scheme && c.packing == d.packing &&
+         same(c.scale, d.scale) && same(c.zero_point, d.zero_point);
 }
 
 // The tensor of the result that the next one, `info` from `source`, is tied to.
@@ -270,11 +282,10 @@ absl::Status Builder::Build() {
   absl::flat_hash_map<size_t, const QuantizedTensor*> codes;
   std::vector<bool> is_param(base_.tensors.size(), false);
   for (const QuantizedTensor& tensor : base_.quant.tensors) {
-    codes[by_name.at(tensor.name)] = &tensor;
-    if (!HasScales(tensor.scheme.format)) continue;
-    is_param[by_name.at(tensor.scale)] = true;
-    if (!HasZeroPoints(tensor.scheme.format)) continue;
-    is_param[by_name.at(tensor.zero_point)] = true;
+    codes[by_name.at(tensor.codes_name())] = &tensor;
+    for (absl::string_view part : tensor.part_names()) {
+      if (!part.empty()) is_param[by_name.at(part)] = true;
+    }
   }
 
   for (size_t i = 0; i < base_.tensors.size(); ++i) {
@@ -285,6 +296,7 @@ absl::Status Builder::Build() {
     if (const auto it = codes.find(i); it != codes.end()) {
       const QuantizedTensor& tensor = *it->second;
       MQ_ASSIGN_OR_RETURN(source.decoding, DecodingOf(tensor, base_, by_name));
+      info.name = tensor.name;
       info.dtype = options_.dtype.value_or(tensor.dtype);
       info.shape = tensor.shape;
       MQ_ASSIGN_OR_RETURN(info.byte_size, ByteSize(info.dtype, info.shape));

@@ -1,5 +1,6 @@
 #include "core/dequantizing_reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -28,14 +29,20 @@ size_t Count(const Shape& shape) {
 }
 
 std::shared_ptr<MemoryReader> QuantizeAll(
-    const MemoryReader& reader, const std::vector<std::string>& rules) {
+    const MemoryReader& reader, const std::vector<std::string>& rules,
+    QuantStorage storage = QuantStorage::kPlain) {
   Recipe recipe;
   for (const std::string& rule : rules) {
     recipe.rules.push_back(*ParseRule(rule));
   }
-  const Plan plan = *MakePlan(reader.index(), recipe);
+  PlanOptions options;
+  options.storage = storage;
+  const Plan plan = *MakePlan(reader.index(), recipe, options);
   CollectedOutput output(plan.manifest);
-  auto job = *Job::Create(&reader, plan, output.emit());
+  // The smallest pieces there are.
+  JobOptions job_options;
+  job_options.chunk_bytes = 64 << 10;
+  auto job = *Job::Create(&reader, plan, output.emit(), job_options);
   EXPECT_TRUE(RunToEnd(*job).ok());
   std::shared_ptr<MemoryReader> written = output.Open();
   EXPECT_TRUE(ValidateIndex(written->index()).ok())
@@ -108,6 +115,48 @@ TEST(DequantizingReaderTest, EveryRange) {
           ASSERT_TRUE(
               std::equal(part.begin(), part.end(),
                          whole.begin() + static_cast<int64_t>(4 * first)));
+        }
+      }
+    }
+  }
+}
+
+// The same floats come back from words, whatever the length of a row, as from
+// monoquant's own storage; any range of them.
+TEST(DequantizingReaderTest, CompressedTensors) {
+  for (const char* spec :
+       {"int4,axis=0,scale_dtype=f32", "int4,group=3,scale_dtype=f16",
+        "int4,group=3,scale_dtype=bf16", "int8,group=3,scale_dtype=f16",
+        "int8,scale_dtype=bf16", "fp8_e4m3,scale_dtype=f16",
+        "fp8_e4m3,tensor,scale_dtype=f32", "bf16"}) {
+    MemoryReader original;
+    // A row of several pieces; many short ones; rows that fill no word.
+    for (const Shape& shape : {Shape{2, 40002}, Shape{9000, 6}, Shape{5, 9},
+                               Shape{4, 12}, Shape{7, 3}}) {
+      original.Add(ShapeToString(shape) + ".weight", shape,
+                   testing::Make(Values::kRandom, Count(shape)), DType::kF16);
+    }
+    const std::vector<std::string> rules = {std::string("*=") + spec};
+    const auto plain = *MakeDequantizingReader(QuantizeAll(original, rules));
+    const auto reader = *MakeDequantizingReader(
+        QuantizeAll(original, rules, QuantStorage::kCompressedTensors));
+    EXPECT_TRUE(ValidateIndex(reader->index()).ok());
+    ASSERT_EQ(reader->index().tensors.size(), original.index().tensors.size());
+    for (size_t t = 0; t < reader->index().tensors.size(); ++t) {
+      const TensorInfo& info = reader->index().tensors[t];
+      SCOPED_TRACE(std::string(spec) + " of " + info.name);
+      EXPECT_EQ(info.name, original.index().tensors[t].name);
+      EXPECT_EQ(info.shape, original.index().tensors[t].shape);
+      const uint64_t count = Count(info.shape);
+      const std::vector<uint8_t> whole = ReadRange(*plain, t, 0, count);
+      ASSERT_TRUE(ReadRange(*reader, t, 0, count) == whole);
+      for (uint64_t first = 0; first < std::min<uint64_t>(count, 30); ++first) {
+        for (uint64_t size : {uint64_t{1}, uint64_t{5}, count - first}) {
+          if (first + size > count) continue;
+          const std::vector<uint8_t> part = ReadRange(*reader, t, first, size);
+          ASSERT_TRUE(
+              std::equal(part.begin(), part.end(),
+                         whole.begin() + static_cast<int64_t>(2 * first)));
         }
       }
     }

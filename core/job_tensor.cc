@@ -46,10 +46,10 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
     observer_row_ = registry.FindObserver(tensor.observer);
     slot_bytes = observer_row_->bytes_per_slot;
     coder_.emplace(tensor.scheme, tensor.layout,
-                   registry.FindAlgorithm(tensor.algorithm));
+                   registry.FindAlgorithm(tensor.algorithm), tensor.packing);
   }
   pieces_ = CutQuantize(tensor.dtype, tensor.scheme, tensor.layout, slot_bytes,
-                        chunk_bytes);
+                        chunk_bytes, tensor.packing);
   unfinished_ = pieces_.cuts.size();
   results_.resize(static_cast<size_t>(pieces_.cuts.size()));
   if (pieces_.two_trips) to_observe_ = pieces_.cuts.size();
@@ -286,6 +286,18 @@ absl::Status JobTensor::EmitParams(uint64_t first,
   return absl::OkStatus();
 }
 
+// The tensor's dimensions, which come with the first piece.
+absl::Status JobTensor::EmitShape(EmitPiece emit) const {
+  std::vector<uint8_t> bytes;
+  for (int64_t dim : reader_.index().tensors[tensor_.input].shape) {
+    for (int i = 0; i < 8; ++i) {
+      bytes.push_back(
+          static_cast<uint8_t>(static_cast<uint64_t>(dim) >> 8 * i));
+    }
+  }
+  return emit(tensor_.stored_shape, 0, bytes);
+}
+
 absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
                                  JobBuffers& buffers) {
   const CodeRows& rows = coder_->rows();
@@ -296,6 +308,9 @@ absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
                                    params_, codes, buffers));
   } else {
     MQ_RETURN_IF_ERROR(QuantizeWithin(piece, codes, emit, buffers));
+  }
+  if (tensor_.stored_shape != kNoTensor && piece.index == 0) {
+    MQ_RETURN_IF_ERROR(EmitShape(emit));
   }
   return emit(tensor_.output, rows.ByteOf(piece.range.begin), codes);
 }

@@ -142,6 +142,7 @@ class JobTensor {
                   JobBuffers& buffers);
   absl::Status EmitParams(uint64_t first, absl::Span<const QParams> params,
                           EmitPiece emit, JobBuffers& buffers) const;
+  absl::Status EmitShape(EmitPiece emit) const;
 
   const CheckpointReader& reader_;
   const Plan& whole_plan_;

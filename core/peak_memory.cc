@@ -41,7 +41,7 @@ uint64_t PeakMemory(const Plan& plan, int threads, uint64_t chunk_bytes) {
       const size_t slot_bytes =
           observer == nullptr ? 0 : observer->bytes_per_slot;
       pieces = CutQuantize(tensor.dtype, tensor.scheme, tensor.layout,
-                           slot_bytes, chunk_bytes);
+                           slot_bytes, chunk_bytes, tensor.packing);
     }
     // Each buffer of a worker grows to the largest that any tensor asks for.
     input = std::max(input, pieces.input_bytes);

@@ -109,7 +109,7 @@ TensorPieces CutCopy(DType dtype, uint64_t byte_size, uint64_t chunk_bytes) {
 
 TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                          const ParamLayout& layout, size_t slot_bytes,
-                         uint64_t chunk_bytes) {
+                         uint64_t chunk_bytes, const CodePacking& packing) {
   const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
   TensorPieces pieces;
   if (!HasScales(scheme.format)) {
@@ -133,11 +133,11 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
   }
   const uint64_t largest = pieces.cuts.largest();
   pieces.input_bytes = largest * FloatBytes(dtype);
-  // Short odd rows leave half a byte each: one byte an element at most.
-  const CodeRows rows(codec, layout.row);
+  const CodeRows rows(codec, layout.row, packing);
+  // A part of a row may end with the row, which is filled up then.
   pieces.code_bytes = layout.row <= largest
                           ? rows.BytesOf(0, largest / layout.row * layout.row)
-                          : rows.BytesOf(0, largest);
+                          : rows.BytesOf(0, largest) + packing.row_bytes - 1;
   pieces.shared_bytes += pieces.cuts.size() * kResultBytes;
   return pieces;
 }

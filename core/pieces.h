@@ -15,6 +15,7 @@
 #include "core/cuts.h"
 #include "ir/dtype.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant {
 
@@ -49,7 +50,7 @@ TensorPieces CutCopy(DType dtype, uint64_t byte_size, uint64_t chunk_bytes);
 // what its observer takes for one scale (0 for float formats).
 TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                          const ParamLayout& layout, size_t slot_bytes,
-                         uint64_t chunk_bytes);
+                         uint64_t chunk_bytes, const CodePacking& packing = {});
 
 // Cuts a piece of a tensor with packing rows of `row` elements into tiles, each
 // of which begins at a byte of the packed codes.

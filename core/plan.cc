@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,10 +58,14 @@ class Planner {
   absl::Status UnmatchedRule(size_t rule) const;
   absl::Status Decide(TensorPlan* plan) const;
   absl::Status QuantizeByDefault(TensorPlan* plan) const;
+  absl::StatusOr<ResolvedScheme> Resolve(const SchemeSpec& spec,
+                                         const TensorInfo& tensor) const;
+  absl::StatusOr<CodePacking> PackingOf(size_t tensor,
+                                        const QuantScheme& scheme) const;
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
                         TensorPlan* plan) const;
   absl::Status Output(TensorPlan* plan);
-  absl::Status OutputParams(TensorPlan* plan);
+  absl::Status OutputQuantized(const TensorPlan& owner, TensorPlan* plan);
   absl::StatusOr<size_t> AddOutput(std::string name, DType dtype, Shape shape,
                                    size_t tie);
 
@@ -72,6 +77,8 @@ class Planner {
   // tensors without a tie only, which decide for the others.
   std::vector<size_t> rule_;
   std::vector<bool> embedding_;
+  // For each tensor those that are tied to it.
+  std::vector<std::vector<size_t>> ties_;
   std::vector<std::string> kept_;
   Plan plan_;
 };
@@ -104,8 +111,10 @@ absl::Status Planner::MatchRules() {
   const size_t count = index_.tensors.size();
   rule_.assign(count, kNoRule);
   embedding_.assign(count, false);
+  ties_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     const size_t owner = info(i).tie == kNoTie ? i : info(i).tie;
+    if (owner != i) ties_[owner].push_back(i);
     if (IsEmbedding(info(i))) embedding_[owner] = true;
   }
   for (size_t r = 0; r < recipe_.rules.size(); ++r) {
@@ -142,6 +151,29 @@ uint64_t QuantizedBytes(const QuantScheme& scheme, const ParamLayout& layout) {
              (FloatBytes(scheme.scale_dtype) + (scheme.symmetric ? 0 : 1));
 }
 
+// How the codes of a tensor lie in their own. FailedPrecondition if the storage
+// has no place for it under one of its names.
+absl::StatusOr<CodePacking> Planner::PackingOf(
+    size_t tensor, const QuantScheme& scheme) const {
+  for (const size_t tie : ties_[tensor]) {
+    MQ_RETURN_IF_ERROR(
+        StoreWeight(options_.storage, info(tie).name, scheme, info(tie).shape)
+            .status());
+  }
+  MQ_ASSIGN_OR_RETURN(const StoredWeight stored,
+                      StoreWeight(options_.storage, info(tensor).name, scheme,
+                                  info(tensor).shape));
+  return stored.packing;
+}
+
+absl::StatusOr<ResolvedScheme> Planner::Resolve(
+    const SchemeSpec& spec, const TensorInfo& tensor) const {
+  const bool as_weight =
+      options_.storage != QuantStorage::kPlain && IsScaleDType(tensor.dtype);
+  return ResolveScheme(spec, tensor.shape,
+                       as_weight ? tensor.dtype : DType::kF32);
+}
+
 absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
                                TensorPlan* plan) const {
   const TensorInfo& tensor = info(plan->input);
@@ -149,7 +181,7 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
     plan->reason = "empty";
     return absl::OkStatus();
   }
-  absl::StatusOr<ResolvedScheme> resolved = ResolveScheme(spec, tensor.shape);
+  absl::StatusOr<ResolvedScheme> resolved = Resolve(spec, tensor);
   if (!resolved.ok()) return Annotate(Where(plan->input), resolved.status());
   const QuantScheme& scheme = resolved->scheme;
   if (!HasScales(scheme.format) && CodeDType(scheme.format) == tensor.dtype) {
@@ -158,7 +190,10 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   }
   absl::StatusOr<ParamLayout> layout = ComputeParamLayout(scheme, tensor.shape);
   if (!layout.ok()) return Annotate(Where(plan->input), layout.status());
+  absl::StatusOr<CodePacking> packing = PackingOf(plan->input, scheme);
+  if (!packing.ok()) return Annotate(Where(plan->input), packing.status());
   plan->action = Action::kQuantize;
+  plan->packing = *packing;
   plan->reason = std::move(reason);
   if (!resolved->note.empty()) {
     absl::StrAppend(&plan->reason, "; ", resolved->note);
@@ -181,6 +216,18 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   if (!verdict.quantize) {
     plan->reason = std::move(verdict.reason);
     return absl::OkStatus();
+  }
+  if (options_.storage != QuantStorage::kPlain) {
+    plan->reason = ReasonForEngines(tensor);
+    const absl::StatusOr<ResolvedScheme> resolved =
+        Resolve(recipe_.defaults, tensor);
+    if (plan->reason.empty() && resolved.ok()) {
+      // Nobody has asked for this tensor: where it has no place, it stays.
+      const absl::Status status =
+          PackingOf(plan->input, resolved->scheme).status();
+      if (!status.ok()) plan->reason = std::string(status.message());
+    }
+    if (!plan->reason.empty()) return absl::OkStatus();
   }
   TensorPlan quantized = *plan;
   MQ_RETURN_IF_ERROR(
@@ -233,35 +280,31 @@ absl::StatusOr<size_t> Planner::AddOutput(std::string name, DType dtype,
   return plan_.manifest.tensors.size() - 1;
 }
 
-// Adds scales and zero points of a tensor, where its format has them, and its
-// line in the record. For a tie: sharing those of the tensor that it is tied
-// to.
-absl::Status Planner::OutputParams(TensorPlan* plan) {
+// Adds the parts of a quantized tensor and its line in the record. For a tie:
+// sharing those of the tensor that it is tied to.
+absl::Status Planner::OutputQuantized(const TensorPlan& owner,
+                                      TensorPlan* plan) {
   const TensorInfo& tensor = info(plan->input);
-  const TensorPlan& owner =
-      plan->action == Action::kTie ? plan_.tensors[tensor.tie] : *plan;
-  QuantizedTensor record;
-  record.name = tensor.name;
-  record.scheme = owner.scheme;
-  record.dtype = tensor.dtype;
-  record.shape = tensor.shape;
   const bool tied = plan->action == Action::kTie;
-  if (HasScales(owner.scheme.format)) {
-    record.scale = absl::StrCat(tensor.name, ".scale");
-    MQ_ASSIGN_OR_RETURN(
-        plan->scale,
-        AddOutput(record.scale, owner.scheme.scale_dtype,
-                  owner.layout.param_shape, tied ? owner.scale : kNoTie));
-  }
-  if (HasZeroPoints(owner.scheme.format)) {
-    record.zero_point = absl::StrCat(tensor.name, ".zero_point");
-    MQ_ASSIGN_OR_RETURN(
-        plan->zero_point,
-        AddOutput(record.zero_point, ZeroPointDType(owner.scheme.format),
-                  owner.scheme.symmetric ? Shape() : owner.layout.param_shape,
-                  tied ? owner.zero_point : kNoTie));
-  }
-  plan_.manifest.record.tensors.push_back(std::move(record));
+  MQ_ASSIGN_OR_RETURN(
+      const StoredWeight stored,
+      StoreWeight(options_.storage, tensor.name, owner.scheme, tensor.shape));
+  const auto add = [&](const std::optional<StoredPart>& part, size_t shared,
+                       size_t* output) {
+    if (!part.has_value()) return absl::OkStatus();
+    MQ_ASSIGN_OR_RETURN(*output, AddOutput(part->name, part->dtype, part->shape,
+                                           tied ? shared : kNoTie));
+    return absl::OkStatus();
+  };
+  MQ_RETURN_IF_ERROR(add(stored.codes, owner.output, &plan->output));
+  MQ_RETURN_IF_ERROR(add(stored.scale, owner.scale, &plan->scale));
+  MQ_RETURN_IF_ERROR(
+      add(stored.zero_point, owner.zero_point, &plan->zero_point));
+  MQ_RETURN_IF_ERROR(
+      add(stored.shape, owner.stored_shape, &plan->stored_shape));
+  plan_.manifest.record.tensors.push_back(RecordOf(tensor.name, owner.scheme,
+                                                   options_.storage, stored,
+                                                   tensor.dtype, tensor.shape));
   return absl::OkStatus();
 }
 
@@ -270,17 +313,11 @@ absl::Status Planner::Output(TensorPlan* plan) {
   const TensorInfo& tensor = info(plan->input);
   const bool tied = plan->action == Action::kTie;
   const TensorPlan& owner = tied ? plan_.tensors[tensor.tie] : *plan;
-  const bool quantized = owner.action == Action::kQuantize;
-  DType dtype = tensor.dtype;
-  Shape shape = tensor.shape;
-  if (quantized) {
-    dtype = CodeDType(owner.scheme.format);
-    MQ_ASSIGN_OR_RETURN(shape, CodeShape(owner.scheme.format, tensor.shape));
-  }
+  if (owner.action == Action::kQuantize) return OutputQuantized(owner, plan);
   MQ_ASSIGN_OR_RETURN(plan->output,
-                      AddOutput(tensor.name, dtype, std::move(shape),
+                      AddOutput(tensor.name, tensor.dtype, tensor.shape,
                                 tied ? owner.output : kNoTie));
-  return quantized ? OutputParams(plan) : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Plan> Planner::Make() {
@@ -324,19 +361,19 @@ absl::StatusOr<Plan> Planner::Make() {
   return std::move(plan_);
 }
 
-// Parameters have names that may already be taken. Only they are looked at:
-// the names of the input are unique.
+// Parts of quantized tensors have names that may already be taken. Only they
+// are looked at: the names of the input are unique.
 absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
-  absl::flat_hash_set<absl::string_view> params;
+  absl::flat_hash_set<absl::string_view> parts;
   for (const TensorPlan& tensor : plan.tensors) {
-    for (size_t output : {tensor.scale, tensor.zero_point}) {
-      if (output != kNoTensor) {
-        params.insert(plan.manifest.tensors[output].name);
-      }
+    for (size_t output : tensor.outputs()) {
+      if (output == kNoTensor) continue;
+      const std::string& name = plan.manifest.tensors[output].name;
+      if (name != index.tensors[tensor.input].name) parts.insert(name);
     }
   }
   for (const TensorInfo& tensor : index.tensors) {
-    if (!params.contains(tensor.name)) continue;
+    if (!parts.contains(tensor.name)) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         index.path, ": tensor ", QuotedName(tensor.name),
         " has the name that a parameter of a quantized tensor would get; skip "

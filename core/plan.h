@@ -6,6 +6,7 @@
 #ifndef MONOQUANT_CORE_PLAN_H_
 #define MONOQUANT_CORE_PLAN_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -21,6 +22,7 @@
 #include "ir/json.h"
 #include "ir/manifest.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant {
 
@@ -45,14 +47,20 @@ struct TensorPlan {
   ParamLayout layout;
   std::string observer;
   std::string algorithm;
-  // Indices into Manifest::tensors. scale only for formats with scales,
-  // zero_point only for those with zero points. zero_point of a symmetric
-  // scheme is a scalar, otherwise it has the shape of scale; its dtype is
-  // ZeroPointDType. A tensor that shares the codes of another has parameters
-  // under its own name too, which share those of the other.
+  // How the codes lie in their tensor.
+  CodePacking packing;
+  // Indices into Manifest::tensors: what is copied, or the parts of
+  // StoredWeight. A tensor that shares the codes of another has parts under its
+  // own name too, which share those of the other.
   size_t output = kNoTensor;
   size_t scale = kNoTensor;
   size_t zero_point = kNoTensor;
+  size_t stored_shape = kNoTensor;
+
+  // All of these; some are kNoTensor.
+  std::array<size_t, 4> outputs() const {
+    return {output, scale, zero_point, stored_shape};
+  }
 };
 
 struct Plan {
@@ -68,6 +76,11 @@ struct PlanOptions {
   // Tensors to leave alone besides the recipe's, with the reason to state:
   // those that NonfiniteSearch found.
   std::vector<std::pair<size_t, std::string>> keep;
+  // How quantized tensors are stored. What the storage has no place for is left
+  // as it is, or is an error where a rule asks for it. Scales are F32 in kPlain
+  // unless the recipe says so, otherwise of the weight's type, which the layers
+  // of engines have.
+  QuantStorage storage = QuantStorage::kPlain;
 };
 
 // Decides about every tensor. Reads no payload.
@@ -80,8 +93,9 @@ struct PlanOptions {
 // InvalidArgument: a rule that matches nothing (with the closest name as a
 // suggestion), a rule that matches no float tensor.
 // FailedPrecondition: an explicit group size that does not divide the row, an
-// axis out of range, an input that is already quantized, a tensor that has the
-// name of a parameter ("NAME.scale", "NAME.zero_point"); each names the tensor.
+// axis out of range, an input that is already quantized, a scheme that the
+// storage has no place for, a tensor that has the name of a part of another
+// ("NAME.scale", "NAME.zero_point"); each names the tensor.
 absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
                               const Recipe& recipe,
                               const PlanOptions& options = {});

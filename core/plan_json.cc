@@ -53,7 +53,7 @@ Json TensorToJson(const CheckpointIndex& index, const Plan& plan,
     }
   }
   Json::Array outputs;
-  for (size_t i : {tensor.output, tensor.scale, tensor.zero_point}) {
+  for (size_t i : tensor.outputs()) {
     if (i == kNoTensor) continue;
     outputs.push_back(OutputToJson(plan.manifest.tensors[i]));
   }

@@ -320,6 +320,48 @@ TEST(MakePlanTest, Manifest) {
   EXPECT_TRUE(ValidateIndex(written).ok()) << ValidateIndex(written);
 }
 
+// What compressed-tensors has no place for is left as it is, unless a rule asks
+// for it; its tensors have names of their own.
+TEST(MakePlanTest, CompressedTensors) {
+  MemoryReader reader = Model();
+  Add(reader, "lm_head.weight", {32, 256});
+  Add(reader, "mlp.gate.weight", {32, 256});
+  const size_t odd = Add(reader, "odd", {32, 256});
+  reader.AddTie("odd.weight", odd);
+  PlanOptions options;
+  options.storage = QuantStorage::kCompressedTensors;
+  const Plan plan = *MakePlan(reader.index(), Rules({}, "int4"), options);
+  const std::vector<std::string> lines = Lines(reader, plan);
+  for (const char* line :
+       {"conv.weight: copy (compressed-tensors has no place for a quantized "
+        "tensor of 4 dimensions; leave it as it is (--skip))",
+        "odd: copy (compressed-tensors has no place for a quantized tensor "
+        "whose name does not end in '.weight'; leave it as it is (--skip))",
+        "fc.weight: int4 group 128 symmetric, F16 scales (float weight)",
+        "lm_head.weight: copy (output layer (name))",
+        "mlp.gate.weight: copy (router of experts (name))"}) {
+    EXPECT_THAT(lines, ::testing::Contains(line));
+  }
+  std::vector<std::string> names;
+  for (const OutputTensor& o : plan.manifest.tensors) names.push_back(o.name);
+  for (const char* name : {"fc.weight_packed", "fc.weight_scale",
+                           "fc.weight_shape", "odd", "odd.weight"}) {
+    EXPECT_THAT(names, ::testing::Contains(name));
+  }
+  EXPECT_THAT(names, ::testing::Not(::testing::Contains("fc.weight")));
+
+  ExpectError(MakePlan(reader.index(), Rules({"conv.*=int8"}), options),
+              kCannot, "tensor 'conv.weight': compressed-tensors has no place");
+  ExpectError(MakePlan(reader.index(), Rules({"odd*=int8"}), options), kCannot,
+              "tensor 'odd': compressed-tensors has no place for");
+  ExpectError(
+      MakePlan(reader.index(), Rules({"fc.weight=int8,asymmetric"}), options),
+      kCannot, "tensor 'fc.weight': compressed-tensors has no place for");
+  Add(reader, "fc.weight_scale", {4});
+  ExpectError(MakePlan(reader.index(), Rules({}), options), kCannot,
+              "tensor 'fc.weight_scale' has the name that a parameter");
+}
+
 TEST(MakePlanTest, SourceNameIsBare) {
   for (const auto& [path, name] :
        std::map<std::string, std::string>{{"model.pt", "model.pt"},

@@ -81,7 +81,7 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
   std::vector<uint8_t> levels(values.size());
   coder.Quantize(0, values, slots, params, absl::MakeSpan(levels),
                  /*errors=*/nullptr);
-  coder.rows().Pack(0, levels, result.codes.data());
+  coder.rows().Pack(0, absl::MakeSpan(levels), result.codes.data());
   return result;
 }
 

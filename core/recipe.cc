@@ -84,9 +84,9 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
                      " has no zero points and cannot be asymmetric; use "
                      "symmetric, or an integer format"));
   }
-  if (!IsScaleDType(spec.scale_dtype)) {
+  if (spec.scale_dtype.has_value() && !IsScaleDType(*spec.scale_dtype)) {
     return absl::InvalidArgumentError(absl::StrCat("scales cannot be ",
-                                                   DTypeName(spec.scale_dtype),
+                                                   DTypeName(*spec.scale_dtype),
                                                    "; use F32, F16 or BF16"));
   }
   if (spec.axis < 0 || spec.axis >= kMaxDims) {

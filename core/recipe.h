@@ -44,7 +44,8 @@ struct SchemeSpec {
   // choice of conventions: theirs is not looked at.
   bool symmetric = true;
   Convention convention = Convention::kTorch;
-  DType scale_dtype = DType::kF32;
+  // Absent: F32, or what the output format asks for (PlanOptions::storage).
+  std::optional<DType> scale_dtype;
   std::string observer = "minmax";
   std::string algorithm = "rtn";
 };

@@ -106,8 +106,8 @@ Json SpecToJson(const SchemeSpec& spec) {
     json.Set("symmetric", spec.symmetric);
     json.Set("convention", ConventionName(spec.convention));
   }
-  if (spec.scale_dtype != SchemeSpec().scale_dtype) {
-    json.Set("scale_dtype", DTypeName(spec.scale_dtype));
+  if (spec.scale_dtype.has_value()) {
+    json.Set("scale_dtype", DTypeName(*spec.scale_dtype));
   }
   json.Set("observer", spec.observer);
   json.Set("algorithm", spec.algorithm);

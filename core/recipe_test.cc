@@ -80,7 +80,7 @@ TEST(SchemeSpecTest, Parses) {
   EXPECT_EQ(spec.axis, 1);
   EXPECT_EQ(spec.convention, Convention::kCompressedTensors);
 
-  EXPECT_EQ(spec.scale_dtype, DType::kF32);
+  EXPECT_FALSE(spec.scale_dtype.has_value());
   EXPECT_EQ((*ParseSchemeSpec("int4,scale_dtype=bf16"))->scale_dtype,
             DType::kBF16);
   EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,scale_dtype=F16"))->scale_dtype,

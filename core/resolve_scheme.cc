@@ -43,12 +43,13 @@ std::string DivisorsNear(uint64_t row, uint64_t group) {
 }  // namespace
 
 absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
-                                             absl::Span<const int64_t> shape) {
+                                             absl::Span<const int64_t> shape,
+                                             DType scale_dtype) {
   ResolvedScheme resolved;
   QuantScheme& scheme = resolved.scheme;
   scheme.format = spec.format;
   if (!HasScales(spec.format)) return resolved;
-  scheme.scale_dtype = spec.scale_dtype;
+  scheme.scale_dtype = spec.scale_dtype.value_or(scale_dtype);
   if (HasZeroPoints(spec.format)) {
     scheme.symmetric = spec.symmetric;
     scheme.convention = spec.convention;

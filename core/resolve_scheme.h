@@ -21,9 +21,11 @@ struct ResolvedScheme {
 
 // FailedPrecondition if the scheme cannot be had for `shape`, which has
 // elements: a group size that does not divide the row (with those that would),
-// an axis out of range. The caller adds the tensor's name.
+// an axis out of range. The caller adds the tensor's name. Where the spec
+// leaves the type of scales open it is `scale_dtype`.
 absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
-                                             absl::Span<const int64_t> shape);
+                                             absl::Span<const int64_t> shape,
+                                             DType scale_dtype = DType::kF32);
 
 }  // namespace monoquant
 

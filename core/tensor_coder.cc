@@ -20,10 +20,11 @@ absl::Span<const QParams> ParamsOf(absl::Span<const QParams> params,
 }  // namespace
 
 TensorCoder::TensorCoder(const QuantScheme& scheme, const ParamLayout& layout,
-                         const AlgorithmRow* algorithm)
+                         const AlgorithmRow* algorithm,
+                         const CodePacking& packing)
     : layout_(layout),
       grid_(GridOf(DefaultRegistry().GetCodec(scheme.format), scheme)),
-      rows_(DefaultRegistry().GetCodec(scheme.format), layout.row),
+      rows_(DefaultRegistry().GetCodec(scheme.format), layout.row, packing),
       algorithm_(algorithm) {}
 
 void TensorCoder::Observe(uint64_t first, absl::Span<const float> values,

@@ -28,7 +28,7 @@ class TensorCoder {
  public:
   // `algorithm` may be nullptr where nothing is quantized.
   TensorCoder(const QuantScheme& scheme, const ParamLayout& layout,
-              const AlgorithmRow* algorithm);
+              const AlgorithmRow* algorithm, const CodePacking& packing = {});
 
   const CodeRows& rows() const { return rows_; }
   const LevelGrid& grid() const { return grid_; }

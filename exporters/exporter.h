@@ -18,7 +18,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "ir/byte_sink.h"
+#include "ir/json.h"
 #include "ir/manifest.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant {
 
@@ -68,13 +70,20 @@ struct FileNaming {
 
 struct ExporterRow {
   const Exporter* exporter;
-  // Extensions that choose this format where --to is not given, without dot.
+  // Extensions of its files, without dot. The first row that has an extension
+  // is chosen by it where --to is not given.
   absl::Span<const absl::string_view> extensions;
   // A line of Python that loads such a file, with PATH in place of the quoted
   // path; empty where only monoquant reads the format.
   absl::string_view python_hint;
   absl::string_view description;
   FileNaming naming;
+  // How quantized tensors are stored.
+  QuantStorage storage = QuantStorage::kPlain;
+  // Of formats that are model directories: what config.json says of the
+  // quantization, under "quantization_config". Null for files that need no
+  // other.
+  Json (*quantization_config)(const Manifest&) = nullptr;
 };
 
 // Every output format. To add one: a file of its own and a line in registry.cc.

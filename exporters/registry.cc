@@ -3,9 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "exporters/compressed_tensors.h"
 #include "exporters/exporter.h"
 #include "exporters/mqir.h"
 #include "exporters/safetensors.h"
@@ -41,6 +43,14 @@ absl::Span<const ExporterRow> AllExporters() {
        "from safetensors.torch import load_file; weights = load_file(PATH)",
        "safetensors file",
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false}},
+      {&CompressedTensorsExporter(),
+       kSafetensorsExtensions,
+       "from transformers import AutoModelForCausalLM; "
+       "model = AutoModelForCausalLM.from_pretrained(PATH)",
+       "model directory for vLLM, SGLang and Transformers",
+       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
+       QuantStorage::kCompressedTensors,
+       CompressedTensorsConfig},
       {&MqirExporter(),
        kMqirExtensions,
        "",
@@ -67,7 +77,8 @@ absl::StatusOr<const ExporterRow*> FindExporterForPath(absl::string_view path) {
   for (const ExporterRow& row : AllExporters()) {
     for (absl::string_view candidate : row.extensions) {
       if (candidate == extension) return &row;
-      known.push_back(absl::StrCat(".", candidate));
+      const std::string dotted = absl::StrCat(".", candidate);
+      if (!absl::c_linear_search(known, dotted)) known.push_back(dotted);
     }
   }
   return absl::InvalidArgumentError(absl::StrCat(

@@ -36,10 +36,10 @@ class Units {
       if (manifest.tensors[i].tie != kNoTie) Join(i, manifest.tensors[i].tie);
     }
     for (const QuantizedTensor& tensor : manifest.record.tensors) {
-      const auto codes = by_name.find(tensor.name);
+      const auto codes = by_name.find(tensor.codes_name());
       if (codes == by_name.end()) continue;
-      for (const std::string* name : {&tensor.scale, &tensor.zero_point}) {
-        const auto param = by_name.find(*name);
+      for (absl::string_view name : tensor.part_names()) {
+        const auto param = by_name.find(name);
         if (param != by_name.end()) Join(codes->second, param->second);
       }
     }
@@ -90,7 +90,7 @@ std::vector<Shard> MakeShards(const Manifest& manifest,
     shard.outputs.push_back(i);
   }
   for (const QuantizedTensor& tensor : manifest.record.tensors) {
-    const auto codes = by_name.find(tensor.name);
+    const auto codes = by_name.find(tensor.codes_name());
     if (codes == by_name.end()) continue;
     shards[shard_of[codes->second]].manifest.record.tensors.push_back(tensor);
   }

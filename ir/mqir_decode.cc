@@ -308,6 +308,10 @@ class Decoder {
   absl::Status DecodeQuantized(const mqir::QuantizedTensor& from,
                                QuantizedTensor* to) {
     MQ_RETURN_IF_ERROR(CopyName(from.codes(), &to->name));
+    if (from.name() != nullptr) {
+      to->codes = std::move(to->name);
+      MQ_RETURN_IF_ERROR(Copy(from.name(), "a name", &to->name));
+    }
     MQ_RETURN_IF_ERROR(Copy(from.dtype(), &to->dtype));
     MQ_RETURN_IF_ERROR(Copy(from.shape(), &to->shape));
     if (static_cast<int>(from.format()) >= kNumNumberFormats) {
@@ -319,6 +323,10 @@ class Decoder {
     if (from.convention() > mqir::Convention::MAX) {
       return Newer("convention", static_cast<uint64_t>(from.convention()));
     }
+    if (from.storage() > mqir::Storage::MAX) {
+      return Newer("storage", static_cast<uint64_t>(from.storage()));
+    }
+    to->storage = static_cast<QuantStorage>(from.storage());
     to->scheme.format = static_cast<NumberFormat>(from.format());
     to->scheme.granularity = static_cast<Granularity>(from.granularity());
     to->scheme.axis = from.axis();
@@ -335,6 +343,9 @@ class Decoder {
     }
     if (from.zero_point() != kNoTensor) {
       MQ_RETURN_IF_ERROR(CopyName(from.zero_point(), &to->zero_point));
+    }
+    if (from.stored_shape() != kNoTensor) {
+      MQ_RETURN_IF_ERROR(CopyName(from.stored_shape(), &to->stored_shape));
     }
     return absl::OkStatus();
   }

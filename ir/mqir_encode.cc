@@ -99,8 +99,10 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
                                               Builder* builder) {
   const QuantScheme& scheme = tensor.scheme;
   const auto shape = builder->CreateVector(tensor.shape);
+  Offset<flatbuffers::String> name = 0;
+  if (!tensor.codes.empty()) name = builder->CreateString(tensor.name);
   mqir::QuantizedTensorBuilder entry(*builder);
-  entry.add_codes(numbers.at(tensor.name));
+  entry.add_codes(numbers.at(tensor.codes_name()));
   entry.add_dtype(static_cast<mqir::DType>(tensor.dtype));
   entry.add_shape(shape);
   entry.add_format(static_cast<mqir::NumberFormat>(scheme.format));
@@ -113,8 +115,13 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
     entry.add_scale_dtype(static_cast<mqir::DType>(scheme.scale_dtype));
     entry.add_scale(numbers.at(tensor.scale));
   }
-  if (HasZeroPoints(scheme.format)) {
+  if (!tensor.zero_point.empty()) {
     entry.add_zero_point(numbers.at(tensor.zero_point));
+  }
+  entry.add_storage(static_cast<mqir::Storage>(tensor.storage));
+  if (!tensor.codes.empty()) entry.add_name(name);
+  if (!tensor.stored_shape.empty()) {
+    entry.add_stored_shape(numbers.at(tensor.stored_shape));
   }
   return entry.Finish();
 }

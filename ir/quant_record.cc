@@ -75,19 +75,33 @@ Json TensorToJson(const QuantizedTensor& tensor) {
   json.Set("dtype", DTypeName(tensor.dtype));
   json.Set("shape", ShapeToJson(tensor.shape));
   json.Set("scheme", SchemeToJson(tensor.scheme));
-  if (HasScales(tensor.scheme.format)) {
-    json.Set("scale", tensor.scale);
+  if (tensor.storage != QuantStorage::kPlain) {
+    json.Set("storage", StorageName(tensor.storage));
   }
-  if (HasZeroPoints(tensor.scheme.format)) {
-    json.Set("zero_point", tensor.zero_point);
-  }
+  const auto add = [&json](const char* key, const std::string& name) {
+    if (!name.empty()) json.Set(key, name);
+  };
+  add("codes", tensor.codes);
+  add("scale", tensor.scale);
+  add("zero_point", tensor.zero_point);
+  add("stored_shape", tensor.stored_shape);
   return json;
 }
 
+// Reads the name of a stored tensor, which is there if `expected`.
+absl::Status ReadPart(const Json& json, absl::string_view key, bool expected,
+                      std::string* name) {
+  if (expected) return ReadString(json, key, name);
+  const Json* member = json.Find(key);
+  if (member == nullptr) return absl::OkStatus();
+  return WrongMember(key, "absent for this scheme", member);
+}
+
 absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
-  MQ_RETURN_IF_ERROR(CheckMembers(
-      json, "tensors",
-      {"name", "dtype", "shape", "scheme", "scale", "zero_point"}));
+  MQ_RETURN_IF_ERROR(
+      CheckMembers(json, "tensors",
+                   {"name", "dtype", "shape", "scheme", "storage", "codes",
+                    "scale", "zero_point", "stored_shape"}));
   QuantizedTensor tensor;
   MQ_RETURN_IF_ERROR(ReadString(json, "name", &tensor.name));
 
@@ -103,21 +117,30 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
   const Json* scheme = json.Find("scheme");
   if (scheme == nullptr) return WrongMember("scheme", "an object", nullptr);
   MQ_ASSIGN_OR_RETURN(tensor.scheme, SchemeFromJson(*scheme));
+  if (const Json* storage = json.Find("storage")) {
+    const std::string* name = storage->AsString();
+    const auto found = name == nullptr ? std::nullopt : StorageFromName(*name);
+    if (!found.has_value()) {
+      return WrongMember("storage", "plain or compressed-tensors", storage);
+    }
+    tensor.storage = *found;
+  }
 
-  const bool has_scales = HasScales(tensor.scheme.format);
-  const bool has_zero_points = HasZeroPoints(tensor.scheme.format);
-  if (has_scales) {
-    MQ_RETURN_IF_ERROR(ReadString(json, "scale", &tensor.scale));
+  absl::StatusOr<StoredWeight> stored =
+      StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape);
+  if (!stored.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("quantization record: tensor ", QuotedName(tensor.name),
+                     ": ", stored.status().message()));
   }
-  if (has_zero_points) {
-    MQ_RETURN_IF_ERROR(ReadString(json, "zero_point", &tensor.zero_point));
-  } else if (has_scales) {
-    MQ_RETURN_IF_ERROR(CheckMembers(
-        json, "tensors", {"name", "dtype", "shape", "scheme", "scale"}));
-  } else {
-    MQ_RETURN_IF_ERROR(
-        CheckMembers(json, "tensors", {"name", "dtype", "shape", "scheme"}));
-  }
+  MQ_RETURN_IF_ERROR(ReadPart(json, "codes", stored->codes.name != tensor.name,
+                              &tensor.codes));
+  MQ_RETURN_IF_ERROR(
+      ReadPart(json, "scale", stored->scale.has_value(), &tensor.scale));
+  MQ_RETURN_IF_ERROR(ReadPart(
+      json, "zero_point", stored->zero_point.has_value(), &tensor.zero_point));
+  MQ_RETURN_IF_ERROR(ReadPart(json, "stored_shape", stored->shape.has_value(),
+                              &tensor.stored_shape));
   return tensor;
 }
 
@@ -132,10 +155,18 @@ using TensorsByName =
     absl::flat_hash_map<absl::string_view, const StoredTensor*>;
 
 // Checks that the tensor called `name`, which is `role` of `owner`, is stored
-// with this dtype and one of these shapes.
-absl::Status CheckStored(const TensorsByName& tensors, absl::string_view owner,
-                         absl::string_view role, absl::string_view name,
-                         DType dtype, absl::Span<const Shape> shapes) {
+// as `part` says, or with the shape `other`, if that is given. Without a part
+// there must be no name.
+absl::Status CheckPart(const TensorsByName& tensors, absl::string_view owner,
+                       absl::string_view role, absl::string_view name,
+                       const std::optional<StoredPart>& part,
+                       const std::optional<Shape>& other = std::nullopt) {
+  if (!part.has_value()) {
+    if (name.empty()) return absl::OkStatus();
+    return Mismatch(owner,
+                    absl::StrCat("it has ", role, " in ", QuotedName(name),
+                                 ", but its scheme has none"));
+  }
   const auto it = tensors.find(name);
   if (it == tensors.end()) {
     return Mismatch(owner,
@@ -143,64 +174,74 @@ absl::Status CheckStored(const TensorsByName& tensors, absl::string_view owner,
                                  ", which should hold its ", role));
   }
   const StoredTensor& stored = *it->second;
-  if (stored.dtype != dtype) {
+  if (stored.dtype != part->dtype) {
     return Mismatch(owner, absl::StrCat("its ", role, " in ", QuotedName(name),
                                         " are ", DTypeName(stored.dtype),
-                                        ", expected ", DTypeName(dtype)));
+                                        ", expected ", DTypeName(part->dtype)));
   }
-  for (const Shape& shape : shapes) {
-    if (absl::MakeConstSpan(shape) == stored.shape) return absl::OkStatus();
-  }
+  const bool fits =
+      stored.shape == absl::MakeConstSpan(part->shape) ||
+      (other.has_value() && stored.shape == absl::MakeConstSpan(*other));
+  if (fits) return absl::OkStatus();
   return Mismatch(owner,
                   absl::StrCat("its ", role, " in ", QuotedName(name),
                                " have shape ", ShapeToString(stored.shape),
-                               ", expected ", ShapeToString(shapes.front())));
+                               ", expected ", ShapeToString(part->shape)));
 }
 
 absl::Status CheckTensor(const QuantizedTensor& tensor,
                          const TensorsByName& tensors) {
-  const NumberFormat format = tensor.scheme.format;
   if (!IsQuantizable(tensor.dtype)) {
     return Mismatch(
         tensor.name,
         absl::StrCat("its original dtype is said to be ",
                      DTypeName(tensor.dtype), ", which cannot be quantized"));
   }
+  if (!tensor.scheme.symmetric && HasScales(tensor.scheme.format) &&
+      !HasZeroPoints(tensor.scheme.format)) {
+    return Mismatch(
+        tensor.name,
+        absl::StrCat("format ", NumberFormatName(tensor.scheme.format),
+                     " is said to be asymmetric, which it cannot "
+                     "be"));
+  }
   const absl::StatusOr<ParamLayout> layout =
       ComputeParamLayout(tensor.scheme, tensor.shape);
   if (!layout.ok()) return Mismatch(tensor.name, layout.status().message());
-  const absl::StatusOr<Shape> code_shape = CodeShape(format, tensor.shape);
-  if (!code_shape.ok()) {
-    return Mismatch(tensor.name, code_shape.status().message());
-  }
-  MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "codes", tensor.name,
-                                 CodeDType(format), {*code_shape}));
-  const bool has_scales = HasScales(format);
-  const bool has_zero_points = HasZeroPoints(format);
-  if ((!has_scales && !tensor.scale.empty()) ||
-      (!has_zero_points && !tensor.zero_point.empty())) {
-    return Mismatch(
-        tensor.name,
-        absl::StrCat("format ", NumberFormatName(format), " has no ",
-                     has_scales ? "" : "scale and ", "zero point"));
-  }
-  if (has_scales && !has_zero_points && !tensor.scheme.symmetric) {
-    return Mismatch(tensor.name,
-                    absl::StrCat("format ", NumberFormatName(format),
-                                 " is said to be asymmetric, which it cannot "
-                                 "be"));
-  }
-  if (has_scales) {
-    MQ_RETURN_IF_ERROR(CheckStored(tensors, tensor.name, "scales", tensor.scale,
-                                   tensor.scheme.scale_dtype,
-                                   {layout->param_shape}));
-  }
-  if (!has_zero_points) return absl::OkStatus();
-  return CheckStored(tensors, tensor.name, "zero points", tensor.zero_point,
-                     ZeroPointDType(format), {layout->param_shape, Shape{}});
+  const absl::StatusOr<StoredWeight> stored =
+      StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape);
+  if (!stored.ok()) return Mismatch(tensor.name, stored.status().message());
+  MQ_RETURN_IF_ERROR(CheckPart(tensors, tensor.name, "codes",
+                               tensor.codes_name(), stored->codes));
+  MQ_RETURN_IF_ERROR(
+      CheckPart(tensors, tensor.name, "scales", tensor.scale, stored->scale));
+  MQ_RETURN_IF_ERROR(CheckPart(tensors, tensor.name, "zero points",
+                               tensor.zero_point, stored->zero_point,
+                               layout->param_shape));
+  return CheckPart(tensors, tensor.name, "dimensions", tensor.stored_shape,
+                   stored->shape);
 }
 
 }  // namespace
+
+QuantizedTensor RecordOf(absl::string_view name, const QuantScheme& scheme,
+                         QuantStorage storage, const StoredWeight& stored,
+                         DType dtype, Shape shape) {
+  const auto name_of = [](const std::optional<StoredPart>& part) {
+    return part.has_value() ? part->name : std::string();
+  };
+  QuantizedTensor record;
+  record.name = std::string(name);
+  record.scheme = scheme;
+  record.dtype = dtype;
+  record.shape = std::move(shape);
+  record.scale = name_of(stored.scale);
+  record.zero_point = name_of(stored.zero_point);
+  record.storage = storage;
+  if (stored.codes.name != name) record.codes = stored.codes.name;
+  record.stored_shape = name_of(stored.shape);
+  return record;
+}
 
 std::string QuantRecordToJson(const QuantRecord& record) {
   Json source;
@@ -288,26 +329,37 @@ absl::Status ValidateQuantRecord(const QuantRecord& record,
   by_name.reserve(tensors.size());
   for (const StoredTensor& tensor : tensors) by_name[tensor.name] = &tensor;
 
+  absl::flat_hash_set<absl::string_view> weights;
   absl::flat_hash_set<absl::string_view> codes;
   codes.reserve(record.tensors.size());
   for (const QuantizedTensor& tensor : record.tensors) {
-    if (!codes.insert(tensor.name).second) {
+    if (!weights.insert(tensor.name).second ||
+        !codes.insert(tensor.codes_name()).second) {
       return Mismatch(tensor.name, "it is listed twice");
     }
     MQ_RETURN_IF_ERROR(CheckTensor(tensor, by_name));
   }
   for (const QuantizedTensor& tensor : record.tensors) {
-    // An empty name is no tensor's.
-    for (absl::string_view name : {absl::string_view(tensor.scale),
-                                   absl::string_view(tensor.zero_point)}) {
-      if (!name.empty() && codes.contains(name)) {
-        return Mismatch(tensor.name,
-                        absl::StrCat("its parameters lie in ", QuotedName(name),
-                                     ", which holds codes"));
-      }
+    if (!tensor.codes.empty() && by_name.contains(tensor.name)) {
+      return Mismatch(
+          tensor.name,
+          absl::StrCat("its codes lie in ", QuotedName(tensor.codes),
+                       ", but there is a tensor of its name"));
     }
-    if (!tensor.scale.empty() && tensor.scale == tensor.zero_point) {
-      return Mismatch(tensor.name, "its scale is its zero point");
+    const auto names = tensor.part_names();
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (names[i].empty()) continue;  // is no tensor's
+      if (codes.contains(names[i])) {
+        return Mismatch(tensor.name, absl::StrCat("its parameters lie in ",
+                                                  QuotedName(names[i]),
+                                                  ", which holds codes"));
+      }
+      for (size_t j = 0; j < i; ++j) {
+        if (names[i] != names[j]) continue;
+        return Mismatch(tensor.name,
+                        absl::StrCat("two of its parameters lie in ",
+                                     QuotedName(names[i])));
+      }
     }
   }
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 #ifndef MONOQUANT_IR_QUANT_RECORD_H_
 #define MONOQUANT_IR_QUANT_RECORD_H_
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -15,22 +16,39 @@
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 
 namespace monoquant {
 
-// One quantized tensor. Its codes are stored under its own name; the names of
-// its parameters are stated, not guessed ("W.scale", "W.zero_point").
+// One quantized tensor. The names of the tensors that it is stored in are
+// stated, not guessed ("W.scale", "W.zero_point").
 struct QuantizedTensor {
   std::string name;
   QuantScheme scheme;
   // Of the tensor before quantization.
   DType dtype = DType::kF32;
   Shape shape;
-  // Empty where the format has none.
+  // Empty where the format or the storage has none.
   std::string scale;
   std::string zero_point;
+  QuantStorage storage = QuantStorage::kPlain;
+  // Where the codes lie, if not under the tensor's own name, and its shape, if
+  // it is stored.
+  std::string codes = "";
+  std::string stored_shape = "";
+
+  const std::string& codes_name() const { return codes.empty() ? name : codes; }
+  // What lies beside the codes; some are empty.
+  std::array<absl::string_view, 3> part_names() const {
+    return {scale, zero_point, stored_shape};
+  }
 };
+
+// The record of a weight that is stored so; `dtype` and `shape` are its own.
+QuantizedTensor RecordOf(absl::string_view name, const QuantScheme& scheme,
+                         QuantStorage storage, const StoredWeight& stored,
+                         DType dtype, Shape shape);
 
 struct QuantRecord {
   // Version of monoquant that wrote the file; empty if no monoquant did.
@@ -72,11 +90,10 @@ struct StoredTensor {
   absl::Span<const int64_t> shape;
 };
 
-// Checks that the record describes `tensors`: codes, scales and zero points are
-// there, with the dtypes and shapes that the schemes say (a scale is of
-// QuantScheme::scale_dtype and ParamLayout::param_shape; a zero point is of
-// ZeroPointDType, a scalar or of that shape), and no tensor has two roles.
-// Names in `tensors` are unique. DataLoss naming the tensor.
+// Checks that the record describes `tensors`: there is all that StoreWeight
+// says, with these dtypes and shapes (but a symmetric scheme may have a zero
+// point for each scale), and no tensor has two roles. Names in `tensors` are
+// unique. DataLoss naming the tensor.
 absl::Status ValidateQuantRecord(const QuantRecord& record,
                                  absl::Span<const StoredTensor> tensors);
 

@@ -100,7 +100,12 @@ TEST(QuantRecordTest, JsonRefuses) {
       {"\"zero_point\":\"a.", "\"extra\":1,\"zero_point\":\"a.",
        "unknown member \"extra\""},
       {"{\"format\":\"bf16\"}}", "{\"format\":\"bf16\"},\"scale\":\"x\"}",
-       "unknown member \"scale\""},
+       "\"scale\" must be absent for this scheme"},
+      {"\"scheme\":{\"format\":\"bf16\"}",
+       "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
+       "\"storage\" must be plain or compressed-tensors, found \"gguf\""},
+      {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
+       "\"codes\" must be absent for this scheme"},
   };
   for (const auto& c : cases) {
     const std::string text = absl::StrReplaceAll(kJson, {{c.from, c.to}});
@@ -166,16 +171,67 @@ TEST(ValidateQuantRecordTest, Float8) {
                          ",\"zero_point\":\"f.zero_point\"");
   ExpectError(QuantRecordFromJson(with_zero_point),
               absl::StatusCode::kInvalidArgument,
-              "unknown member \"zero_point\"");
+              "\"zero_point\" must be absent for this scheme");
 
   QuantRecord damaged = record;
   damaged.tensors[0].zero_point = "f.scale";
   ExpectError(Validate(damaged, stored), absl::StatusCode::kDataLoss,
-              "format fp8_e4m3 has no zero point");
+              "it has zero points in 'f.scale', but its scheme has none");
   damaged = record;
   damaged.tensors[0].scheme.symmetric = false;
   ExpectError(Validate(damaged, stored), absl::StatusCode::kDataLoss,
               "format fp8_e4m3 is said to be asymmetric");
+}
+
+// Codes in words, under another name than the tensor's.
+TEST(ValidateQuantRecordTest, CompressedTensors) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kInt4;
+  scheme.granularity = Granularity::kGroup;
+  scheme.group_size = 4;
+  const auto weight = StoreWeight(QuantStorage::kCompressedTensors, "l.weight",
+                                  scheme, {3, 12});
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  QuantRecord record;
+  record.version = "0.1.0";
+  record.tensors.push_back(RecordOf("l.weight", scheme,
+                                    QuantStorage::kCompressedTensors, *weight,
+                                    DType::kF16, {3, 12}));
+  const std::vector<Stored> stored = {{"l.weight_packed", DType::kI32, {3, 2}},
+                                      {"l.weight_scale", DType::kF32, {3, 3}},
+                                      {"l.weight_shape", DType::kI64, {2}}};
+  EXPECT_TRUE(Validate(record, stored).ok()) << Validate(record, stored);
+
+  const std::string json = QuantRecordToJson(record);
+  EXPECT_THAT(json, ::testing::HasSubstr(
+                        R"("storage":"compressed-tensors","codes":)"
+                        R"("l.weight_packed","scale":"l.weight_scale",)"
+                        R"("stored_shape":"l.weight_shape"}])"));
+  const absl::StatusOr<QuantRecord> read = QuantRecordFromJson(json);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(QuantRecordToJson(*read), json);
+  EXPECT_TRUE(Validate(*read, stored).ok());
+  ExpectError(QuantRecordFromJson(
+                  absl::StrReplaceAll(json, {{"\"l.weight\"", "\"l.bias\""}})),
+              absl::StatusCode::kInvalidArgument,
+              "tensor 'l.bias': compressed-tensors has no place for");
+
+  std::vector<Stored> damaged = stored;
+  damaged.push_back({"l.weight", DType::kF32, {3, 12}});
+  ExpectError(Validate(record, damaged), absl::StatusCode::kDataLoss,
+              "its codes lie in 'l.weight_packed', but there is a tensor of "
+              "its name");
+  damaged = stored;
+  damaged[0].shape = {3, 3};
+  ExpectError(Validate(record, damaged), absl::StatusCode::kDataLoss,
+              "expected [3, 2]");
+  damaged = stored;
+  damaged[2].dtype = DType::kI32;
+  ExpectError(Validate(record, damaged), absl::StatusCode::kDataLoss,
+              "its dimensions in 'l.weight_shape' are I32, expected I64");
+  record.tensors[0].stored_shape = "l.weight_packed";
+  ExpectError(Validate(record, stored), absl::StatusCode::kDataLoss,
+              "its dimensions in 'l.weight_packed' are I32");
 }
 
 // Guards decoding: whatever does not fit is found before a code is read.
@@ -206,7 +262,7 @@ TEST(ValidateQuantRecordTest, Refuses) {
        "does not divide"},
       {[](auto& r, auto&) { r.tensors[1].shape = {3, -8}; }, "negative"},
       {[](auto& r, auto&) { r.tensors[2].scale = "other"; },
-       "format bf16 has no scale"},
+       "it has scales in 'other', but its scheme has none"},
       {[](auto& r, auto&) { r.tensors.push_back(r.tensors[0]); },
        "'a': it is listed twice"},
       {[](auto& r, auto& s) {

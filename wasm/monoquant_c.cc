@@ -160,6 +160,8 @@ Json About() {
   }
   Json formats((Json::Array()));
   for (const ExporterRow& row : AllExporters()) {
+    // A directory of files, which this interface does not write.
+    if (row.quantization_config != nullptr) continue;
     Json json;
     json.Set("name", row.exporter->name());
     json.Set("extensions",

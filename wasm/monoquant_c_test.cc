@@ -117,6 +117,8 @@ TEST_F(MonoquantCTest, AboutListsTheFormats) {
   const Json json = Text();
   EXPECT_NE(At(json, {"version"}), "absent");
   EXPECT_THAT(At(json, {"formats"}), HasSubstr(R"("name":"safetensors")"));
+  EXPECT_THAT(At(json, {"formats"}),
+              ::testing::Not(HasSubstr("compressed-tensors")));
   EXPECT_THAT(At(json, {"containers"}), HasSubstr("safetensors"));
 }
 
@@ -272,6 +274,7 @@ TEST_F(MonoquantCTest, RequestsAreRead) {
   const uint32_t checkpoint = OpenFile(MatrixFile(2));
   const std::pair<std::string, std::string> plans[] = {
       {R"({"format":"gguf"})", "'gguf'; choose one of"},
+      {R"({"format":"compressed-tensors"})", "is a directory of files"},
       {R"({"format":"torch","mode":"train"})", "unknown mode 'train'"},
       {R"({"format":"torch","mode":"convert","recipe":{}})", "a recipe means"},
       {R"({"format":"torch","dtype":"F16"})", "dtype 'F16' means nothing"},

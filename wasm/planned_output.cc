@@ -72,6 +72,12 @@ absl::StatusOr<std::unique_ptr<PlannedOutput>> PlannedOutput::Create(
 absl::Status PlannedOutput::MakePlans(const Json& json) {
   MQ_ASSIGN_OR_RETURN(const Request request, ParseRequest(json));
   MQ_ASSIGN_OR_RETURN(row_, FindExporter(request.format));
+  if (row_->quantization_config != nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the output format ", request.format,
+        " is a directory of files, and this interface writes one; use the "
+        "command line, or another format"));
+  }
   if (request.mode == Mode::kQuantize) {
     recipe_ = request.recipe.value_or(Recipe());
     MQ_RETURN_IF_ERROR(PlanWith({}));
@@ -92,6 +98,7 @@ absl::Status PlannedOutput::MakePlans(const Json& json) {
 absl::Status PlannedOutput::PlanWith(
     std::vector<std::pair<size_t, std::string>> keep) {
   PlanOptions options;
+  options.storage = row_->storage;
   options.keep = std::move(keep);
   MQ_ASSIGN_OR_RETURN(plan_, MakePlan(reader_->index(), recipe_, options));
   return LayOut();

@@ -261,6 +261,70 @@ class DirectoriesTest(CliTestCase):
             self.assertIn(name + ".weight", make_checkpoints.read_safetensors(
                 self.path("fp8_int4", file)))
 
+    # Formats that are model directories.
+
+    def test_a_configuration_is_made(self):
+        text = self.succeed("quantize", "hf", "-o", "out", "--to",
+                            "compressed-tensors")
+        self.assertRegex(text, r"(?m)^made +config\.json$")
+        self.assertEqual(self.listing("out"),
+                         sorted([*SIDE_FILES, *SHARDS, INDEX]))
+        with open(self.path("out", "config.json")) as file:
+            config = json.load(file)
+        self.assertEqual(config["model_type"], "x")
+        quantization = config["quantization_config"]
+        self.assertEqual(quantization["quant_method"], "compressed-tensors")
+        self.assertIn("embed", quantization["ignore"])
+        tensors = read_shards(self.path("out"))
+        self.assertIn("fc1.weight_scale", tensors)
+        plan = self.document("plan", "plan", "hf", "--to", "compressed-tensors")
+        self.assertEqual(plan["side_files"][-1], "config.json")
+        self.assertRegex(self.succeed("plan", "hf", "-b", "4", "--to",
+                                      "compressed-tensors"),
+                         r"(?m)^made: config\.json$")
+        # Once more from there: by way of floats.
+        self.succeed("quantize", "out", "-b", "4", "-o", "again", "--to",
+                     "compressed-tensors")
+        with open(self.path("again", "config.json")) as file:
+            again = json.load(file)["quantization_config"]
+        self.assertEqual(again["format"], "pack-quantized")
+        inspection = self.document("inspect", "inspect", "again")
+        self.assertEqual(
+            [(row["name"], row["storage"], row["codes"])
+             for row in inspection["quantization"]["tensors"]],
+            [(name, "compressed-tensors", name + "_packed")
+             for name in ("fc1.weight", "fc2.weight")])
+        self.assertIn("shape of fc1.weight", self.succeed("inspect", "again"))
+        self.succeed("compare", "hf", "again", "--fail-under", "10")
+        self.succeed("quantize", "hf", "-o", "out", "--force", "--verify",
+                     "all", "-b", "4", "--to", "compressed-tensors")
+
+    def test_a_configuration_without_a_model(self):
+        make_checkpoints.write_torch(self.path("m.pt"),
+                                     make_checkpoints.model())
+        text = self.succeed("quantize", "m.pt", "--to", "compressed-tensors")
+        self.assertRegex(text, r"(?m)^note .*no config\.json of a model")
+        self.assertEqual(self.listing("m_int8"),
+                         ["config.json", "m.safetensors"])
+
+    def test_what_a_configuration_cannot_say(self):
+        to = ["--to", "compressed-tensors"]
+        self.fail_with(2, "quantize", "hf", "-o", "x.safetensors", *to,
+                       mentions=["x.safetensors", "is a directory", "model/"])
+        self.fail_with(3, "quantize", "hf", "-o", "x", *to, "--rule",
+                       "fc1.weight=int8,asymmetric",
+                       mentions=["fc1.weight", "asymmetric", "use symmetric"])
+        self.fail_with(3, "plan", "hf", *to, "--rule", "fc1.weight=uint8",
+                       mentions=["fc1.weight", "uint8", "use int4"])
+        self.succeed("quantize", "hf", "-o", "small")
+        self.fail_with(3, "convert", "small", "-o", "x", *to,
+                       mentions=["fc1.weight", "is quantized already",
+                                 "--to compressed-tensors"])
+        for text in (b"{", b"[]", b'{"a": 1, "a": 2}', b"{}" + b" " * 2**24):
+            self.write(os.path.join("hf", "config.json"), text)
+            self.fail_with(6, "quantize", "hf", "-o", "x", *to,
+                           mentions=["hf/config.json", "mend it"])
+
     def test_a_file_has_no_side_files(self):
         text = self.succeed("quantize", "hf", "-o", "one.safetensors")
         self.assertRegex(text, r"(?m)^note .*LICENSE")
