@@ -8,6 +8,9 @@ is told from that.
 
 import json
 import os
+import pathlib
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -163,6 +166,16 @@ class CompressedTensorsTest(unittest.TestCase):
         except Exception:  # also told
             return
         self.assertGreater(worst, 0.1)
+
+    def test_the_example(self):
+        output = self.write("example", *SCHEMES["int8 per channel"])
+        root = pathlib.Path(__file__).absolute().parents[2]
+        text = subprocess.run(
+            [sys.executable, root / "examples/load/compressed_tensors.py",
+             output], check=True, stdout=subprocess.PIPE, encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}).stdout
+        self.assertIn("LlamaForCausalLM", text)
+        self.assertIn("(1, 3, 128)", text)
 
     def test_it_is_read_back(self):
         """The same floats as from monoquant's own storage; shards too."""
