@@ -56,6 +56,8 @@ void AddTensor(const TensorInfo& info, const TensorPlan& plan, Hash& hash) {
     hash.Add(SchemeToString(plan.scheme));
     hash.Add(plan.observer);
     hash.Add(plan.algorithm);
+    hash.Add(plan.packing.row_bytes);
+    hash.Add(uint64_t{plan.packing.offset});
   }
   for (const size_t output : plan.outputs()) {
     hash.Add(uint64_t{output});
