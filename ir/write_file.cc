@@ -20,7 +20,7 @@ namespace {
 constexpr size_t kMaxTransfer = size_t{1} << 30;
 
 // Less than this is left to the system to write when it will.
-constexpr uint64_t kWorthWriting = uint64_t{256} << 10;
+constexpr uint64_t kWorthWriting = uint64_t{64} << 10;
 
 absl::Status NoSpaceError(int error, const std::string& path, uint64_t needed,
                           int fd) {

@@ -171,7 +171,7 @@ class CompressedTensorsTest(unittest.TestCase):
         output = self.write("example", *SCHEMES["int8 per channel"])
         root = pathlib.Path(__file__).absolute().parents[2]
         text = subprocess.run(
-            [sys.executable, root / "examples/load/compressed_tensors.py",
+            [sys.executable, root / "examples/load/load_compressed_tensors.py",
              output], check=True, stdout=subprocess.PIPE, encoding="utf-8",
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}).stdout
         self.assertIn("LlamaForCausalLM", text)

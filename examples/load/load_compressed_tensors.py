@@ -1,6 +1,6 @@
 """Loads what `monoquant quantize MODEL -o OUT --to compressed-tensors` wrote.
 
-usage: python3 compressed_tensors.py OUT
+usage: python3 load_compressed_tensors.py OUT
 
 Needs transformers and compressed-tensors. vLLM takes the directory as it is:
 `vllm serve OUT`.
