@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -184,6 +185,7 @@ absl::StatusOr<std::vector<Shard>> MakeShards(const Input& file,
 }
 
 constexpr char kConfigName[] = "config.json";
+constexpr char kQuantizationKey[] = "quantization_config";
 constexpr uint64_t kMaxConfigBytes = uint64_t{16} << 20;
 
 // The input's configuration; an empty object if it has none.
@@ -215,25 +217,51 @@ absl::StatusOr<Json> ReadConfig(const Input& file) {
                    "another output format with --to"));
 }
 
-// Replaces the configuration among the side files by one that tells of the
-// quantization.
-absl::Status AddConfig(const Input& file, Json quantization,
-                       OutputPlan* output) {
-  constexpr absl::string_view kKey = "quantization_config";
-  MQ_ASSIGN_OR_RETURN(const Json config, ReadConfig(file));
+// Replaces the configuration among the side files by `config` with this entry,
+// or without one.
+void MakeConfig(const Json& config, std::optional<Json> quantization,
+                OutputPlan* output) {
   Json result{Json::Object()};
   for (const Json::Member& member : *config.AsObject()) {
-    if (member.first != kKey) result.Set(member.first, member.second);
+    if (member.first != kQuantizationKey)
+      result.Set(member.first, member.second);
   }
+  if (quantization.has_value()) {
+    result.Set(kQuantizationKey, *std::move(quantization));
+  }
+  std::erase(output->side_files, kConfigName);
+  output->made_files.push_back({kConfigName, result.ToString(2) + "\n"});
+}
+
+// For a format that tells in the configuration how its weights are stored.
+absl::Status AddQuantization(const Input& file, Json quantization,
+                             OutputPlan* output) {
+  MQ_ASSIGN_OR_RETURN(const Json config, ReadConfig(file));
   if (config.AsObject()->empty()) {
     output->notes.push_back(
         "the input has no config.json of a model; the output's holds the "
         "quantization_config alone");
   }
-  result.Set(std::string(kKey), std::move(quantization));
-  std::erase(output->side_files, kConfigName);
-  output->made_files.push_back({kConfigName, result.ToString(2) + "\n"});
+  MakeConfig(config, std::move(quantization), output);
   return absl::OkStatus();
+}
+
+// Whether weights that are stored as codes in `file` are floats in `input`.
+bool IsDecoded(const Input& file, const Input& input) {
+  return file.reader != file.stored ||
+         (!file.reader->index().quant.tensors.empty() &&
+          input.reader->index().quant.tensors.empty());
+}
+
+// What the configuration says of codes is not true of what was decoded.
+void DropQuantization(const Input& file, OutputPlan* output) {
+  const absl::StatusOr<Json> config = ReadConfig(file);
+  // One that cannot be read says nothing, and is carried as it is.
+  if (!config.ok() || config->Find(kQuantizationKey) == nullptr) return;
+  MakeConfig(*config, std::nullopt, output);
+  output->notes.push_back(
+      "config.json is without the input's quantization_config, which is not "
+      "true of the output");
 }
 
 }  // namespace
@@ -289,8 +317,10 @@ absl::StatusOr<OutputPlan> PlanOutput(const Input& file, const Input& input,
   output.side_files = file.side_files.carried;
   output.notes = NotesOnLeftOut(file.side_files);
   if (target.row->quantization_config != nullptr) {
-    MQ_RETURN_IF_ERROR(AddConfig(
+    MQ_RETURN_IF_ERROR(AddQuantization(
         file, target.row->quantization_config(plan.manifest), &output));
+  } else if (IsDecoded(file, input)) {
+    DropQuantization(file, &output);
   }
   return output;
 }

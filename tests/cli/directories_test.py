@@ -296,6 +296,18 @@ class DirectoriesTest(CliTestCase):
              for name in ("fc1.weight", "fc2.weight")])
         self.assertIn("shape of fc1.weight", self.succeed("inspect", "again"))
         self.succeed("compare", "hf", "again", "--fail-under", "10")
+        # What is decoded is no longer what the configuration says; what is
+        # copied is.
+        text = self.succeed("dequantize", "again", "-o", "floats")
+        self.assertRegex(text, r"(?m)^note .*without the input's quantization")
+        self.succeed("quantize", "again", "-o", "plain")
+        for name in ("floats", "plain"):
+            with open(self.path(name, "config.json")) as file:
+                self.assertEqual(json.load(file), {"model_type": "x"})
+        self.succeed("convert", "again", "-o", "copy")
+        for name in ("config.json", *SHARDS):
+            self.assertEqual(snapshot(self.path("copy"))[name],
+                             snapshot(self.path("again"))[name])
         self.succeed("quantize", "hf", "-o", "out", "--force", "--verify",
                      "all", "-b", "4", "--to", "compressed-tensors")
 
