@@ -12,7 +12,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
 #include "ir/errors.h"
@@ -197,13 +196,8 @@ absl::StatusOr<Json> ReadConfig(const Input& file) {
   const auto read = [&]() -> absl::StatusOr<Json> {
     MQ_ASSIGN_OR_RETURN(const std::shared_ptr<ByteSource> source,
                         file.checkpoint_files.open(kConfigName));
-    if (source->size() > kMaxConfigBytes) {
-      return absl::InvalidArgumentError("is larger than 16 MiB");
-    }
-    std::string text(static_cast<size_t>(source->size()), '\0');
-    MQ_RETURN_IF_ERROR(source->ReadAt(
-        0,
-        absl::MakeSpan(reinterpret_cast<uint8_t*>(text.data()), text.size())));
+    MQ_ASSIGN_OR_RETURN(const std::string text,
+                        ReadAll(*source, kMaxConfigBytes));
     MQ_ASSIGN_OR_RETURN(Json json, ParseJson(text));
     if (json.is_object()) return json;
     return absl::InvalidArgumentError("is no JSON object");

@@ -62,6 +62,10 @@ constexpr absl::string_view kBufferNames[] = {
     "weight_scale_inv",
 };
 
+// Whole names of modules: what routes tokens to experts.
+constexpr absl::string_view kRouterModules[] = {"gate", "router",
+                                                "shared_expert_gate"};
+
 bool Contains(Words words, absl::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -195,12 +199,8 @@ bool IsEmbedding(const TensorInfo& tensor) {
 std::string ReasonForEngines(const TensorInfo& tensor) {
   const NameParts parts = Parse(tensor.name);
   if (parts.owner() == "lm_head") return "output layer (name)";
-  constexpr absl::string_view kRouters[] = {"gate", "router",
-                                            "shared_expert_gate"};
-  for (absl::string_view router : kRouters) {
-    if (parts.owner() == router) return "router of experts (name)";
-  }
-  return "";
+  return Contains(kRouterModules, parts.owner()) ? "router of experts (name)"
+                                                 : "";
 }
 
 Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements) {

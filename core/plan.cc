@@ -63,7 +63,7 @@ class Planner {
   absl::StatusOr<CodePacking> PackingOf(size_t tensor,
                                         const QuantScheme& scheme) const;
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
-                        TensorPlan* plan) const;
+                        bool by_default, TensorPlan* plan) const;
   absl::Status Output(TensorPlan* plan);
   absl::Status OutputQuantized(const TensorPlan& owner, TensorPlan* plan);
   absl::StatusOr<size_t> AddOutput(std::string name, DType dtype, Shape shape,
@@ -175,7 +175,7 @@ absl::StatusOr<ResolvedScheme> Planner::Resolve(
 }
 
 absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
-                               TensorPlan* plan) const {
+                               bool by_default, TensorPlan* plan) const {
   const TensorInfo& tensor = info(plan->input);
   if (tensor.byte_size == 0) {
     plan->reason = "empty";
@@ -191,6 +191,11 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   absl::StatusOr<ParamLayout> layout = ComputeParamLayout(scheme, tensor.shape);
   if (!layout.ok()) return Annotate(Where(plan->input), layout.status());
   absl::StatusOr<CodePacking> packing = PackingOf(plan->input, scheme);
+  if (!packing.ok() && by_default) {
+    // Nobody has asked for this tensor: it has no place, and stays.
+    plan->reason = std::string(packing.status().message());
+    return absl::OkStatus();
+  }
   if (!packing.ok()) return Annotate(Where(plan->input), packing.status());
   plan->action = Action::kQuantize;
   plan->packing = *packing;
@@ -213,25 +218,17 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   if (verdict.quantize && embedding_[plan->input]) {
     verdict = {false, "embedding (name of a tied tensor)"};
   }
+  if (verdict.quantize && options_.storage != QuantStorage::kPlain) {
+    std::string reason = ReasonForEngines(tensor);
+    if (!reason.empty()) verdict = {false, std::move(reason)};
+  }
   if (!verdict.quantize) {
     plan->reason = std::move(verdict.reason);
     return absl::OkStatus();
   }
-  if (options_.storage != QuantStorage::kPlain) {
-    plan->reason = ReasonForEngines(tensor);
-    const absl::StatusOr<ResolvedScheme> resolved =
-        Resolve(recipe_.defaults, tensor);
-    if (plan->reason.empty() && resolved.ok()) {
-      // Nobody has asked for this tensor: where it has no place, it stays.
-      const absl::Status status =
-          PackingOf(plan->input, resolved->scheme).status();
-      if (!status.ok()) plan->reason = std::string(status.message());
-    }
-    if (!plan->reason.empty()) return absl::OkStatus();
-  }
   TensorPlan quantized = *plan;
-  MQ_RETURN_IF_ERROR(
-      Quantize(recipe_.defaults, std::move(verdict.reason), &quantized));
+  MQ_RETURN_IF_ERROR(Quantize(recipe_.defaults, std::move(verdict.reason),
+                              /*by_default=*/true, &quantized));
   // One scale for every few values can take more than it saves.
   if (quantized.action == Action::kQuantize &&
       HasScales(quantized.scheme.format) &&
@@ -255,7 +252,8 @@ absl::Status Planner::Decide(TensorPlan* plan) const {
     const Rule& rule = recipe_.rules[rule_[i]];
     std::string reason = absl::StrCat("rule ", rule.match);
     if (rule.spec.has_value()) {
-      return Quantize(*rule.spec, std::move(reason), plan);
+      return Quantize(*rule.spec, std::move(reason), /*by_default=*/false,
+                      plan);
     }
     plan->reason = std::move(reason);
     return absl::OkStatus();

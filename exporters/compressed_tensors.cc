@@ -29,18 +29,16 @@ std::string ModuleOf(absl::string_view weight) {
   return std::string(weight.substr(0, weight.size() - kWeight.size()));
 }
 
-bool IsPacked(const QuantScheme& scheme) {
-  return scheme.format == NumberFormat::kInt4 ||
-         scheme.granularity == Granularity::kGroup;
-}
+// Packed codes have a name of their own (StoreWeight).
+bool IsPacked(const QuantizedTensor& tensor) { return !tensor.codes.empty(); }
 
 bool IsFloat(const QuantScheme& scheme) {
   return scheme.format == NumberFormat::kFp8E4M3;
 }
 
-absl::string_view FormatOf(const QuantScheme& scheme) {
-  if (IsFloat(scheme)) return "float-quantized";
-  return IsPacked(scheme) ? "pack-quantized" : "int-quantized";
+absl::string_view FormatOf(const QuantizedTensor& tensor) {
+  if (IsFloat(tensor.scheme)) return "float-quantized";
+  return IsPacked(tensor) ? "pack-quantized" : "int-quantized";
 }
 
 // The arguments that weights and activations have in common.
@@ -86,12 +84,12 @@ std::vector<Group> GroupsOf(const QuantRecord& record) {
         groups.begin(), groups.end(),
         [&](const Group& other) { return other.weights == weights; });
     if (group == groups.end()) {
-      const bool packed = IsPacked(tensor.scheme);
+      const bool packed = IsPacked(tensor);
       groups.push_back({std::move(weights),
                         packed ? Json()
                                : Arguments(tensor.scheme, "token",
                                            /*dynamic=*/true),
-                        FormatOf(tensor.scheme),
+                        FormatOf(tensor),
                         {}});
       group = groups.end() - 1;
     }
