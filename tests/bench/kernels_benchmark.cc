@@ -1,12 +1,16 @@
 // bazel run //tests/bench:kernels [-- [--json] [--threads] KERNELS...]
 //
 // What the loops over weights cost without any file: one thread, data in
-// memory, gigabytes of input a second beside memcpy of the same bytes, which
-// with --threads two threads do as well, each with data of its own. A row is
+// memory, gigabytes of input a second beside memcpy of the same bytes. A row is
 // what a job does with a piece: casts, statistics, levels, packing, and with
 // "+error" the comparison of the result with the input. KERNELS are tables of
 // core/kernels/kernels.h ("avx2"); by default the fastest. With --json a row is
 // a JSON object on a line of its own.
+//
+// --threads compares two threads, each with data of its own, with one: with
+// data in memory, and with as much work on data that stays in a core's own
+// cache. The second tells what two threads could do if they did not share the
+// memory.
 
 #include <algorithm>
 #include <chrono>
@@ -41,7 +45,8 @@ namespace {
 constexpr int kRuns = 5;
 constexpr size_t kRows = 4096;
 constexpr size_t kColumns = 4096;
-constexpr size_t kElements = kRows * kColumns;
+// Rows of a matrix that the second-level cache has room for.
+constexpr size_t kCachedRows = 32;
 constexpr size_t kTile = 4096;
 // Results go where a job puts them: into a buffer that is used again and again.
 constexpr size_t kBuffer = size_t{1} << 20;
@@ -61,13 +66,13 @@ double Median(const std::function<void()>& run) {
   return seconds[kRuns / 2];
 }
 
-std::vector<uint8_t> MakeInput(DType dtype) {
-  const std::vector<float> row =
-      testing::Make(testing::Values::kRandom, kColumns * 64);
-  std::vector<uint8_t> bytes(kElements * FloatBytes(dtype));
-  const size_t step = row.size() * FloatBytes(dtype);
+std::vector<uint8_t> MakeInput(DType dtype, size_t rows = kRows) {
+  const std::vector<float> values =
+      testing::Make(testing::Values::kRandom, kColumns * kCachedRows);
+  std::vector<uint8_t> bytes(rows * kColumns * FloatBytes(dtype));
+  const size_t step = values.size() * FloatBytes(dtype);
   for (size_t at = 0; at < bytes.size(); at += step) {
-    FromFloat(dtype, row, bytes.data() + at);
+    FromFloat(dtype, values, bytes.data() + at);
   }
   return bytes;
 }
@@ -75,9 +80,9 @@ std::vector<uint8_t> MakeInput(DType dtype) {
 // Quantizes all rows of `input` into `codes`, a tile at a time.
 class Quantizer {
  public:
-  Quantizer(DType dtype, const QuantScheme& scheme)
+  Quantizer(DType dtype, const QuantScheme& scheme, size_t rows = kRows)
       : dtype_(dtype),
-        layout_(*ComputeParamLayout(scheme, {static_cast<int64_t>(kRows),
+        layout_(*ComputeParamLayout(scheme, {static_cast<int64_t>(rows),
                                              static_cast<int64_t>(kColumns)})),
         coder_(scheme, layout_, DefaultRegistry().FindAlgorithm("rtn")),
         values_(kTile),
@@ -90,7 +95,7 @@ class Quantizer {
         kMinMaxObserver.create(slots.count);
     std::vector<QParams> params(slots.count);
     ErrorStats stats;
-    for (size_t at = 0; at < kElements; at += kTile) {
+    for (size_t at = 0; at < layout_.num_elements; at += kTile) {
       const uint8_t* from = input.data() + at * FloatBytes(dtype_);
       absl::Span<const float> values =
           absl::MakeConstSpan(reinterpret_cast<const float*>(from), kTile);
@@ -128,7 +133,7 @@ void Cast(DType from, DType to, const std::vector<uint8_t>& input, bool errors,
   std::vector<float> values(2048);
   std::vector<float> decoded(values.size());
   ErrorStats stats;
-  for (size_t at = 0; at < kElements; at += values.size()) {
+  for (size_t at = 0; at < kRows * kColumns; at += values.size()) {
     uint8_t* out = output.data() + at * FloatBytes(to) % kBuffer;
     ToFloat(from, input.data() + at * FloatBytes(from), absl::MakeSpan(values));
     FromFloat(to, values, out);
@@ -155,34 +160,53 @@ double MedianOfTwo(Run run) {
   });
 }
 
-// How much more two threads do than one, each with a matrix of its own.
-void MeasureThreads(DType dtype) {
-  const std::vector<uint8_t> inputs[2] = {MakeInput(dtype), MakeInput(dtype)};
+// How much more two threads do than one, with matrices of `rows` rows that are
+// gone through `times` times, for memcpy and for each scheme.
+std::vector<std::pair<std::string, double>> GainsOfTwo(DType dtype, size_t rows,
+                                                       int times) {
+  const std::vector<uint8_t> inputs[2] = {MakeInput(dtype, rows),
+                                          MakeInput(dtype, rows)};
   std::vector<uint8_t> outputs[2];
-  for (std::vector<uint8_t>& output : outputs) output.resize(inputs[0].size());
-  const auto print = [&](const char* what, auto run_once) {
-    // Long enough that the start of a thread does not matter.
+  // Quantizers write to a buffer however large the input is.
+  for (std::vector<uint8_t>& output : outputs) {
+    output.resize(std::max(inputs[0].size(), kBuffer));
+  }
+  std::vector<std::pair<std::string, double>> gains;
+  const auto measure = [&](std::string what, auto run_once) {
     const auto run = [&](size_t thread) {
-      for (int i = 0; i < 20; ++i) run_once(thread);
+      for (int i = 0; i < times; ++i) run_once(thread);
     };
     const double one = Median([&] { run(0); });
-    std::printf("%-28s %-5s two threads do %.2f times as much as one\n", what,
-                std::string(DTypeName(dtype)).c_str(),
-                2 * one / MedianOfTwo(run));
+    gains.emplace_back(std::move(what), 2 * one / MedianOfTwo(run));
   };
-  print("memcpy", [&](size_t thread) {
+  measure("memcpy", [&](size_t thread) {
     std::memcpy(outputs[thread].data(), inputs[thread].data(),
                 inputs[thread].size());
   });
   for (const char* spec : {"int8", "int4,group=128", "fp8_e4m3"}) {
-    Quantizer quantizers[2] = {Quantizer(dtype, SchemeOf(spec)),
-                               Quantizer(dtype, SchemeOf(spec))};
+    Quantizer quantizers[2] = {Quantizer(dtype, SchemeOf(spec), rows),
+                               Quantizer(dtype, SchemeOf(spec), rows)};
     for (bool errors : {false, true}) {
-      const std::string what = spec + std::string(errors ? " +error" : "");
-      print(what.c_str(), [&](size_t thread) {
+      measure(spec + std::string(errors ? " +error" : ""), [&](size_t thread) {
         quantizers[thread].Run(inputs[thread], errors, outputs[thread]);
       });
     }
+  }
+  return gains;
+}
+
+void MeasureThreads(DType dtype) {
+  // Long enough that the start of a thread does not matter.
+  constexpr int kTimes = 20;
+  const auto in_memory = GainsOfTwo(dtype, kRows, kTimes);
+  const auto in_cache =
+      GainsOfTwo(dtype, kCachedRows, kTimes * (kRows / kCachedRows));
+  for (size_t i = 0; i < in_memory.size(); ++i) {
+    std::printf(
+        "%-28s %-5s two threads do as much as %.2f; with data in the cache "
+        "%.2f\n",
+        in_memory[i].first.c_str(), std::string(DTypeName(dtype)).c_str(),
+        in_memory[i].second, in_cache[i].second);
   }
 }
 
