@@ -80,8 +80,8 @@ std::map<std::string, std::string> DescribeRoles(const QuantRecord& record) {
     if (!tensor.zero_point.empty()) {
       roles[tensor.zero_point] = absl::StrCat("zero point of ", tensor.name);
     }
-    if (!tensor.stored_shape.empty()) {
-      roles[tensor.stored_shape] = absl::StrCat("shape of ", tensor.name);
+    for (const std::string& constant : tensor.constants) {
+      roles[constant] = absl::StrCat("constant of ", tensor.name);
     }
   }
   return roles;

@@ -14,6 +14,7 @@
 #include "core/casts.h"
 #include "core/pieces.h"
 #include "core/registry.h"
+#include "core/stored_tensor.h"
 #include "core/tensor_coder.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
@@ -24,22 +25,13 @@ namespace {
 
 // Elements that are decoded at a time: a multiple of the tile.
 constexpr uint64_t kBlockElements = 32 * kTileElements;
-
-// How to read a tensor that is stored as codes.
-struct Decoding {
-  QuantScheme scheme;
-  ParamLayout layout;
-  CodePacking packing;
-  // Tensors of the base; kNoTie where the format has none.
-  size_t scale = kNoTie;
-  size_t zero_point = kNoTie;
-  bool one_zero_point = false;
-};
+// The same for codes in WordOrder: each column of a block takes a read.
+constexpr uint64_t kOrderedBlockElements = 1024 * kTileElements;
 
 // One tensor of the result.
 struct Source {
   size_t base = 0;  // the tensor of the base that has its bytes or codes
-  std::optional<Decoding> decoding;
+  std::optional<StoredTensorPlace> codes;  // if it has codes
 };
 
 class DequantizingReader : public CheckpointReader {
@@ -56,18 +48,13 @@ class DequantizingReader : public CheckpointReader {
                     absl::Span<uint8_t> dst) const override;
 
   std::optional<FileExtent> Locate(size_t tensor) const override {
-    if (tensor >= sources_.size() || sources_[tensor].decoding.has_value()) {
+    if (tensor >= sources_.size() || sources_[tensor].codes.has_value()) {
       return std::nullopt;
     }
     return base_->Locate(sources_[tensor].base);
   }
 
  private:
-  absl::Status ReadParams(const Decoding& decoding, const SlotRange& slots,
-                          std::vector<QParams>* params) const;
-  absl::Status ReadCodes(const Source& source, const CodeRows& rows,
-                         uint64_t first, uint64_t count,
-                         std::vector<uint8_t>* codes) const;
   absl::Status DecodeBlock(const Source& source, const TensorCoder& coder,
                            DType dtype, uint64_t first, uint64_t count,
                            uint8_t* dst) const;
@@ -77,72 +64,24 @@ class DequantizingReader : public CheckpointReader {
   std::vector<Source> sources_;
 };
 
-absl::Status DequantizingReader::ReadParams(
-    const Decoding& decoding, const SlotRange& slots,
-    std::vector<QParams>* params) const {
-  const size_t count = static_cast<size_t>(slots.count);
-  const DType dtype = decoding.scheme.scale_dtype;
-  std::vector<uint8_t> stored(count * static_cast<size_t>(FloatBytes(dtype)));
-  MQ_RETURN_IF_ERROR(base_->Read(decoding.scale, slots.first, slots.count,
-                                 absl::MakeSpan(stored)));
-  std::vector<float> scales(count);
-  ToFloat(dtype, stored.data(), absl::MakeSpan(scales));
-  const bool one_zero_point = decoding.one_zero_point;
-  std::vector<uint8_t> zeros(one_zero_point ? 1 : count);
-  if (decoding.zero_point != kNoTie) {
-    MQ_RETURN_IF_ERROR(base_->Read(decoding.zero_point,
-                                   one_zero_point ? 0 : slots.first,
-                                   zeros.size(), absl::MakeSpan(zeros)));
-  }
-  const bool is_signed = ZeroPointDType(decoding.scheme.format) == DType::kI8;
-  params->resize(count);
-  for (size_t i = 0; i < count; ++i) {
-    QParams& p = (*params)[i];
-    p.scale = scales[i];
-    const uint8_t zero = zeros[one_zero_point ? 0 : i];
-    p.zero_point = is_signed ? static_cast<int8_t>(zero) : zero;
-  }
-  return absl::OkStatus();
-}
-
-// Reads the bytes from rows.ByteOf(first) up to the code of the last element,
-// at least.
-absl::Status DequantizingReader::ReadCodes(const Source& source,
-                                           const CodeRows& rows, uint64_t first,
-                                           uint64_t count,
-                                           std::vector<uint8_t>* codes) const {
-  const size_t tensor = source.base;
-  const DType dtype = base_->index().tensors[tensor].dtype;
-  const uint64_t element_bytes =
-      static_cast<uint64_t>(GetDTypeInfo(dtype).bits) / 8;
-  const uint64_t begin = rows.ByteOf(first) / element_bytes;
-  const uint64_t end = rows.ByteOf(first + count - 1) / element_bytes + 1;
-  codes->resize(static_cast<size_t>((end - begin) * element_bytes));
-  MQ_RETURN_IF_ERROR(
-      base_->Read(tensor, begin, end - begin, absl::MakeSpan(*codes)));
-  // A word may begin before the first code.
-  const uint64_t before = rows.ByteOf(first) - begin * element_bytes;
-  codes->erase(codes->begin(), codes->begin() + static_cast<int64_t>(before));
-  return absl::OkStatus();
-}
-
 absl::Status DequantizingReader::DecodeBlock(const Source& source,
                                              const TensorCoder& coder,
                                              DType dtype, uint64_t first,
                                              uint64_t count,
                                              uint8_t* dst) const {
-  const Decoding& decoding = *source.decoding;
-  const bool has_scales = HasScales(decoding.scheme.format);
+  const StoredTensorPlace& place = *source.codes;
+  const bool has_scales = HasScales(place.scheme.format);
   const CodeRows& rows = coder.rows();
   std::vector<uint8_t> codes;
-  MQ_RETURN_IF_ERROR(ReadCodes(source, rows, first, count, &codes));
+  MQ_RETURN_IF_ERROR(
+      ReadStoredCodes(*base_, place, rows, first, count, &codes));
   SlotRange slots;
   std::vector<QParams> params;
   if (has_scales) {
-    slots = SlotsOf(decoding.layout, first, count);
-    MQ_RETURN_IF_ERROR(ReadParams(decoding, slots, &params));
+    slots = SlotsOf(place.layout, first, count);
+    MQ_RETURN_IF_ERROR(ReadStoredParams(*base_, place, slots, &params));
   }
-  const Codec& codec = DefaultRegistry().GetCodec(decoding.scheme.format);
+  const Codec& codec = DefaultRegistry().GetCodec(place.scheme.format);
   uint8_t level_tile[kTileElements];
   float value_tile[kTileElements];
   for (uint64_t done = 0; done < count; done += kTileElements) {
@@ -171,7 +110,7 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
         absl::StrCat(index_.path, ": there is no tensor ", tensor));
   }
   const Source& source = sources_[tensor];
-  if (!source.decoding.has_value()) {
+  if (!source.codes.has_value()) {
     return base_->Read(source.base, first, count, dst);
   }
   const TensorInfo& info = index_.tensors[tensor];
@@ -181,11 +120,14 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
         "tensor ", QuotedName(info.name), ": ", count, " elements take ",
         range.size, " bytes, not ", dst.size()));
   }
-  const TensorCoder coder(source.decoding->scheme, source.decoding->layout,
-                          nullptr, source.decoding->packing);
-  for (uint64_t done = 0; done < count; done += kBlockElements) {
+  const StoredTensorPlace& place = *source.codes;
+  const TensorCoder coder(place.scheme, place.layout, nullptr, place.packing);
+  const uint64_t block = place.packing.order == CodeOrder::kRows
+                             ? kBlockElements
+                             : kOrderedBlockElements;
+  for (uint64_t done = 0; done < count; done += block) {
     MQ_RETURN_IF_ERROR(DecodeBlock(source, coder, info.dtype, first + done,
-                                   std::min(kBlockElements, count - done),
+                                   std::min(block, count - done),
                                    dst.data() + done * FloatBytes(info.dtype)));
   }
   return absl::OkStatus();
@@ -193,24 +135,23 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
 
 using IndexByName = absl::flat_hash_map<absl::string_view, size_t>;
 
-// Fills in how `tensor` is decoded. The names are known to exist.
-absl::StatusOr<Decoding> DecodingOf(const QuantizedTensor& tensor,
-                                    const CheckpointIndex& base,
-                                    const IndexByName& by_name) {
-  Decoding decoding;
-  decoding.scheme = tensor.scheme;
-  MQ_ASSIGN_OR_RETURN(decoding.layout,
+// Where `tensor` lies. The names are known to exist.
+absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
+                                          const IndexByName& by_name) {
+  StoredTensorPlace place;
+  place.scheme = tensor.scheme;
+  MQ_ASSIGN_OR_RETURN(place.layout,
                       ComputeParamLayout(tensor.scheme, tensor.shape));
   MQ_ASSIGN_OR_RETURN(
       const StoredWeight stored,
       StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape));
-  decoding.packing = stored.packing;
-  if (!tensor.scale.empty()) decoding.scale = by_name.at(tensor.scale);
+  place.packing = stored.packing;
+  place.codes = by_name.at(tensor.codes_name());
+  if (!tensor.scale.empty()) place.scale = by_name.at(tensor.scale);
   if (!tensor.zero_point.empty()) {
-    decoding.zero_point = by_name.at(tensor.zero_point);
-    decoding.one_zero_point = base.tensors[decoding.zero_point].shape.empty();
+    place.zero_point = by_name.at(tensor.zero_point);
   }
-  return decoding;
+  return place;
 }
 
 // Makes the index of the result and where each of its tensors comes from.
@@ -241,10 +182,10 @@ class Builder {
 
 // For sources with the same owner.
 bool Builder::SameValues(const Source& a, const Source& b) const {
-  if (a.decoding.has_value() != b.decoding.has_value()) return false;
-  if (!a.decoding.has_value()) return true;
-  const Decoding& c = *a.decoding;
-  const Decoding& d = *b.decoding;
+  if (a.codes.has_value() != b.codes.has_value()) return false;
+  if (!a.codes.has_value()) return true;
+  const StoredTensorPlace& c = *a.codes;
+  const StoredTensorPlace& d = *b.codes;
   const auto same = [this](size_t part, size_t other) {
     if (part == kNoTie || other == kNoTie) return part == other;
     return Owner(part) == Owner(other);
@@ -295,7 +236,7 @@ absl::Status Builder::Build() {
     source.base = i;
     if (const auto it = codes.find(i); it != codes.end()) {
       const QuantizedTensor& tensor = *it->second;
-      MQ_ASSIGN_OR_RETURN(source.decoding, DecodingOf(tensor, base_, by_name));
+      MQ_ASSIGN_OR_RETURN(source.codes, PlaceOf(tensor, by_name));
       info.name = tensor.name;
       info.dtype = options_.dtype.value_or(tensor.dtype);
       info.shape = tensor.shape;

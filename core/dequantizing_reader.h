@@ -27,7 +27,8 @@ struct DequantizeOptions {
 //
 // Nothing but the index is read before Read, which decodes on the fly, in small
 // blocks with the parameters that they need: any range of a tensor of any size
-// takes a few hundred KB beside its destination.
+// takes a few hundred KB beside its destination, or a few MB where codes are
+// not stored row by row (CodeOrder).
 //
 // A checkpoint without a record passes through unchanged. InvalidArgument if
 // options.dtype is no float type; DataLoss if the record does not describe the

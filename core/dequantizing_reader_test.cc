@@ -1,11 +1,13 @@
 #include "core/dequantizing_reader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "core/casts.h"
 #include "core/job.h"
 #include "core/quantize_tensor.h"
@@ -157,6 +159,83 @@ TEST(DequantizingReaderTest, CompressedTensors) {
           ASSERT_TRUE(
               std::equal(part.begin(), part.end(),
                          whole.begin() + static_cast<int64_t>(2 * first)));
+        }
+      }
+    }
+  }
+}
+
+// The same floats as from monoquant's own storage, where they have the same
+// codes: zero points of GPTQ have a level less. Any range of them.
+TEST(DequantizingReaderTest, GptqAndAwq) {
+  const struct {
+    QuantStorage storage;
+    const char* spec;
+    bool same_as_plain;
+  } cases[] = {
+      {QuantStorage::kGptq, "int4,axis=0", true},
+      {QuantStorage::kGptq, "int4,group=24", true},
+      {QuantStorage::kGptq, "int4,group=24,asymmetric", false},
+      {QuantStorage::kGptq, "uint4,group=24,asymmetric", false},
+      {QuantStorage::kGptq, "int8,group=24", true},
+      {QuantStorage::kGptq, "uint8,asymmetric", false},
+      {QuantStorage::kAwq, "int4,group=24", true},
+      {QuantStorage::kAwq, "uint4,axis=0", true},
+      {QuantStorage::kAwq, "int4,group=24,asymmetric", true},
+      {QuantStorage::kAwq, "uint4,group=24,asymmetric", true},
+  };
+  for (const auto& c : cases) {
+    MemoryReader original;
+    // Rows of more than a piece; many short ones.
+    for (const Shape& shape :
+         {Shape{32, 40008}, Shape{9024, 24}, Shape{64, 48}}) {
+      std::vector<float> values = testing::Make(Values::kRandom, Count(shape));
+      // A group of zeros, one without a value below 0, one without any above.
+      for (size_t i = 0; i < 24; ++i) {
+        values[i] = 0;
+        values[i + 24] = std::fabs(values[i + 24]);
+        values[i + 48] = -std::fabs(values[i + 48]);
+      }
+      original.Add(ShapeToString(shape) + ".weight", shape, values,
+                   DType::kF16);
+    }
+    const std::vector<std::string> rules = {std::string("*=") + c.spec +
+                                            ",scale_dtype=f16"};
+    const auto plain = *MakeDequantizingReader(QuantizeAll(original, rules));
+    const auto reader =
+        *MakeDequantizingReader(QuantizeAll(original, rules, c.storage));
+    EXPECT_TRUE(ValidateIndex(reader->index()).ok());
+    ASSERT_EQ(reader->index().tensors.size(), original.index().tensors.size());
+    for (size_t t = 0; t < reader->index().tensors.size(); ++t) {
+      const TensorInfo& info = reader->index().tensors[t];
+      SCOPED_TRACE(
+          absl::StrCat(StorageName(c.storage), " ", c.spec, " of ", info.name));
+      EXPECT_EQ(info.name, original.index().tensors[t].name);
+      EXPECT_EQ(info.shape, original.index().tensors[t].shape);
+      const uint64_t count = Count(info.shape);
+      const std::vector<uint8_t> whole = ReadRange(*reader, t, 0, count);
+      const std::vector<uint8_t> other = ReadRange(*plain, t, 0, count);
+      if (c.same_as_plain) {
+        ASSERT_TRUE(whole == other);
+      } else {
+        // Never far from it.
+        std::vector<float> a(count);
+        std::vector<float> b(count);
+        ToFloat(DType::kF16, whole.data(), absl::MakeSpan(a));
+        ToFloat(DType::kF16, other.data(), absl::MakeSpan(b));
+        for (size_t i = 0; i < count; ++i) ASSERT_NEAR(a[i], b[i], 0.6) << i;
+      }
+      const uint64_t row = static_cast<uint64_t>(info.shape[1]);
+      for (uint64_t first :
+           {uint64_t{0}, uint64_t{1}, uint64_t{23}, row - 1, row, 7 * row + 5,
+            8 * row, 8 * row - 3, 17 * row + 23}) {
+        for (uint64_t size : {uint64_t{1}, uint64_t{5}, row, 9 * row + 1}) {
+          if (first + size > count) continue;
+          const std::vector<uint8_t> part = ReadRange(*reader, t, first, size);
+          ASSERT_TRUE(
+              std::equal(part.begin(), part.end(),
+                         whole.begin() + static_cast<int64_t>(2 * first)))
+              << first << " " << size;
         }
       }
     }

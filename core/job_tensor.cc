@@ -47,6 +47,11 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
     slot_bytes = observer_row_->bytes_per_slot;
     coder_.emplace(tensor.scheme, tensor.layout,
                    registry.FindAlgorithm(tensor.algorithm), tensor.packing);
+    if (tensor.packing.order != CodeOrder::kRows) {
+      order_.emplace(
+          tensor.packing,
+          static_cast<uint64_t>(registry.GetCodec(tensor.scheme.format).bits));
+    }
   }
   pieces_ = CutQuantize(tensor.dtype, tensor.scheme, tensor.layout, slot_bytes,
                         chunk_bytes, tensor.packing);
@@ -250,7 +255,56 @@ absl::Status JobTensor::QuantizeWithin(const Piece& piece,
     compute(slots);
     MQ_RETURN_IF_ERROR(EncodePiece(piece, slots, params, codes, buffers));
   }
-  return EmitParams(slots.first, params, emit, buffers);
+  return order_.has_value() ? EmitParamLines(piece.range, params, emit, buffers)
+                            : EmitParams(slots.first, params, emit, buffers);
+}
+
+// Emits what the rows of a piece have of a tensor in WordOrder: `lines`, of
+// which the tensor has `whole`, when `before` has gone before.
+absl::Status JobTensor::EmitLines(size_t output, const Lines& whole,
+                                  const Lines& before, const Lines& lines,
+                                  const uint8_t* bytes, EmitPiece emit) {
+  if (lines.bytes == whole.bytes) {
+    return emit(output, 0, absl::MakeConstSpan(bytes, lines.size()));
+  }
+  for (uint64_t line = 0; line < lines.count; ++line) {
+    MQ_RETURN_IF_ERROR(
+        emit(output, line * whole.bytes + before.bytes,
+             absl::MakeConstSpan(bytes + line * lines.bytes, lines.bytes)));
+  }
+  return absl::OkStatus();
+}
+
+// EmitParams in WordOrder, of whole rows.
+absl::Status JobTensor::EmitParamLines(const ElementRange& range,
+                                       absl::Span<const QParams> params,
+                                       EmitPiece emit,
+                                       JobBuffers& buffers) const {
+  const ParamLayout& layout = tensor_.layout;
+  const uint64_t groups = layout.row / layout.segment;
+  const uint64_t rows = range.size() / layout.row;
+  const uint64_t rows_before = range.begin / layout.row;
+  buffers.scales.clear();
+  buffers.zero_points.clear();
+  for (const QParams& p : params) {
+    buffers.scales.push_back(p.scale);
+    buffers.zero_points.push_back(static_cast<uint8_t>(p.zero_point));
+  }
+  const DType dtype = tensor_.scheme.scale_dtype;
+  const Lines scales = WordOrder::ScaleLines(rows, groups);
+  // As they are computed, and behind them as they are stored.
+  buffers.stored_scales.resize(2 * scales.size());
+  uint8_t* const lines = buffers.stored_scales.data() + scales.size();
+  FromFloat(dtype, buffers.scales, buffers.stored_scales.data());
+  WordOrder::StoreScales(rows, groups, buffers.stored_scales.data(), lines);
+  MQ_RETURN_IF_ERROR(EmitLines(
+      tensor_.scale, WordOrder::ScaleLines(layout.num_rows, groups),
+      WordOrder::ScaleLines(rows_before, groups), scales, lines, emit));
+  order_->StoreZeroPoints(rows, groups, buffers.zero_points.data(), lines);
+  return EmitLines(tensor_.zero_point,
+                   order_->ZeroPointLines(layout.num_rows, groups),
+                   order_->ZeroPointLines(rows_before, groups),
+                   order_->ZeroPointLines(rows, groups), lines, emit);
 }
 
 // Emits `params`, those of the slots from `first` on, as they are stored. A
@@ -286,33 +340,44 @@ absl::Status JobTensor::EmitParams(uint64_t first,
   return absl::OkStatus();
 }
 
-// The tensor's dimensions, which come with the first piece.
-absl::Status JobTensor::EmitShape(EmitPiece emit) const {
-  std::vector<uint8_t> bytes;
-  for (int64_t dim : reader_.index().tensors[tensor_.input].shape) {
-    for (int i = 0; i < 8; ++i) {
-      bytes.push_back(
-          static_cast<uint8_t>(static_cast<uint64_t>(dim) >> 8 * i));
-    }
+// What follows from the scheme and the shape, and comes with the first piece.
+absl::Status JobTensor::EmitConstants(EmitPiece emit) const {
+  const Shape& shape = reader_.index().tensors[tensor_.input].shape;
+  for (const TensorPlan::Constant& constant : tensor_.constants) {
+    MQ_RETURN_IF_ERROR(
+        emit(constant.output, 0,
+             ConstantBytes(constant.kind, tensor_.scheme, shape)));
   }
-  return emit(tensor_.stored_shape, 0, bytes);
+  return absl::OkStatus();
 }
 
 absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
                                  JobBuffers& buffers) {
   const CodeRows& rows = coder_->rows();
-  const absl::Span<uint8_t> codes =
-      buffers.codes.Get(rows.BytesOf(piece.range.begin, piece.range.size()));
+  const size_t size =
+      static_cast<size_t>(rows.BytesOf(piece.range.begin, piece.range.size()));
+  // In WordOrder: packed by rows, and behind them as they are stored.
+  const absl::Span<uint8_t> buffer =
+      buffers.codes.Get(order_.has_value() ? 2 * size : size);
+  const absl::Span<uint8_t> codes = buffer.first(size);
   if (pieces_.two_trips) {
     MQ_RETURN_IF_ERROR(EncodePiece(piece, {0, tensor_.layout.num_params},
                                    params_, codes, buffers));
   } else {
     MQ_RETURN_IF_ERROR(QuantizeWithin(piece, codes, emit, buffers));
   }
-  if (tensor_.stored_shape != kNoTensor && piece.index == 0) {
-    MQ_RETURN_IF_ERROR(EmitShape(emit));
+  if (piece.index == 0) MQ_RETURN_IF_ERROR(EmitConstants(emit));
+  if (!order_.has_value()) {
+    return emit(tensor_.output, rows.ByteOf(piece.range.begin), codes);
   }
-  return emit(tensor_.output, rows.ByteOf(piece.range.begin), codes);
+  const ParamLayout& layout = tensor_.layout;
+  const uint64_t num_rows = piece.range.size() / layout.row;
+  uint8_t* const lines = buffer.data() + size;
+  order_->StoreCodes(num_rows, layout.row, codes.data(), lines);
+  return EmitLines(
+      tensor_.output, order_->CodeLines(layout.num_rows, layout.row),
+      order_->CodeLines(piece.range.begin / layout.row, layout.row),
+      order_->CodeLines(num_rows, layout.row), lines, emit);
 }
 
 // ------------------------------------------------------------------ pieces --

@@ -24,6 +24,7 @@
 #include "core/plan.h"
 #include "core/qparams.h"
 #include "core/tensor_coder.h"
+#include "core/word_order.h"
 #include "ir/checkpoint.h"
 
 namespace monoquant {
@@ -142,7 +143,13 @@ class JobTensor {
                   JobBuffers& buffers);
   absl::Status EmitParams(uint64_t first, absl::Span<const QParams> params,
                           EmitPiece emit, JobBuffers& buffers) const;
-  absl::Status EmitShape(EmitPiece emit) const;
+  static absl::Status EmitLines(size_t output, const Lines& whole,
+                                const Lines& before, const Lines& lines,
+                                const uint8_t* bytes, EmitPiece emit);
+  absl::Status EmitParamLines(const ElementRange& range,
+                              absl::Span<const QParams> params, EmitPiece emit,
+                              JobBuffers& buffers) const;
+  absl::Status EmitConstants(EmitPiece emit) const;
 
   const CheckpointReader& reader_;
   const Plan& whole_plan_;
@@ -151,6 +158,8 @@ class JobTensor {
   TensorPieces pieces_;
   // Formats with scales only.
   std::optional<TensorCoder> coder_;
+  // Of these, those that are not stored row by row.
+  std::optional<WordOrder> order_;
   const ObserverRow* observer_row_ = nullptr;
   // Quantized tensors only: one for each piece.
   std::vector<PieceResult> results_;

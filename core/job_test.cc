@@ -176,6 +176,37 @@ TEST(JobTest, AnyChunkSizeGivesTheSameBytes) {
   }
 }
 
+// So do codes that do not lie row by row, of which a piece has parts of many
+// lines; a piece of eight rows may be larger than a chunk.
+TEST(JobTest, AnyChunkSizeGivesTheSameLines) {
+  for (QuantStorage storage : {QuantStorage::kGptq, QuantStorage::kAwq}) {
+    for (const char* spec :
+         {"int4", "uint4,axis=0,asymmetric", "int4,group=24,asymmetric"}) {
+      MemoryReader reader;
+      for (const Shape& shape :
+           {Shape{96, 1008}, Shape{32, 40008}, Shape{4000, 24}}) {
+        reader.Add(ShapeToString(shape) + ".weight", shape,
+                   testing::Make(Values::kRandom, Count(shape)));
+      }
+      SCOPED_TRACE(absl::StrCat(StorageName(storage), " ", spec));
+      PlanOptions options;
+      options.storage = storage;
+      const Plan plan = *MakePlan(reader.index(), EveryTensor(spec), options);
+      const auto large = RunPlan(reader, plan, uint64_t{64} << 20);
+      ASSERT_TRUE(large.ok()) << large.status();
+      for (uint64_t chunk : {kSmallChunk, uint64_t{1} << 20}) {
+        const auto small = RunPlan(reader, plan, chunk);
+        ASSERT_TRUE(small.ok()) << small.status();
+        ASSERT_TRUE(small->output->all() == large->output->all()) << chunk;
+      }
+      ASSERT_EQ(large->results.size(), 3u);
+      for (const TensorResult& result : large->results) {
+        EXPECT_GT(result.error.SqnrDb(), 10);
+      }
+    }
+  }
+}
+
 TEST(JobTest, ReadsNoMoreThanAChunk) {
   MemoryReader reader;
   reader.Add("w", {3, 40000}, testing::Make(Values::kRandom, 120000));

@@ -47,6 +47,8 @@ struct LevelGrid {
   bool fused_add = false;
   // What scales are rounded to: QuantScheme::scale_dtype.
   DType scale_dtype = DType::kF32;
+  // Whether the lowest level is none that a zero point can have.
+  bool zero_points_above_lowest = false;
 
   // The level of 0 in a symmetric scheme: 0, or the upper middle of an unsigned
   // range (128 of 0 .. 255).

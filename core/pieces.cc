@@ -7,6 +7,7 @@
 #include "core/code_rows.h"
 #include "core/qparams.h"
 #include "core/registry.h"
+#include "core/word_order.h"
 
 namespace monoquant {
 namespace {
@@ -26,9 +27,11 @@ uint64_t SlabBytes(uint64_t slots) {
 // Chooses cuts for one tensor of a format with scales.
 class ScaledCutter {
  public:
+  // Pieces have a multiple of `row_unit` rows, unless it is 1.
   ScaledCutter(DType dtype, const ParamLayout& layout, uint64_t slot_bytes,
-               uint64_t chunk_bytes)
+               uint64_t chunk_bytes, uint64_t row_unit)
       : layout_(layout),
+        row_unit_(row_unit),
         element_bytes_(FloatBytes(dtype)),
         scale_bytes_(slot_bytes + sizeof(QParams)),
         max_(chunk_bytes / element_bytes_),
@@ -63,6 +66,12 @@ class ScaledCutter {
     const uint64_t total = layout_.num_elements;
     const uint64_t segment = layout_.segment;
     const uint64_t row = layout_.row;
+    if (row_unit_ > 1) {
+      // However long the rows are; their scales lie within them.
+      const uint64_t unit = row_unit_ * row;
+      *cuts = Cuts(total, unit, unit, std::max(unit, MaxOfOneTrip()));
+      return true;
+    }
     if (segment * layout_.num_params != total) {
       // Every scale has values all over the tensor.
       const uint64_t bytes =
@@ -85,6 +94,7 @@ class ScaledCutter {
   }
 
   const ParamLayout& layout_;
+  const uint64_t row_unit_;
   const uint64_t element_bytes_;
   const uint64_t scale_bytes_;
   const uint64_t max_;
@@ -111,12 +121,14 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                          const ParamLayout& layout, size_t slot_bytes,
                          uint64_t chunk_bytes, const CodePacking& packing) {
   const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
+  const bool in_lines = packing.order != CodeOrder::kRows;
   TensorPieces pieces;
   if (!HasScales(scheme.format)) {
     pieces.cuts = Cuts(layout.num_elements, layout.num_elements, 1,
                        chunk_bytes / FloatBytes(dtype));
   } else {
-    const ScaledCutter cutter(dtype, layout, slot_bytes, chunk_bytes);
+    const ScaledCutter cutter(dtype, layout, slot_bytes, chunk_bytes,
+                              in_lines ? kWordOrderUnit : 1);
     pieces = cutter.Cut();
     const uint64_t largest = pieces.cuts.largest();
     if (pieces.two_trips) {
@@ -127,8 +139,8 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
     } else {
       const uint64_t slots =
           std::min(layout.num_params, largest / layout.segment + 1);
-      pieces.param_bytes =
-          slots * (slot_bytes + sizeof(QParams)) + SlabBytes(slots);
+      pieces.param_bytes = slots * (slot_bytes + sizeof(QParams)) +
+                           (in_lines ? slots * kParamBytes : SlabBytes(slots));
     }
   }
   const uint64_t largest = pieces.cuts.largest();
@@ -138,6 +150,8 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
   pieces.code_bytes = layout.row <= largest
                           ? rows.BytesOf(0, largest / layout.row * layout.row)
                           : rows.BytesOf(0, largest) + packing.row_bytes - 1;
+  // By rows, and as it is stored.
+  if (in_lines) pieces.code_bytes *= 2;
   pieces.shared_bytes += pieces.cuts.size() * kResultBytes;
   return pieces;
 }

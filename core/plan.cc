@@ -168,10 +168,9 @@ absl::StatusOr<CodePacking> Planner::PackingOf(
 
 absl::StatusOr<ResolvedScheme> Planner::Resolve(
     const SchemeSpec& spec, const TensorInfo& tensor) const {
-  const bool as_weight =
-      options_.storage != QuantStorage::kPlain && IsScaleDType(tensor.dtype);
+  const DType weight = IsScaleDType(tensor.dtype) ? tensor.dtype : DType::kF32;
   return ResolveScheme(spec, tensor.shape,
-                       as_weight ? tensor.dtype : DType::kF32);
+                       DefaultScaleDType(options_.storage, weight));
 }
 
 absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
@@ -298,8 +297,13 @@ absl::Status Planner::OutputQuantized(const TensorPlan& owner,
   MQ_RETURN_IF_ERROR(add(stored.scale, owner.scale, &plan->scale));
   MQ_RETURN_IF_ERROR(
       add(stored.zero_point, owner.zero_point, &plan->zero_point));
-  MQ_RETURN_IF_ERROR(
-      add(stored.shape, owner.stored_shape, &plan->stored_shape));
+  for (size_t i = 0; i < stored.constants.size(); ++i) {
+    size_t output = kNoTensor;
+    MQ_RETURN_IF_ERROR(add(stored.constants[i].part,
+                           tied ? owner.constants[i].output : kNoTensor,
+                           &output));
+    plan->constants.push_back({output, stored.constants[i].kind});
+  }
   plan_.manifest.record.tensors.push_back(RecordOf(tensor.name, owner.scheme,
                                                    options_.storage, stored,
                                                    tensor.dtype, tensor.shape));
@@ -365,7 +369,6 @@ absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
   absl::flat_hash_set<absl::string_view> parts;
   for (const TensorPlan& tensor : plan.tensors) {
     for (size_t output : tensor.outputs()) {
-      if (output == kNoTensor) continue;
       const std::string& name = plan.manifest.tensors[output].name;
       if (name != index.tensors[tensor.input].name) parts.insert(name);
     }
@@ -381,6 +384,15 @@ absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
 }
 
 }  // namespace
+
+std::vector<size_t> TensorPlan::outputs() const {
+  std::vector<size_t> all = {output};
+  for (const size_t part : {scale, zero_point}) {
+    if (part != kNoTensor) all.push_back(part);
+  }
+  for (const Constant& constant : constants) all.push_back(constant.output);
+  return all;
+}
 
 absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
                               const Recipe& recipe,

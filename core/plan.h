@@ -6,7 +6,6 @@
 #ifndef MONOQUANT_CORE_PLAN_H_
 #define MONOQUANT_CORE_PLAN_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -55,12 +54,14 @@ struct TensorPlan {
   size_t output = kNoTensor;
   size_t scale = kNoTensor;
   size_t zero_point = kNoTensor;
-  size_t stored_shape = kNoTensor;
+  struct Constant {
+    size_t output;
+    ConstantKind kind;
+  };
+  std::vector<Constant> constants;
 
-  // All of these; some are kNoTensor.
-  std::array<size_t, 4> outputs() const {
-    return {output, scale, zero_point, stored_shape};
-  }
+  // All of these that there are.
+  std::vector<size_t> outputs() const;
 };
 
 struct Plan {

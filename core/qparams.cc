@@ -41,9 +41,14 @@ float StoredScale(float scale, DType dtype) {
   return scale;
 }
 
-// Both arguments may be infinite, neither is NaN.
+// The smallest level that a zero point can have.
+int32_t LowestZero(const LevelGrid& grid) {
+  return grid.zero_points_above_lowest ? grid.qmin + 1 : grid.qmin;
+}
+
+// A level for a zero point. Both arguments may be infinite, neither is NaN.
 int32_t ClampToGrid(float level, const LevelGrid& grid) {
-  const float qmin = static_cast<float>(grid.qmin);
+  const float qmin = static_cast<float>(LowestZero(grid));
   const float qmax = static_cast<float>(grid.qmax);
   return static_cast<int32_t>(std::min(std::max(level, qmin), qmax));
 }
@@ -73,7 +78,8 @@ QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
   if (exact == 0) {
     // There the zero point is computed before the scale is replaced: 0/0 for a
     // minimum of 0, which becomes 0, and minus infinity for any other.
-    return {StoredScale(kEpsilon, grid.scale_dtype), min < 0 ? grid.qmax : 0};
+    return {StoredScale(kEpsilon, grid.scale_dtype),
+            min < 0 ? grid.qmax : std::max(0, LowestZero(grid))};
   }
   const float scale = StoredScale(exact, grid.scale_dtype);
   const float zero = static_cast<float>(grid.qmin) - min / scale;
@@ -99,6 +105,10 @@ QParams QParamsFromRange(float min, float max, const LevelGrid& grid) {
   // 0 is always a level: zero weights, padding above all, stay exactly zero.
   min = std::min(min, 0.0f);
   max = std::max(max, 0.0f);
+  if (grid.zero_points_above_lowest && !grid.symmetric) {
+    // Room for one level below 0, so that the largest value still has one.
+    min = std::min(min, -max / static_cast<float>(grid.qmax - grid.qmin - 1));
+  }
   return grid.convention == Convention::kCompressedTensors
              ? CompressedTensors(min, max, grid)
              : Torch(min, max, grid);

@@ -112,23 +112,25 @@ TEST(QParamsTest, AlwaysUsable) {
     if (min > max) std::swap(min, max);
     for (const Codec* codec : DefaultRegistry().codecs) {
       if (!HasScales(codec->format)) continue;
-      for (bool symmetric : {false, true}) {
-        for (Convention convention : {kTorch, kCt}) {
-          const QParams p = QParamsFromRange(
-              min, max, Grid(codec->format, symmetric, convention));
-          ASSERT_TRUE(std::isfinite(p.scale)) << min << " " << max;
-          ASSERT_GT(p.scale, 0) << min << " " << max;
-          ASSERT_GE(p.zero_point, codec->qmin);
-          ASSERT_LE(p.zero_point, codec->qmax);
-          // A step of float32 rounding more than half a level, at most; 4-bit
-          // zero points are rounded, which costs up to half a level more.
-          const double step = static_cast<double>(p.scale);
-          const double low = (codec->qmin - p.zero_point - 1.01) * step;
-          const double high = (codec->qmax - p.zero_point + 1.01) * step;
-          if (p.scale != kEps) {
-            ASSERT_GE(static_cast<double>(min), low) << max;
-            ASSERT_LE(static_cast<double>(max), high) << min;
-          }
+      for (int rules = 0; rules < 8; ++rules) {
+        const bool symmetric = (rules & 1) != 0;
+        const Convention convention = (rules & 2) != 0 ? kTorch : kCt;
+        const bool above_lowest = (rules & 4) != 0;
+        LevelGrid grid = Grid(codec->format, symmetric, convention);
+        grid.zero_points_above_lowest = above_lowest;
+        const QParams p = QParamsFromRange(min, max, grid);
+        ASSERT_TRUE(std::isfinite(p.scale)) << min << " " << max;
+        ASSERT_GT(p.scale, 0) << min << " " << max;
+        ASSERT_GE(p.zero_point, codec->qmin + (above_lowest ? 1 : 0));
+        ASSERT_LE(p.zero_point, codec->qmax);
+        // A step of float32 rounding more than half a level, at most; 4-bit
+        // zero points are rounded, which costs up to half a level more.
+        const double step = static_cast<double>(p.scale);
+        const double low = (codec->qmin - p.zero_point - 1.01) * step;
+        const double high = (codec->qmax - p.zero_point + 1.01) * step;
+        if (p.scale != kEps) {
+          ASSERT_GE(static_cast<double>(min), low) << max;
+          ASSERT_LE(static_cast<double>(max), high) << min;
         }
       }
     }
@@ -169,6 +171,22 @@ TEST(QParamsTest, ScalesOfSixteenBits) {
         }
       }
     }
+  }
+}
+
+// Where the lowest level can be no zero point, a range from 0 on has one level
+// below 0 and all others above.
+TEST(QParamsTest, ZeroPointsAboveTheLowestLevel) {
+  for (Convention convention : {kTorch, kCt}) {
+    LevelGrid grid = Grid(NumberFormat::kUInt4, false, convention);
+    grid.zero_points_above_lowest = true;
+    EXPECT_EQ(QParamsFromRange(0, 14, grid), (QParams{1, 1}));
+    EXPECT_EQ(QParamsFromRange(-0.25f, 14, grid), (QParams{1, 1}));
+    EXPECT_EQ(QParamsFromRange(-3, 12, grid), (QParams{1, 3}));
+    EXPECT_EQ(QParamsFromRange(-15, 0, grid), (QParams{1, 15}));
+    EXPECT_EQ(QParamsFromRange(0, 0, grid), (QParams{kEps, 1}));
+    grid.symmetric = true;
+    EXPECT_EQ(QParamsFromRange(0, 7.5f, grid), (QParams{1, 8}));
   }
 }
 

@@ -25,7 +25,9 @@ TensorCoder::TensorCoder(const QuantScheme& scheme, const ParamLayout& layout,
     : layout_(layout),
       grid_(GridOf(DefaultRegistry().GetCodec(scheme.format), scheme)),
       rows_(DefaultRegistry().GetCodec(scheme.format), layout.row, packing),
-      algorithm_(algorithm) {}
+      algorithm_(algorithm) {
+  grid_.zero_points_above_lowest = packing.zero_points_less_1;
+}
 
 void TensorCoder::Observe(uint64_t first, absl::Span<const float> values,
                           const SlotRange& slots, Observer& observer) const {

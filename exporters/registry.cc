@@ -7,8 +7,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "exporters/awq.h"
 #include "exporters/compressed_tensors.h"
 #include "exporters/exporter.h"
+#include "exporters/gptq.h"
 #include "exporters/mqir.h"
 #include "exporters/safetensors.h"
 #include "exporters/torch_pt.h"
@@ -16,6 +18,9 @@
 namespace monoquant {
 namespace {
 
+constexpr absl::string_view kTransformersHint =
+    "from transformers import AutoModelForCausalLM; "
+    "model = AutoModelForCausalLM.from_pretrained(PATH)";
 constexpr absl::string_view kTorchExtensions[] = {"pt", "pth", "bin"};
 constexpr absl::string_view kSafetensorsExtensions[] = {"safetensors"};
 constexpr absl::string_view kMqirExtensions[] = {"mqir"};
@@ -45,12 +50,25 @@ absl::Span<const ExporterRow> AllExporters() {
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false}},
       {&CompressedTensorsExporter(),
        kSafetensorsExtensions,
-       "from transformers import AutoModelForCausalLM; "
-       "model = AutoModelForCausalLM.from_pretrained(PATH)",
+       kTransformersHint,
        "model directory for vLLM, SGLang and Transformers",
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
        QuantStorage::kCompressedTensors,
        CompressedTensorsConfig},
+      {&GptqExporter(),
+       kSafetensorsExtensions,
+       kTransformersHint,
+       "model directory for GPTQModel, vLLM, SGLang and Transformers",
+       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
+       QuantStorage::kGptq,
+       GptqConfig},
+      {&AwqExporter(),
+       kSafetensorsExtensions,
+       kTransformersHint,
+       "model directory for vLLM, SGLang and Transformers with GPTQModel",
+       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
+       QuantStorage::kAwq,
+       AwqConfig},
       {&MqirExporter(),
        kMqirExtensions,
        "",

@@ -20,6 +20,9 @@
 #include "ir/crc32.h"
 #include "ir/dtype.h"
 #include "ir/manifest.h"
+#include "ir/quant_record.h"
+#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -33,6 +36,45 @@ inline OutputTensor MakeTensor(std::string name, DType dtype, Shape shape) {
   tensor.shape = std::move(shape);
   return tensor;
 }
+
+// What a plan would make of a model: layers that are quantized, and others.
+class QuantizedModel {
+ public:
+  explicit QuantizedModel(QuantStorage storage) : storage_(storage) {
+    manifest_.record.version = "1.0";
+  }
+
+  void Add(std::string name, Shape shape) {
+    manifest_.tensors.push_back(
+        MakeTensor(std::move(name), DType::kBF16, std::move(shape)));
+  }
+
+  // The scheme must have a place in the storage.
+  void Quantize(const std::string& name, const Shape& shape,
+                const QuantScheme& scheme) {
+    const StoredWeight stored =
+        StoreWeight(storage_, name, scheme, shape).value();
+    AddPart(stored.codes);
+    for (const auto& part : {stored.scale, stored.zero_point}) {
+      if (part.has_value()) AddPart(*part);
+    }
+    for (const StoredConstant& constant : stored.constants) {
+      AddPart(constant.part);
+    }
+    manifest_.record.tensors.push_back(
+        RecordOf(name, scheme, storage_, stored, DType::kBF16, shape));
+  }
+
+  const Manifest& manifest() const { return manifest_; }
+
+ private:
+  void AddPart(const StoredPart& part) {
+    manifest_.tensors.push_back(MakeTensor(part.name, part.dtype, part.shape));
+  }
+
+  const QuantStorage storage_;
+  Manifest manifest_;
+};
 
 // Appends a tensor that shares the bytes of tensor `kept`.
 inline void AddTie(Manifest& manifest, std::string name, size_t kept) {

@@ -344,8 +344,10 @@ class Decoder {
     if (from.zero_point() != kNoTensor) {
       MQ_RETURN_IF_ERROR(CopyName(from.zero_point(), &to->zero_point));
     }
-    if (from.stored_shape() != kNoTensor) {
-      MQ_RETURN_IF_ERROR(CopyName(from.stored_shape(), &to->stored_shape));
+    if (from.constants() != nullptr) {
+      for (const uint32_t constant : *from.constants()) {
+        MQ_RETURN_IF_ERROR(CopyName(constant, &to->constants.emplace_back()));
+      }
     }
     return absl::OkStatus();
   }

@@ -101,6 +101,14 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
   const auto shape = builder->CreateVector(tensor.shape);
   Offset<flatbuffers::String> name = 0;
   if (!tensor.codes.empty()) name = builder->CreateString(tensor.name);
+  std::vector<uint32_t> constant_numbers;
+  for (const std::string& constant : tensor.constants) {
+    constant_numbers.push_back(numbers.at(constant));
+  }
+  Offset<flatbuffers::Vector<uint32_t>> constants = 0;
+  if (!constant_numbers.empty()) {
+    constants = builder->CreateVector(constant_numbers);
+  }
   mqir::QuantizedTensorBuilder entry(*builder);
   entry.add_codes(numbers.at(tensor.codes_name()));
   entry.add_dtype(static_cast<mqir::DType>(tensor.dtype));
@@ -120,9 +128,7 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
   }
   entry.add_storage(static_cast<mqir::Storage>(tensor.storage));
   if (!tensor.codes.empty()) entry.add_name(name);
-  if (!tensor.stored_shape.empty()) {
-    entry.add_stored_shape(numbers.at(tensor.stored_shape));
-  }
+  if (!tensor.constants.empty()) entry.add_constants(constants);
   return entry.Finish();
 }
 

@@ -84,7 +84,11 @@ Json TensorToJson(const QuantizedTensor& tensor) {
   add("codes", tensor.codes);
   add("scale", tensor.scale);
   add("zero_point", tensor.zero_point);
-  add("stored_shape", tensor.stored_shape);
+  if (!tensor.constants.empty()) {
+    Json constants{Json::Array()};
+    for (const std::string& name : tensor.constants) constants.Append(name);
+    json.Set("constants", std::move(constants));
+  }
   return json;
 }
 
@@ -97,11 +101,31 @@ absl::Status ReadPart(const Json& json, absl::string_view key, bool expected,
   return WrongMember(key, "absent for this scheme", member);
 }
 
+// The same for the names of `count` tensors.
+absl::Status ReadParts(const Json& json, absl::string_view key, size_t count,
+                       std::vector<std::string>* names) {
+  const Json* member = json.Find(key);
+  const size_t found =
+      member == nullptr || !member->is_array() ? 0 : member->AsArray()->size();
+  if (found != count || (member != nullptr && count == 0)) {
+    return WrongMember(key, absl::StrCat("an array of ", count, " names"),
+                       member);
+  }
+  if (count == 0) return absl::OkStatus();
+  for (const Json& name : *member->AsArray()) {
+    if (name.AsString() == nullptr) {
+      return WrongMember(key, "an array of names", member);
+    }
+    names->push_back(*name.AsString());
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
   MQ_RETURN_IF_ERROR(
       CheckMembers(json, "tensors",
                    {"name", "dtype", "shape", "scheme", "storage", "codes",
-                    "scale", "zero_point", "stored_shape"}));
+                    "scale", "zero_point", "constants"}));
   QuantizedTensor tensor;
   MQ_RETURN_IF_ERROR(ReadString(json, "name", &tensor.name));
 
@@ -121,7 +145,8 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
     const std::string* name = storage->AsString();
     const auto found = name == nullptr ? std::nullopt : StorageFromName(*name);
     if (!found.has_value()) {
-      return WrongMember("storage", "plain or compressed-tensors", storage);
+      return WrongMember("storage", absl::StrCat("one of ", StorageNames()),
+                         storage);
     }
     tensor.storage = *found;
   }
@@ -139,8 +164,8 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
       ReadPart(json, "scale", stored->scale.has_value(), &tensor.scale));
   MQ_RETURN_IF_ERROR(ReadPart(
       json, "zero_point", stored->zero_point.has_value(), &tensor.zero_point));
-  MQ_RETURN_IF_ERROR(ReadPart(json, "stored_shape", stored->shape.has_value(),
-                              &tensor.stored_shape));
+  MQ_RETURN_IF_ERROR(ReadParts(json, "constants", stored->constants.size(),
+                               &tensor.constants));
   return tensor;
 }
 
@@ -211,18 +236,38 @@ absl::Status CheckTensor(const QuantizedTensor& tensor,
   const absl::StatusOr<StoredWeight> stored =
       StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape);
   if (!stored.ok()) return Mismatch(tensor.name, stored.status().message());
+  const bool plain = tensor.storage == QuantStorage::kPlain;
   MQ_RETURN_IF_ERROR(CheckPart(tensors, tensor.name, "codes",
                                tensor.codes_name(), stored->codes));
   MQ_RETURN_IF_ERROR(
       CheckPart(tensors, tensor.name, "scales", tensor.scale, stored->scale));
-  MQ_RETURN_IF_ERROR(CheckPart(tensors, tensor.name, "zero points",
-                               tensor.zero_point, stored->zero_point,
-                               layout->param_shape));
-  return CheckPart(tensors, tensor.name, "dimensions", tensor.stored_shape,
-                   stored->shape);
+  MQ_RETURN_IF_ERROR(CheckPart(
+      tensors, tensor.name, "zero points", tensor.zero_point,
+      stored->zero_point,
+      plain ? std::make_optional(layout->param_shape) : std::nullopt));
+  if (tensor.constants.size() != stored->constants.size()) {
+    return Mismatch(
+        tensor.name,
+        absl::StrCat("it has ", tensor.constants.size(),
+                     " constants, expected ", stored->constants.size()));
+  }
+  for (size_t i = 0; i < tensor.constants.size(); ++i) {
+    MQ_RETURN_IF_ERROR(CheckPart(tensors, tensor.name, "constants",
+                                 tensor.constants[i],
+                                 stored->constants[i].part));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
+
+std::vector<absl::string_view> QuantizedTensor::part_names() const {
+  std::vector<absl::string_view> names;
+  if (!scale.empty()) names.push_back(scale);
+  if (!zero_point.empty()) names.push_back(zero_point);
+  names.insert(names.end(), constants.begin(), constants.end());
+  return names;
+}
 
 QuantizedTensor RecordOf(absl::string_view name, const QuantScheme& scheme,
                          QuantStorage storage, const StoredWeight& stored,
@@ -239,7 +284,9 @@ QuantizedTensor RecordOf(absl::string_view name, const QuantScheme& scheme,
   record.zero_point = name_of(stored.zero_point);
   record.storage = storage;
   if (stored.codes.name != name) record.codes = stored.codes.name;
-  record.stored_shape = name_of(stored.shape);
+  for (const StoredConstant& constant : stored.constants) {
+    record.constants.push_back(constant.part.name);
+  }
   return record;
 }
 
@@ -348,7 +395,6 @@ absl::Status ValidateQuantRecord(const QuantRecord& record,
     }
     const auto names = tensor.part_names();
     for (size_t i = 0; i < names.size(); ++i) {
-      if (names[i].empty()) continue;  // is no tensor's
       if (codes.contains(names[i])) {
         return Mismatch(tensor.name, absl::StrCat("its parameters lie in ",
                                                   QuotedName(names[i]),

@@ -4,7 +4,6 @@
 #ifndef MONOQUANT_IR_QUANT_RECORD_H_
 #define MONOQUANT_IR_QUANT_RECORD_H_
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -33,16 +32,14 @@ struct QuantizedTensor {
   std::string scale;
   std::string zero_point;
   QuantStorage storage = QuantStorage::kPlain;
-  // Where the codes lie, if not under the tensor's own name, and its shape, if
-  // it is stored.
+  // Where the codes lie, if not under the tensor's own name, and those of
+  // StoredWeight::constants.
   std::string codes = "";
-  std::string stored_shape = "";
+  std::vector<std::string> constants = {};
 
   const std::string& codes_name() const { return codes.empty() ? name : codes; }
-  // What lies beside the codes; some are empty.
-  std::array<absl::string_view, 3> part_names() const {
-    return {scale, zero_point, stored_shape};
-  }
+  // What lies beside the codes.
+  std::vector<absl::string_view> part_names() const;
 };
 
 // The record of a weight that is stored so; `dtype` and `shape` are its own.

@@ -103,7 +103,8 @@ TEST(QuantRecordTest, JsonRefuses) {
        "\"scale\" must be absent for this scheme"},
       {"\"scheme\":{\"format\":\"bf16\"}",
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
-       "\"storage\" must be plain or compressed-tensors, found \"gguf\""},
+       "\"storage\" must be one of plain, compressed-tensors, gptq, awq, found "
+       "\"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},
   };
@@ -206,7 +207,7 @@ TEST(ValidateQuantRecordTest, CompressedTensors) {
   EXPECT_THAT(json, ::testing::HasSubstr(
                         R"("storage":"compressed-tensors","codes":)"
                         R"("l.weight_packed","scale":"l.weight_scale",)"
-                        R"("stored_shape":"l.weight_shape"}])"));
+                        R"("constants":["l.weight_shape"]}])"));
   const absl::StatusOr<QuantRecord> read = QuantRecordFromJson(json);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(QuantRecordToJson(*read), json);
@@ -228,10 +229,18 @@ TEST(ValidateQuantRecordTest, CompressedTensors) {
   damaged = stored;
   damaged[2].dtype = DType::kI32;
   ExpectError(Validate(record, damaged), absl::StatusCode::kDataLoss,
-              "its dimensions in 'l.weight_shape' are I32, expected I64");
-  record.tensors[0].stored_shape = "l.weight_packed";
+              "its constants in 'l.weight_shape' are I32, expected I64");
+  record.tensors[0].constants = {"l.weight_packed"};
   ExpectError(Validate(record, stored), absl::StatusCode::kDataLoss,
-              "its dimensions in 'l.weight_packed' are I32");
+              "its constants in 'l.weight_packed' are I32");
+  record.tensors[0].constants = {};
+  ExpectError(Validate(record, stored), absl::StatusCode::kDataLoss,
+              "it has 0 constants, expected 1");
+  for (const char* constants : {"\"l.weight_shape\"", "[]", "[1]"}) {
+    ExpectError(QuantRecordFromJson(absl::StrReplaceAll(
+                    json, {{"[\"l.weight_shape\"]", constants}})),
+                absl::StatusCode::kInvalidArgument, "\"constants\" must be");
+  }
 }
 
 // Guards decoding: whatever does not fit is found before a code is read.

@@ -97,6 +97,10 @@ bool HasZeroPoints(NumberFormat format) {
   return HasScales(format) && format != NumberFormat::kFp8E4M3;
 }
 
+int BitsOfCode(NumberFormat format) {
+  return IsInt4(format) ? 4 : HasScales(format) ? 8 : 16;
+}
+
 absl::string_view NumberFormatName(NumberFormat format) {
   return kFormatNames[static_cast<size_t>(format)];
 }

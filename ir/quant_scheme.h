@@ -88,6 +88,9 @@ bool HasScales(NumberFormat format);
 // they can be asymmetric, and only they have a choice of conventions.
 bool HasZeroPoints(NumberFormat format);
 
+// Bits of a stored code: 4, 8 or 16.
+int BitsOfCode(NumberFormat format);
+
 // "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3" and back.
 absl::string_view NumberFormatName(NumberFormat format);
 std::optional<NumberFormat> NumberFormatFromName(absl::string_view name);

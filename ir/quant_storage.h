@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -34,22 +35,62 @@ enum class QuantStorage : uint8_t {
   // they are stored as code + 2^(bits - 1), and a row's last word is filled up
   // with 0.
   kCompressedTensors = 1,
+  // Version 1 of GPTQ's, for integers in M.weight of two dimensions, in groups
+  // or of axis 0 (one group a row). Codes are stored as code + 2^(bits - 1) if
+  // they are signed, 32 / bits to a word, the first one in its lowest bits:
+  //   M.qweight  I32 [columns / codes of a word, rows]: codes of one row
+  //   M.qzeros   I32 [groups, rows / codes of a word]: zero points of a group,
+  //              less 1, so that 0 cannot be one
+  //   M.scales   F16 [groups, rows]
+  //   M.g_idx    I32 [columns]: the group of each
+  kGptq = 2,
+  // That of AWQ's "gemm" version, for 4-bit integers in M.weight of two
+  // dimensions, in groups or of axis 0:
+  //   M.qweight  I32 [columns, rows / 8]
+  //   M.qzeros   I32 [groups, rows / 8]
+  //   M.scales   F16 [groups, rows]
+  // A word is of one column and eight rows: 0, 2, 4, 6, 1, 3, 5, 7 from its
+  // lowest bits on.
+  kAwq = 3,
 };
 
-// "plain", "compressed-tensors" and back.
+// "plain", "compressed-tensors", "gptq", "awq" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
+// All names, for messages: "plain, compressed-tensors".
+std::string StorageNames();
+
+// What the scales of a weight of type `weight` have where nothing else is said:
+// F32 in kPlain, the weight's type (which layers of engines have) in
+// kCompressedTensors, F16 in kGptq and kAwq, which have no other.
+DType DefaultScaleDType(QuantStorage storage, DType weight);
+
+// In which order codes lie.
+enum class CodeOrder : uint8_t {
+  kRows,         // row by row
+  kColumnWords,  // kGptq: words of one row, column by column of words
+  kRowWords,     // kAwq: words of eight rows, column by column
+};
 
 // How codes lie in their tensor.
 struct CodePacking {
   // A row of codes takes a multiple of so many bytes, the last ones filled up
   // with 0: 1 or 4.
   uint64_t row_bytes = 1;
-  // Codes are stored with their sign bit flipped: as code + 2^(bits - 1).
+  // Codes, and zero points that are packed, are stored with their sign bit
+  // flipped: as code + 2^(bits - 1).
   bool offset = false;
+  // If it is not kRows, rows and columns fill whole words, and scales and zero
+  // points lie group by group, not row by row; zero points are packed like the
+  // codes of a row of groups.
+  CodeOrder order = CodeOrder::kRows;
+  // Of zero points that are packed: they are stored less 1, and none is the
+  // lowest level.
+  bool zero_points_less_1 = false;
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
-    return a.row_bytes == b.row_bytes && a.offset == b.offset;
+    return a.row_bytes == b.row_bytes && a.offset == b.offset &&
+           a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1;
   }
 };
 
@@ -60,6 +101,17 @@ struct StoredPart {
   Shape shape;
 };
 
+// What a tensor holds that follows from the scheme and the weight's shape.
+enum class ConstantKind : uint8_t {
+  kDimensions,  // I64 [dimensions]: the weight's shape
+  kGroupIndex,  // I32 [columns]: the group of each
+};
+
+struct StoredConstant {
+  StoredPart part;
+  ConstantKind kind;
+};
+
 // What becomes of one weight.
 struct StoredWeight {
   StoredPart codes;
@@ -67,8 +119,7 @@ struct StoredWeight {
   // Absent where the format or the storage has none.
   std::optional<StoredPart> scale;
   std::optional<StoredPart> zero_point;
-  // Holds the weight's dimensions.
-  std::optional<StoredPart> shape;
+  std::vector<StoredConstant> constants;
 };
 
 // Where a weight called `name` of this shape goes. The scheme fits the shape
@@ -80,6 +131,10 @@ absl::StatusOr<StoredWeight> StoreWeight(QuantStorage storage,
                                          absl::string_view name,
                                          const QuantScheme& scheme,
                                          absl::Span<const int64_t> shape);
+
+// The bytes of a constant of a weight that StoreWeight has found a place for.
+std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
+                                   absl::Span<const int64_t> shape);
 
 }  // namespace monoquant
 

@@ -1,7 +1,9 @@
 #include "ir/quant_storage.h"
 
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "ir/dtype.h"
 #include "ir/quant_scheme.h"
@@ -29,11 +31,22 @@ std::string Text(const std::optional<StoredPart>& part) {
          ShapeToString(part->shape);
 }
 
+// The constants of a weight, one a line.
+std::string ConstantsText(const StoredWeight& stored) {
+  std::vector<std::string> lines;
+  for (const StoredConstant& constant : stored.constants) {
+    lines.push_back(Text(constant.part));
+  }
+  return absl::StrJoin(lines, "\n");
+}
+
 TEST(QuantStorageTest, NamesLeadBack) {
   for (QuantStorage storage :
-       {QuantStorage::kPlain, QuantStorage::kCompressedTensors}) {
+       {QuantStorage::kPlain, QuantStorage::kCompressedTensors,
+        QuantStorage::kGptq, QuantStorage::kAwq}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
+  EXPECT_EQ(StorageNames(), "plain, compressed-tensors, gptq, awq");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -45,7 +58,7 @@ TEST(QuantStorageTest, Plain) {
   EXPECT_EQ(Text(stored.codes), "w U8 [2, 5]");
   EXPECT_EQ(Text(stored.scale), "w.scale BF16 [2, 3]");
   EXPECT_EQ(Text(stored.zero_point), "w.zero_point I8 []");
-  EXPECT_EQ(Text(stored.shape), "-");
+  EXPECT_EQ(ConstantsText(stored), "");
   EXPECT_EQ(stored.packing, CodePacking());
   scheme.symmetric = false;
   stored = StoreWeight(QuantStorage::kPlain, "w", scheme, {2, 9}).value();
@@ -65,7 +78,7 @@ TEST(QuantStorageTest, CompressedTensors) {
     Shape shape;
     const char* codes;
     const char* scale;
-    const char* stored_shape;
+    const char* constants;
   } cases[] = {
       {Scheme(NumberFormat::kInt4, Granularity::kGroup, 32),
        {6, 96},
@@ -86,22 +99,22 @@ TEST(QuantStorageTest, CompressedTensors) {
        {6, 9},
        "m.weight I8 [6, 9]",
        "m.weight_scale F32 [6, 1]",
-       "-"},
+       ""},
       {Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis),
        {6, 9},
        "m.weight F8_E4M3 [6, 9]",
        "m.weight_scale F32 [6, 1]",
-       "-"},
+       ""},
       {Scheme(NumberFormat::kFp8E4M3, Granularity::kTensor),
        {6, 9},
        "m.weight F8_E4M3 [6, 9]",
        "m.weight_scale F32 [1]",
-       "-"},
+       ""},
       {Scheme(NumberFormat::kFp16, Granularity::kTensor),
        {6, 9},
        "m.weight F16 [6, 9]",
        "-",
-       "-"},
+       ""},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(SchemeToString(c.scheme));
@@ -111,8 +124,8 @@ TEST(QuantStorageTest, CompressedTensors) {
     EXPECT_EQ(Text(stored->codes), c.codes);
     EXPECT_EQ(Text(stored->scale), c.scale);
     EXPECT_EQ(Text(stored->zero_point), "-");
-    EXPECT_EQ(Text(stored->shape), c.stored_shape);
-    EXPECT_EQ(stored->packing.offset, stored->shape.has_value());
+    EXPECT_EQ(ConstantsText(*stored), c.constants);
+    EXPECT_EQ(stored->packing.offset, !stored->constants.empty());
   }
 }
 
@@ -155,6 +168,169 @@ TEST(QuantStorageTest, CompressedTensorsHasNoPlaceFor) {
                             c.shape),
                 absl::StatusCode::kFailedPrecondition, c.message);
   }
+}
+
+// The layouts of GPTQ and AWQ.
+TEST(QuantStorageTest, GptqAndAwq) {
+  const struct {
+    QuantStorage storage;
+    QuantScheme scheme;
+    Shape shape;
+    const char* codes;
+    const char* scale;
+    const char* zero_point;
+    const char* constants;
+  } cases[] = {
+      {QuantStorage::kGptq,
+       Scheme(NumberFormat::kInt4, Granularity::kGroup, 32),
+       {64, 96},
+       "m.qweight I32 [12, 64]",
+       "m.scales F16 [3, 64]",
+       "m.qzeros I32 [3, 8]",
+       "m.g_idx I32 [96]"},
+      {QuantStorage::kGptq,
+       Scheme(NumberFormat::kUInt8, Granularity::kAxis),
+       {64, 20},
+       "m.qweight I32 [5, 64]",
+       "m.scales F16 [1, 64]",
+       "m.qzeros I32 [1, 16]",
+       "m.g_idx I32 [20]"},
+      {QuantStorage::kAwq,
+       Scheme(NumberFormat::kUInt4, Granularity::kGroup, 32),
+       {24, 96},
+       "m.qweight I32 [96, 3]",
+       "m.scales F16 [3, 24]",
+       "m.qzeros I32 [3, 3]",
+       ""},
+      {QuantStorage::kAwq,
+       Scheme(NumberFormat::kInt4, Granularity::kAxis),
+       {8, 16},
+       "m.qweight I32 [16, 1]",
+       "m.scales F16 [1, 8]",
+       "m.qzeros I32 [1, 1]",
+       ""},
+  };
+  for (const auto& c : cases) {
+    QuantScheme scheme = c.scheme;
+    scheme.scale_dtype = DType::kF16;
+    SCOPED_TRACE(SchemeToString(scheme));
+    const auto stored = StoreWeight(c.storage, "m.weight", scheme, c.shape);
+    ASSERT_TRUE(stored.ok()) << stored.status();
+    EXPECT_EQ(Text(stored->codes), c.codes);
+    EXPECT_EQ(Text(stored->scale), c.scale);
+    EXPECT_EQ(Text(stored->zero_point), c.zero_point);
+    EXPECT_EQ(ConstantsText(*stored), c.constants);
+  }
+}
+
+TEST(QuantStorageTest, GptqAndAwqHaveNoPlaceFor) {
+  QuantScheme good = Scheme(NumberFormat::kInt4, Granularity::kGroup, 32);
+  good.scale_dtype = DType::kF16;
+  QuantScheme wide = good;
+  wide.scale_dtype = DType::kBF16;
+  QuantScheme inner = good;
+  inner.granularity = Granularity::kAxis;
+  inner.axis = 1;
+  QuantScheme bytes = good;
+  bytes.format = NumberFormat::kInt8;
+  QuantScheme fp8 = good;
+  fp8.format = NumberFormat::kFp8E4M3;
+  QuantScheme whole = good;
+  whole.granularity = Granularity::kTensor;
+  const struct {
+    QuantStorage storage;
+    const char* name;
+    QuantScheme scheme;
+    Shape shape;
+    const char* message;
+  } cases[] = {
+      {QuantStorage::kGptq,
+       "m.weight",
+       wide,
+       {32, 32},
+       "gptq has no place for BF16 scales; use F16"},
+      {QuantStorage::kGptq,
+       "m.weight",
+       inner,
+       {32, 32},
+       "gptq has no place for int4 axis 1 symmetric, F16 scales; use groups"},
+      {QuantStorage::kGptq, "m.weight", whole, {32, 32}, "use groups"},
+      {QuantStorage::kGptq,
+       "m.weight",
+       fp8,
+       {32, 32},
+       "gptq has no place for fp8_e4m3; use int4 or int8"},
+      {QuantStorage::kGptq,
+       "m.weight",
+       good,
+       {48, 32},
+       "a weight of shape [48, 32], whose rows are no multiple of 32; leave "
+       "it"},
+      {QuantStorage::kGptq,
+       "m.weight",
+       good,
+       {32, 36},
+       "whose columns are no multiple of 8"},
+      {QuantStorage::kGptq,
+       "m.weight",
+       good,
+       {32, 32, 3},
+       "a quantized tensor of 3 dimensions"},
+      {QuantStorage::kGptq,
+       "m.w",
+       good,
+       {32, 32},
+       "whose name does not end in '.weight'"},
+      {QuantStorage::kAwq,
+       "m.weight",
+       bytes,
+       {32, 32},
+       "awq has no place for int8; use int4"},
+      {QuantStorage::kAwq,
+       "m.weight",
+       good,
+       {12, 32},
+       "whose rows are no multiple of 8"},
+      {QuantStorage::kAwq,
+       "m.weight",
+       good,
+       {16, 36},
+       "whose columns are no multiple of 8"},
+  };
+  for (const auto& c : cases) {
+    ExpectError(StoreWeight(c.storage, c.name, c.scheme, c.shape),
+                absl::StatusCode::kFailedPrecondition, c.message);
+  }
+  // A cast is no matter of the storage.
+  EXPECT_TRUE(StoreWeight(QuantStorage::kAwq, "b",
+                          Scheme(NumberFormat::kBf16, Granularity::kTensor),
+                          {3})
+                  .ok());
+}
+
+TEST(QuantStorageTest, ScaleTypesByDefault) {
+  for (DType weight : {DType::kF32, DType::kF16, DType::kBF16}) {
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kPlain, weight), DType::kF32);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kCompressedTensors, weight),
+              weight);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kGptq, weight), DType::kF16);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kAwq, weight), DType::kF16);
+  }
+}
+
+TEST(QuantStorageTest, Constants) {
+  const QuantScheme scheme =
+      Scheme(NumberFormat::kInt4, Granularity::kGroup, 2);
+  EXPECT_EQ(ConstantBytes(ConstantKind::kDimensions, scheme, {3, 258}),
+            (std::vector<uint8_t>{3, 0, 0, 0, 0, 0, 0, 0,  //
+                                  2, 1, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex, scheme, {3, 6}),
+            (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,  //
+                                  1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}));
+  EXPECT_EQ(
+      ConstantBytes(ConstantKind::kGroupIndex,
+                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2}),
+      std::vector<uint8_t>(8, 0));
 }
 
 }  // namespace

@@ -1,0 +1,206 @@
+#include "core/stored_tensor.h"
+
+#include <algorithm>
+
+#include "absl/types/span.h"
+#include "core/casts.h"
+#include "core/registry.h"
+#include "core/word_order.h"
+#include "ir/dtype.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+uint64_t ElementBytes(const CheckpointReader& reader, size_t tensor) {
+  return static_cast<uint64_t>(
+             GetDTypeInfo(reader.index().tensors[tensor].dtype).bits) /
+         8;
+}
+
+void EraseBegin(uint64_t count, std::vector<uint8_t>* bytes) {
+  bytes->erase(bytes->begin(), bytes->begin() + static_cast<int64_t>(count));
+}
+
+// ---------------------------------------------------------- in WordOrder --
+
+// A part of a matrix: of whole rows, or one that is within 8 rows.
+struct Block {
+  uint64_t first_row = 0;
+  uint64_t rows = 0;  // fill words
+  uint64_t first_column = 0;
+  uint64_t columns = 0;
+};
+
+// That which has the elements [first, first + count) of a matrix with rows of
+// `row`; columns are multiples of `unit`.
+Block BlockOf(uint64_t first, uint64_t count, uint64_t row, uint64_t unit) {
+  const uint64_t last = first + count - 1;
+  Block block;
+  block.first_row = first / row / kWordOrderUnit * kWordOrderUnit;
+  block.rows =
+      (last / row / kWordOrderUnit + 1) * kWordOrderUnit - block.first_row;
+  block.columns = row;
+  if (first / row == last / row) {
+    block.first_column = first % row / unit * unit;
+    block.columns = (last % row / unit + 1) * unit - block.first_column;
+  }
+  return block;
+}
+
+// Where element `first` of the matrix is in its block.
+uint64_t PlaceIn(const Block& block, uint64_t first, uint64_t row) {
+  return (first / row - block.first_row) * block.columns + first % row -
+         block.first_column;
+}
+
+// A part of the lines of a tensor that has `whole`: that of as many rows as
+// `lines` are for, when those of `before` have gone before.
+absl::Status ReadLines(const CheckpointReader& reader, size_t tensor,
+                       uint64_t first_line, const Lines& whole,
+                       const Lines& before, const Lines& lines,
+                       std::vector<uint8_t>* bytes) {
+  const uint64_t element = ElementBytes(reader, tensor);
+  bytes->resize(static_cast<size_t>(lines.size()));
+  if (lines.bytes == whole.bytes) {
+    return reader.Read(tensor, first_line * whole.bytes / element,
+                       lines.size() / element, absl::MakeSpan(*bytes));
+  }
+  for (uint64_t i = 0; i < lines.count; ++i) {
+    const uint64_t at = (first_line + i) * whole.bytes + before.bytes;
+    MQ_RETURN_IF_ERROR(reader.Read(
+        tensor, at / element, lines.bytes / element,
+        absl::MakeSpan(*bytes).subspan(static_cast<size_t>(i * lines.bytes),
+                                       static_cast<size_t>(lines.bytes))));
+  }
+  return absl::OkStatus();
+}
+
+WordOrder OrderOf(const StoredTensorPlace& place) {
+  const Codec& codec = DefaultRegistry().GetCodec(place.scheme.format);
+  return WordOrder(place.packing, static_cast<uint64_t>(codec.bits));
+}
+
+absl::Status ReadCodeLines(const CheckpointReader& reader,
+                           const StoredTensorPlace& place, uint64_t first,
+                           uint64_t count, std::vector<uint8_t>* bytes) {
+  const ParamLayout& layout = place.layout;
+  const WordOrder order = OrderOf(place);
+  const Block block = BlockOf(first, count, layout.row, kWordOrderUnit);
+  std::vector<uint8_t> lines;
+  MQ_RETURN_IF_ERROR(
+      ReadLines(reader, place.codes,
+                order.CodeLines(block.rows, block.first_column).count,
+                order.CodeLines(layout.num_rows, layout.row),
+                order.CodeLines(block.first_row, layout.row),
+                order.CodeLines(block.rows, block.columns), &lines));
+  bytes->resize(lines.size());
+  order.LoadCodes(block.rows, block.columns, lines.data(), bytes->data());
+  const uint64_t codes_before = PlaceIn(block, first, layout.row);
+  EraseBegin(codes_before * bytes->size() / (block.rows * block.columns),
+             bytes);
+  return absl::OkStatus();
+}
+
+absl::Status ReadParamLines(const CheckpointReader& reader,
+                            const StoredTensorPlace& place,
+                            const SlotRange& slots,
+                            std::vector<uint8_t>* scales,
+                            std::vector<uint8_t>* zero_points) {
+  const uint64_t rows = place.layout.num_rows;
+  const uint64_t groups = place.layout.row / place.layout.segment;
+  const WordOrder order = OrderOf(place);
+  const Block block = BlockOf(slots.first, slots.count, groups, 1);
+  std::vector<uint8_t> lines;
+  MQ_RETURN_IF_ERROR(ReadLines(reader, place.scale, block.first_column,
+                               WordOrder::ScaleLines(rows, groups),
+                               WordOrder::ScaleLines(block.first_row, groups),
+                               WordOrder::ScaleLines(block.rows, block.columns),
+                               &lines));
+  scales->resize(lines.size());
+  WordOrder::LoadScales(block.rows, block.columns, lines.data(),
+                        scales->data());
+  MQ_RETURN_IF_ERROR(ReadLines(reader, place.zero_point, block.first_column,
+                               order.ZeroPointLines(rows, groups),
+                               order.ZeroPointLines(block.first_row, groups),
+                               order.ZeroPointLines(block.rows, block.columns),
+                               &lines));
+  zero_points->resize(static_cast<size_t>(block.rows * block.columns));
+  order.LoadZeroPoints(block.rows, block.columns, lines.data(),
+                       zero_points->data());
+  const uint64_t before = PlaceIn(block, slots.first, groups);
+  EraseBegin(before * sizeof(uint16_t), scales);
+  EraseBegin(before, zero_points);
+  return absl::OkStatus();
+}
+
+// ------------------------------------------------------------- row by row --
+
+absl::Status ReadCodeRows(const CheckpointReader& reader,
+                          const StoredTensorPlace& place, const CodeRows& rows,
+                          uint64_t first, uint64_t count,
+                          std::vector<uint8_t>* bytes) {
+  const uint64_t element = ElementBytes(reader, place.codes);
+  const uint64_t begin = rows.ByteOf(first) / element;
+  const uint64_t end = rows.ByteOf(first + count - 1) / element + 1;
+  bytes->resize(static_cast<size_t>((end - begin) * element));
+  MQ_RETURN_IF_ERROR(
+      reader.Read(place.codes, begin, end - begin, absl::MakeSpan(*bytes)));
+  // A word may begin before the first code.
+  EraseBegin(rows.ByteOf(first) - begin * element, bytes);
+  return absl::OkStatus();
+}
+
+// `zero_points` gets one for all slots if only one is stored.
+absl::Status ReadParamRows(const CheckpointReader& reader,
+                           const StoredTensorPlace& place,
+                           const SlotRange& slots, std::vector<uint8_t>* scales,
+                           std::vector<uint8_t>* zero_points) {
+  scales->resize(
+      static_cast<size_t>(slots.count * ElementBytes(reader, place.scale)));
+  MQ_RETURN_IF_ERROR(reader.Read(place.scale, slots.first, slots.count,
+                                 absl::MakeSpan(*scales)));
+  zero_points->assign(1, 0);
+  if (place.zero_point == kNoTie) return absl::OkStatus();
+  SlotRange stored = slots;
+  if (reader.index().tensors[place.zero_point].shape.empty()) stored = {0, 1};
+  zero_points->resize(static_cast<size_t>(stored.count));
+  return reader.Read(place.zero_point, stored.first, stored.count,
+                     absl::MakeSpan(*zero_points));
+}
+
+}  // namespace
+
+absl::Status ReadStoredCodes(const CheckpointReader& reader,
+                             const StoredTensorPlace& place,
+                             const CodeRows& rows, uint64_t first,
+                             uint64_t count, std::vector<uint8_t>* bytes) {
+  return place.packing.order == CodeOrder::kRows
+             ? ReadCodeRows(reader, place, rows, first, count, bytes)
+             : ReadCodeLines(reader, place, first, count, bytes);
+}
+
+absl::Status ReadStoredParams(const CheckpointReader& reader,
+                              const StoredTensorPlace& place,
+                              const SlotRange& slots,
+                              std::vector<QParams>* params) {
+  const auto read =
+      place.packing.order == CodeOrder::kRows ? ReadParamRows : ReadParamLines;
+  std::vector<uint8_t> stored;
+  std::vector<uint8_t> zero_points;
+  MQ_RETURN_IF_ERROR(read(reader, place, slots, &stored, &zero_points));
+  const size_t count = static_cast<size_t>(slots.count);
+  std::vector<float> scales(count);
+  ToFloat(place.scheme.scale_dtype, stored.data(), absl::MakeSpan(scales));
+  const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
+  const bool one_zero_point = zero_points.size() == 1;
+  params->resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t zero = zero_points[one_zero_point ? 0 : i];
+    (*params)[i].scale = scales[i];
+    (*params)[i].zero_point = is_signed ? static_cast<int8_t>(zero) : zero;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace monoquant

@@ -1,0 +1,47 @@
+// Reads codes and parameters of quantized tensors, however they are stored.
+
+#ifndef MONOQUANT_CORE_STORED_TENSOR_H_
+#define MONOQUANT_CORE_STORED_TENSOR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/code_rows.h"
+#include "core/level_grid.h"
+#include "core/param_runs.h"
+#include "ir/checkpoint.h"
+#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
+
+namespace monoquant {
+
+// Where a quantized tensor lies in a checkpoint.
+struct StoredTensorPlace {
+  QuantScheme scheme;
+  ParamLayout layout;
+  CodePacking packing;
+  // Tensors of the checkpoint; kNoTie where the format has none.
+  size_t codes = kNoTie;
+  size_t scale = kNoTie;
+  size_t zero_point = kNoTie;
+};
+
+// The codes of elements [first, first + count), which are not none, packed row
+// by row: `bytes` begins with the byte rows.ByteOf(first) and may have more
+// than it needs. `rows` is that of the place's scheme, layout and packing.
+absl::Status ReadStoredCodes(const CheckpointReader& reader,
+                             const StoredTensorPlace& place,
+                             const CodeRows& rows, uint64_t first,
+                             uint64_t count, std::vector<uint8_t>* bytes);
+
+// The parameters of a range of slots of a format with scales.
+absl::Status ReadStoredParams(const CheckpointReader& reader,
+                              const StoredTensorPlace& place,
+                              const SlotRange& slots,
+                              std::vector<QParams>* params);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_CORE_STORED_TENSOR_H_

@@ -1,0 +1,100 @@
+#include "exporters/engine_directory.h"
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "exporters/safetensors.h"
+#include "ir/quant_scheme.h"
+#include "ir/quoted.h"
+#include "ir/status_macros.h"
+
+namespace monoquant {
+namespace {
+
+constexpr absl::string_view kWeight = ".weight";
+constexpr absl::string_view kOutputLayer = "lm_head";
+
+}  // namespace
+
+absl::StatusOr<FileLayout> EngineDirectory::Layout(
+    const Manifest& manifest) const {
+  for (const QuantizedTensor& tensor : manifest.record.tensors) {
+    if (tensor.storage == storage_) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "tensor ", QuotedName(tensor.name), ": is quantized already, and ",
+        "stored in another way than ", name(), " does; dequantize it, or ",
+        "quantize the original with --to ", name()));
+  }
+  if (check_ != nullptr) MQ_RETURN_IF_ERROR(check_(manifest));
+  return SafetensorsExporter().Layout(manifest);
+}
+
+absl::Status EngineDirectory::WriteIndex(const Manifest& manifest,
+                                         const FileLayout& layout,
+                                         absl::Span<const uint32_t> crc32,
+                                         ByteSink& sink) const {
+  return SafetensorsExporter().WriteIndex(manifest, layout, crc32, sink);
+}
+
+std::string ModuleOf(absl::string_view weight) {
+  return std::string(absl::StripSuffix(weight, kWeight));
+}
+
+std::vector<const QuantizedTensor*> QuantizedWeights(const Manifest& manifest) {
+  std::vector<const QuantizedTensor*> weights;
+  for (const QuantizedTensor& tensor : manifest.record.tensors) {
+    if (HasScales(tensor.scheme.format)) weights.push_back(&tensor);
+  }
+  return weights;
+}
+
+std::vector<std::string> KeptModules(const Manifest& manifest) {
+  absl::flat_hash_set<absl::string_view> quantized;
+  bool has_output_layer = false;
+  for (const QuantizedTensor* tensor : QuantizedWeights(manifest)) {
+    quantized.insert(tensor->name);
+    has_output_layer |= tensor->name == absl::StrCat(kOutputLayer, kWeight);
+  }
+  std::vector<std::string> modules;
+  for (const OutputTensor& tensor : manifest.tensors) {
+    if (tensor.shape.size() != 2 || !absl::EndsWith(tensor.name, kWeight) ||
+        quantized.contains(tensor.name)) {
+      continue;
+    }
+    modules.push_back(ModuleOf(tensor.name));
+    has_output_layer |= modules.back() == kOutputLayer;
+  }
+  if (!has_output_layer) modules.emplace_back(kOutputLayer);
+  return modules;
+}
+
+Json::Array ToJsonArray(const std::vector<std::string>& names) {
+  Json::Array array;
+  for (const std::string& name : names) array.push_back(Json(name));
+  return array;
+}
+
+absl::Status CheckOneScheme(const Manifest& manifest,
+                            absl::string_view format) {
+  const std::vector<const QuantizedTensor*> weights =
+      QuantizedWeights(manifest);
+  for (const QuantizedTensor* tensor : weights) {
+    const QuantScheme& first = weights.front()->scheme;
+    const QuantScheme& scheme = tensor->scheme;
+    if (scheme.format == first.format && scheme.symmetric == first.symmetric &&
+        scheme.granularity == first.granularity &&
+        scheme.group_size == first.group_size) {
+      continue;
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "tensor ", QuotedName(tensor->name), ": ", SchemeToString(scheme),
+        ", but ", QuotedName(weights.front()->name), " is ",
+        SchemeToString(first), "; ", format,
+        " has one scheme for the whole model: use one, leave layers as they "
+        "are (--skip), or use --to compressed-tensors"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace monoquant

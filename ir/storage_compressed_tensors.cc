@@ -1,0 +1,67 @@
+#include "absl/strings/str_cat.h"
+#include "ir/status_macros.h"
+#include "ir/storages.h"
+
+namespace monoquant::internal {
+namespace {
+
+constexpr absl::string_view kName = "compressed-tensors";
+
+absl::Status Check(absl::string_view name, const QuantScheme& scheme,
+                   absl::Span<const int64_t> shape) {
+  MQ_RETURN_IF_ERROR(CheckIsLayerWeight(kName, name, shape));
+  const NumberFormat format = scheme.format;
+  if (format != NumberFormat::kInt4 && format != NumberFormat::kInt8 &&
+      format != NumberFormat::kFp8E4M3) {
+    return NoPlace(kName, NumberFormatName(format),
+                   "use int4, int8 or fp8_e4m3");
+  }
+  if (!scheme.symmetric) {
+    return NoPlace(kName,
+                   "asymmetric schemes that the programs which read it load",
+                   "use symmetric");
+  }
+  const bool is_float = format == NumberFormat::kFp8E4M3;
+  const bool fits = scheme.granularity == Granularity::kGroup ? !is_float
+                    : scheme.granularity == Granularity::kTensor
+                        ? is_float
+                        : scheme.axis == 0;
+  if (!fits) {
+    return NoPlace(kName, SchemeToString(scheme),
+                   is_float
+                       ? "use a scale for each index of axis 0, or one "
+                         "for the tensor"
+                       : "use groups, or a scale for each index of axis 0");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoredWeight> Store(absl::string_view name,
+                                   const QuantScheme& scheme,
+                                   absl::Span<const int64_t> shape) {
+  MQ_RETURN_IF_ERROR(Check(name, scheme, shape));
+  MQ_ASSIGN_OR_RETURN(StoredWeight stored, StorePlain(name, scheme, shape));
+  stored.zero_point.reset();
+  stored.scale->name = absl::StrCat(name, "_scale");
+  Shape& scales = stored.scale->shape;
+  if (scales.size() < 2) scales.push_back(1);
+  const bool packed = scheme.format == NumberFormat::kInt4 ||
+                      scheme.granularity == Granularity::kGroup;
+  if (!packed) return stored;
+  const int64_t per_word = 32 / BitsOfCode(scheme.format);
+  stored.packing = {/*row_bytes=*/4, /*offset=*/true};
+  stored.codes = {absl::StrCat(name, "_packed"),
+                  DType::kI32,
+                  {shape[0], shape[1] / per_word + (shape[1] % per_word != 0)}};
+  stored.constants.push_back({{absl::StrCat(name, "_shape"), DType::kI64, {2}},
+                              ConstantKind::kDimensions});
+  return stored;
+}
+
+DType ScaleDType(DType weight) { return weight; }
+
+}  // namespace
+
+const StorageRow kCompressedTensorsStorage = {kName, Store, ScaleDType};
+
+}  // namespace monoquant::internal
