@@ -165,6 +165,50 @@ def monoquant_repositories():
         variable = "MONOQUANT_TORCH_SITE",
     )
 
+    # Programs that load quantized models. Fetched only for //tests/engines.
+    _maybe(
+        pip_repository,
+        name = "pypi_engines",
+        module = "monoquant_pypi_engines",
+        needs = [
+            "accelerate",
+            "bitsandbytes",
+            "optimum",
+            "threadpoolctl",
+            "torchao",
+        ],
+        requirements = Label("//third_party/python:engines.lock"),
+        variable = "MONOQUANT_ENGINES_SITE",
+    )
+
+    # gptqmodel, with which Transformers loads GPTQ and AWQ. There is no wheel:
+    # it is Python that runs where it lies, less kernels that it would compile.
+    # What of its many needs a Llama on a CPU does not touch is left out
+    # (gptqmodel_left_out.py), and regular expressions are those of Python.
+    _maybe(
+        pip_archive,
+        name = "pypi_gptqmodel",  # not "gptqmodel", which would hide the module
+        build_file = Label("//third_party:gptqmodel.BUILD"),
+        package = "gptqmodel",
+        patch_cmds = [
+            "rm -rf gptqmodel_ext",
+            "find gptqmodel -name '*.py' -exec sed -i" +
+            " -e 's/^import pcre$/import re as pcre/'" +
+            " -e 's/pcre\\.Flag\\.CASELESS/pcre.IGNORECASE/'" +
+            " -e 's/pcre\\.Flag\\./pcre./'" +
+            " -e 's/^import requests$/requests = None/'" +
+            " -e 's/^from PIL import .*/Image = ImageOps = type(\"Image\", (), {\"Image\": object})/'" +
+            " -e 's/^import defuser$/import gptqmodel_left_out as defuser/'" +
+            " -e 's/^\\( *\\)from \\(defuser\\.modeling\\.replace_modules\\|device_smi\\|logbar\\|tokenicer\\) import/\\1from gptqmodel_left_out import/'" +
+            " {} +",
+            # No bars, and no thread that draws them.
+            "sed -i 's/^    if \"PYTEST_CURRENT_TEST\" not in os.environ:$/    return True\\n&/' gptqmodel/utils/logger.py",
+        ],
+        sha256 = "83a7f733ee658ac1d37d7e12c23a82d13c899550b486baa7dfe1b5c6d7fb914a",
+        strip_prefix = "gptqmodel-7.6.0",
+        version = "7.6.0",
+    )
+
     # Other tools that quantize, to measure them. Fetched only for
     # //tests/bench:peers, which is no part of `//...`.
     _maybe(

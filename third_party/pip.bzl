@@ -194,6 +194,7 @@ pip_repository = repository_rule(
           "cannot, the repository has none, UNAVAILABLE of its module says " +
           "why, and packages/monoquant_unavailable.txt too.",
     environ = [
+        "MONOQUANT_ENGINES_SITE",
         "MONOQUANT_PEERS_SITE",
         "MONOQUANT_PYTHON",
         "MONOQUANT_TORCH_SITE",
