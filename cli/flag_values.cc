@@ -133,7 +133,8 @@ absl::StatusOr<Granularity> ParseGranularity(absl::string_view text) {
                                   {{"tensor", Granularity::kTensor},
                                    {"axis", Granularity::kAxis},
                                    {"channel", Granularity::kAxis},
-                                   {"group", Granularity::kGroup}});
+                                   {"group", Granularity::kGroup},
+                                   {"block", Granularity::kBlock}});
 }
 
 absl::StatusOr<Convention> ParseConvention(absl::string_view text) {

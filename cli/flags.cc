@@ -14,6 +14,7 @@
 #include "cli/flag_values.h"
 #include "cli/help_text.h"
 #include "core/version.h"
+#include "exporters/exporter.h"
 #include "ir/shape.h"
 
 namespace monoquant::cli {
@@ -86,7 +87,7 @@ class Parser {
   // A flag with a value. Its setter runs for each occurrence, in the order of
   // the command line; the first error is kept.
   CLI::Option* Add(CLI::App* command, const char* group, const char* flag,
-                   const char* value, const char* help, Setter set) {
+                   const char* value, const std::string& help, Setter set) {
     return command
         ->add_option_function<std::string>(
             flag,
@@ -157,7 +158,8 @@ class Parser {
   void AddOutput(CLI::App* command, OutputArgs& output, const char* help) {
     Add(command, "Output", "-o,--output", "PATH", help, Text(output.path));
     Add(command, "Output", "--to", "FORMAT",
-        "torch, safetensors or mqir; otherwise the output's extension decides",
+        absl::StrCat(ExporterNames(),
+                     "; otherwise the output's extension decides"),
         Text(output.to));
     Add(command, "Output", "--max-shard-size", "SIZE",
         "Spread the weights over files of at most this size, such as 5G",
@@ -233,11 +235,12 @@ class Parser {
         "symmetric (default) or asymmetric",
         Value(recipe.symmetric, ParseSymmetric));
     Add(command, kScheme, "--granularity", "WHICH",
-        "What shares a scale: tensor, axis (or channel), group",
+        "What shares a scale: tensor, axis (or channel), group, block",
         Value(recipe.granularity, ParseGranularity));
     Add(command, kScheme, "--axis", "N", "The axis with a scale for each index",
         Value(recipe.axis, Integer("--axis", 0, kMaxDims - 1)));
-    Add(command, kScheme, "-g,--group-size", "N", "Weights that share a scale",
+    Add(command, kScheme, "-g,--group-size", "N",
+        "Weights that share a scale; with blocks their rows and columns",
         Value(recipe.group_size,
               Integer("--group-size", 1, std::numeric_limits<int32_t>::max())));
     Add(command, kScheme, "--convention", "NAME",

@@ -160,6 +160,12 @@ absl::Status CheckFreeDirectory(const OutputTarget& target, bool force) {
 
 }  // namespace
 
+absl::StatusOr<absl::string_view> DefaultScheme(const OutputArgs& args) {
+  if (args.to.empty()) return absl::string_view();
+  MQ_ASSIGN_OR_RETURN(const ExporterRow* row, FindExporter(args.to));
+  return row->default_scheme;
+}
+
 absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
                                           const Input& input,
                                           absl::string_view suffix) {

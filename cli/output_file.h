@@ -42,6 +42,10 @@ absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
                                           const Input& input,
                                           absl::string_view suffix);
 
+// The scheme that the format of --to has by default; empty if none is stated or
+// it has none of its own. InvalidArgument for a name that is no format's.
+absl::StatusOr<absl::string_view> DefaultScheme(const OutputArgs& args);
+
 // Everything that can be known to be wrong with an output path before any work:
 // it is the input itself, is there already (without `force`), or its directory
 // is missing. Exit code 5 in every case.

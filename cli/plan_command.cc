@@ -75,7 +75,9 @@ std::string FilesTable(const OutputTarget& output, const OutputPlan& plan) {
 absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
   const TransformArgs& transform = args.transform;
   MQ_RETURN_IF_ERROR(CheckInputGiven(transform.input));
-  MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe));
+  MQ_ASSIGN_OR_RETURN(const absl::string_view scheme,
+                      DefaultScheme(transform.output));
+  MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe, scheme));
   MQ_ASSIGN_OR_RETURN(const Input file, OpenInput(transform.input));
   MQ_ASSIGN_OR_RETURN(const OutputTarget output,
                       ChooseOutput(transform.output, file,

@@ -71,7 +71,9 @@ absl::Status RunQuantize(const QuantizeArgs& args, Streams& streams) {
   if (args.dry_run) {
     return RunPlan(PlanArgs{args.transform, args.recipe}, streams);
   }
-  MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe));
+  MQ_ASSIGN_OR_RETURN(const absl::string_view scheme,
+                      DefaultScheme(args.transform.output));
+  MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe, scheme));
   MQ_ASSIGN_OR_RETURN(
       const Transform transform,
       BeginTransform("quantize", "quantizing",

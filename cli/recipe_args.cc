@@ -99,13 +99,16 @@ absl::Status CheckWithoutZeroPoints(const RecipeArgs& args,
 
 // The granularity that --granularity, --axis and --group-size state together.
 absl::Status ApplyGranularity(const RecipeArgs& args, SchemeSpec& spec) {
+  const bool blocks = args.granularity == Granularity::kBlock;
   if (args.axis && args.group_size) {
     return absl::InvalidArgumentError(
         "--axis contradicts --group-size; leave one of them out");
   }
   std::optional<Granularity> implied;
   if (args.axis) implied = Granularity::kAxis;
-  if (args.group_size) implied = Granularity::kGroup;
+  if (args.group_size) {
+    implied = blocks ? Granularity::kBlock : Granularity::kGroup;
+  }
   if (implied && args.granularity && *implied != *args.granularity) {
     return absl::InvalidArgumentError(absl::StrCat(
         args.axis ? "--axis" : "--group-size", " contradicts --granularity ",
@@ -156,10 +159,15 @@ absl::StatusOr<Rule> MakeRule(const RuleArg& arg, const SchemeSpec& defaults) {
 
 }  // namespace
 
-absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args) {
+absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
+                                   absl::string_view default_scheme) {
   Recipe recipe;
   if (!args.recipe_file.empty()) {
     MQ_ASSIGN_OR_RETURN(recipe, ReadRecipe(args.recipe_file));
+  } else if (!args.bits && !args.type && !default_scheme.empty()) {
+    MQ_ASSIGN_OR_RETURN(const std::optional<SchemeSpec> spec,
+                        ParseSchemeSpec(default_scheme));
+    if (spec.has_value()) recipe.defaults = *spec;
   }
   MQ_ASSIGN_OR_RETURN(const std::optional<NumberFormat> format,
                       ChooseFormat(args));

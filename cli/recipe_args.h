@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/recipe.h"
 #include "ir/dtype.h"
 #include "ir/quant_scheme.h"
@@ -42,11 +43,14 @@ struct RecipeArgs {
 
 // The recipe file, if there is one, overlaid with the flags: --bits to
 // --scale-dtype change its defaults, and the rules of the command line come
-// before its own. Reads no other file.
+// before its own. Reads no other file. Without a recipe file, --bits and --type
+// the scheme is `default_scheme`, as ParseSchemeSpec reads it, if that is not
+// empty.
 //
 // InvalidArgument for flags that contradict each other or have no meaning for
 // the number format; the errors of reading the file, with its name.
-absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args);
+absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
+                                   absl::string_view default_scheme = "");
 
 }  // namespace monoquant::cli
 

@@ -38,6 +38,30 @@ TEST(BuildRecipeTest, NothingGivenIsTheDefault) {
             RecipeToJson(Recipe()).ToString());
 }
 
+// The scheme of an output format stands in for what is not stated, and for no
+// part of what is.
+TEST(BuildRecipeTest, DefaultSchemeOfTheOutput) {
+  RecipeArgs args;
+  Recipe recipe = *BuildRecipe(args, "fp8_e4m3,block=64");
+  EXPECT_EQ(recipe.defaults.format, NumberFormat::kFp8E4M3);
+  EXPECT_EQ(recipe.defaults.granularity, Granularity::kBlock);
+  EXPECT_EQ(recipe.defaults.group_size, 64);
+  args.granularity = Granularity::kBlock;
+  args.group_size = 32;
+  recipe = *BuildRecipe(args, "fp8_e4m3,block");
+  EXPECT_EQ(recipe.defaults.granularity, Granularity::kBlock);
+  EXPECT_EQ(recipe.defaults.group_size, 32);
+  args = {};
+  args.bits = 4;
+  recipe = *BuildRecipe(args, "fp8_e4m3,block");
+  EXPECT_EQ(recipe.defaults.format, NumberFormat::kInt4);
+  EXPECT_FALSE(recipe.defaults.granularity.has_value());
+  args = {};
+  args.recipe_file = WriteFile("defaults.json", "{}");
+  recipe = *BuildRecipe(args, "int4");
+  EXPECT_EQ(recipe.defaults.format, NumberFormat::kInt8);
+}
+
 TEST(BuildRecipeTest, BitsAndTypeChooseTheFormat) {
   const struct {
     std::optional<int64_t> bits;

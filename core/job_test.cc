@@ -88,6 +88,9 @@ const char* const kSchemes[] = {"int8",
                                 "fp8_e4m3,tensor",
                                 "fp8_e4m3,axis=1",
                                 "fp8_e4m3,group=32",
+                                "fp8_e4m3,block",
+                                "int8,block=32,asymmetric",
+                                "int4,block=7",
                                 "int4,asymmetric,scale_dtype=f16",
                                 "int8,tensor,scale_dtype=bf16",
                                 "fp8_e4m3,axis=0,scale_dtype=bf16",
@@ -112,7 +115,10 @@ TEST(JobTest, AwkwardShapes) {
               scheme.axis >= static_cast<int>(shape.size())) {
             continue;
           }
-          if (scheme.group_size > 1 && row % scheme.group_size != 0) continue;
+          if (scheme.granularity == Granularity::kGroup &&
+              scheme.group_size > 1 && row % scheme.group_size != 0) {
+            continue;
+          }
         }
         reader.Add(
             absl::StrCat(ShapeToString(shape), reader.index().tensors.size()),
@@ -146,7 +152,10 @@ TEST(JobTest, AnyChunkSizeGivesTheSameBytes) {
         const int64_t row = shape.size() == 1
                                 ? shape[0]
                                 : static_cast<int64_t>(Count(shape)) / shape[0];
-        if (scheme.group_size > 1 && row % scheme.group_size != 0) continue;
+        if (scheme.granularity == Granularity::kGroup &&
+            scheme.group_size > 1 && row % scheme.group_size != 0) {
+          continue;
+        }
         if (scheme.granularity == Granularity::kAxis &&
             scheme.axis >= static_cast<int>(shape.size())) {
           continue;

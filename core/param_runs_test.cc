@@ -32,6 +32,11 @@ uint64_t SlotOfElement(const QuantScheme& scheme, const Shape& shape,
       const uint64_t group = static_cast<uint64_t>(scheme.group_size);
       return element / row * (row / group) + element % row / group;
     }
+    case Granularity::kBlock: {
+      const uint64_t size = static_cast<uint64_t>(scheme.group_size);
+      const uint64_t per_row = (row - 1) / size + 1;
+      return element / row / size * per_row + element % row / size;
+    }
   }
   return 0;
 }
@@ -86,6 +91,20 @@ TEST(ParamRunsTest, ExhaustiveSmall) {
             if (shape.size() > 1) CheckAllRanges(scheme, shape);
           }
         }
+      }
+    }
+  }
+}
+
+// The same for blocks, those at the edges too.
+TEST(ParamRunsTest, ExhaustiveSmallBlocks) {
+  QuantScheme scheme;
+  scheme.granularity = Granularity::kBlock;
+  for (int64_t rows = 1; rows <= 7; ++rows) {
+    for (int64_t columns = 1; columns <= 7; ++columns) {
+      for (int64_t size = 1; size <= 8; ++size) {
+        scheme.group_size = size;
+        CheckAllRanges(scheme, {rows, columns});
       }
     }
   }

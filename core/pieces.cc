@@ -5,6 +5,7 @@
 
 #include "core/casts.h"
 #include "core/code_rows.h"
+#include "core/param_runs.h"
 #include "core/qparams.h"
 #include "core/registry.h"
 #include "core/word_order.h"
@@ -27,7 +28,8 @@ uint64_t SlabBytes(uint64_t slots) {
 // Chooses cuts for one tensor of a format with scales.
 class ScaledCutter {
  public:
-  // Pieces have a multiple of `row_unit` rows, unless it is 1.
+  // Pieces have a multiple of `row_unit` rows (the last one may have fewer),
+  // unless it is 1.
   ScaledCutter(DType dtype, const ParamLayout& layout, uint64_t slot_bytes,
                uint64_t chunk_bytes, uint64_t row_unit)
       : layout_(layout),
@@ -127,8 +129,10 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
     pieces.cuts = Cuts(layout.num_elements, layout.num_elements, 1,
                        chunk_bytes / FloatBytes(dtype));
   } else {
-    const ScaledCutter cutter(dtype, layout, slot_bytes, chunk_bytes,
-                              in_lines ? kWordOrderUnit : 1);
+    // Rows of a block have their scales in common.
+    const uint64_t row_unit =
+        in_lines ? kWordOrderUnit : std::max<uint64_t>(1, layout.block_rows);
+    const ScaledCutter cutter(dtype, layout, slot_bytes, chunk_bytes, row_unit);
     pieces = cutter.Cut();
     const uint64_t largest = pieces.cuts.largest();
     if (pieces.two_trips) {
@@ -138,7 +142,9 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
       pieces.shared_bytes = layout.num_params * (slot_bytes + sizeof(QParams));
     } else {
       const uint64_t slots =
-          std::min(layout.num_params, largest / layout.segment + 1);
+          layout.block_rows != 0
+              ? SlotsOf(layout, 0, largest).count
+              : std::min(layout.num_params, largest / layout.segment + 1);
       pieces.param_bytes = slots * (slot_bytes + sizeof(QParams)) +
                            (in_lines ? slots * kParamBytes : SlabBytes(slots));
     }
@@ -166,8 +172,11 @@ std::optional<Cuts> CutSegments(const ElementRange& piece,
                                 const ParamLayout& layout) {
   const uint64_t segment = layout.segment;
   const uint64_t row = layout.row;
-  // Every scale has values all over the tensor.
-  if (segment * layout.num_params != layout.num_elements) return std::nullopt;
+  // Every scale has values all over the tensor, or in many rows.
+  if (segment * layout.num_params != layout.num_elements ||
+      layout.block_rows != 0) {
+    return std::nullopt;
+  }
   // Whole rows, or parts of one that end with a segment and a byte.
   const uint64_t block = std::max(row, segment);
   const bool whole = piece.begin % block == 0 && piece.size() % block == 0;

@@ -48,8 +48,8 @@ TensorPieces CutCopy(DType dtype, uint64_t byte_size, uint64_t chunk_bytes);
 
 // A tensor of type `dtype` that is quantized; it has elements. `slot_bytes` is
 // what its observer takes for one scale (0 for float formats). Pieces of one
-// that is stored in WordOrder are whole rows, kWordOrderUnit of them even if
-// these take more than a chunk.
+// that is stored in WordOrder, or has blocks, are whole rows, kWordOrderUnit or
+// those of a block even if these take more than a chunk.
 TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                          const ParamLayout& layout, size_t slot_bytes,
                          uint64_t chunk_bytes, const CodePacking& packing = {});

@@ -1,5 +1,6 @@
 #include "core/pieces.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -139,6 +140,46 @@ TEST(PiecesTest, CutsAreSound) {
     }
   }
   EXPECT_GT(cut_into_segments, 1000);
+}
+
+// Pieces have all values of their blocks, even where the rows of one take more
+// than a chunk, and tell how much memory that is.
+TEST(PiecesTest, Blocks) {
+  const int64_t max = kChunk / 2;  // BF16
+  for (NumberFormat format : {NumberFormat::kFp8E4M3, NumberFormat::kInt4}) {
+    for (int64_t size : {3, 32, 128}) {
+      for (const Shape& shape :
+           {Shape{1, 1}, Shape{5, 7}, Shape{1000, 27}, Shape{700, 128},
+            Shape{300, 1000}, Shape{129, max}, Shape{3, 5 * max + 1}}) {
+        const QuantScheme scheme = Scheme(format, Granularity::kBlock, 0, size);
+        SCOPED_TRACE(SchemeToString(scheme) + " of " + ShapeToString(shape));
+        const ParamLayout layout = *ComputeParamLayout(scheme, shape);
+        const TensorPieces pieces =
+            CutQuantize(DType::kBF16, scheme, layout, kSlotBytes, kChunk);
+        EXPECT_FALSE(pieces.two_trips);
+        const CodeRows rows(DefaultRegistry().GetCodec(format), layout.row);
+        const uint64_t unit = layout.block_rows * layout.row;
+        uint64_t position = 0;
+        uint64_t slots_done = 0;
+        for (uint64_t i = 0; i < pieces.cuts.size(); ++i) {
+          const ElementRange range = pieces.cuts[i];
+          ASSERT_EQ(range.begin, position);
+          ASSERT_EQ(range.begin % unit, 0u);
+          position = range.end;
+          ASSERT_LE(range.size(), std::max<uint64_t>(unit, max));
+          ASSERT_LE(range.size() * 2, pieces.input_bytes);
+          ASSERT_LE(rows.BytesOf(range.begin, range.size()), pieces.code_bytes);
+          const SlotRange slots = SlotsOf(layout, range.begin, range.size());
+          ASSERT_EQ(slots.first, slots_done);
+          slots_done += slots.count;
+          ASSERT_LE(slots.count * (kSlotBytes + 8), pieces.param_bytes);
+          EXPECT_FALSE(CutSegments(range, layout).has_value());
+        }
+        EXPECT_EQ(position, layout.num_elements);
+        EXPECT_EQ(slots_done, layout.num_params);
+      }
+    }
+  }
 }
 
 TEST(PiecesTest, Trips) {

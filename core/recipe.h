@@ -38,7 +38,9 @@ struct SchemeSpec {
   // less than two dimensions have no channels: one scale in place of axis 0.
   std::optional<Granularity> granularity;
   int axis = 0;
-  // With kGroup: 0 means as above; any other value must divide the row.
+  // With kGroup: 0 means as above; any other value must divide the row. With
+  // kBlock: rows and columns of a block, 128 for 0; tensors that are no
+  // matrices get one scale for each index of axis 0.
   int64_t group_size = 0;
   // Formats without zero points (fp8_e4m3) are always symmetric, and have no
   // choice of conventions: theirs is not looked at.
@@ -82,6 +84,7 @@ struct Recipe {
 //
 //   scheme  = "skip" | format { "," option }
 //   option  = "tensor" | "axis" [ "=" N ] | "group" [ "=" N ]
+//           | "block" [ "=" N ]
 //           | "symmetric" | "asymmetric" | "convention=" NAME
 //           | "scale_dtype=" NAME
 //           | "observer=" NAME | "algorithm=" NAME

@@ -98,7 +98,7 @@ Json SpecToJson(const SchemeSpec& spec) {
   if (spec.granularity.has_value()) {
     json.Set("granularity", GranularityName(*spec.granularity));
     if (*spec.granularity == Granularity::kAxis) json.Set("axis", spec.axis);
-    if (*spec.granularity == Granularity::kGroup && spec.group_size != 0) {
+    if (HasGroupSize(*spec.granularity) && spec.group_size != 0) {
       json.Set("group_size", spec.group_size);
     }
   }
@@ -129,7 +129,7 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
         absl::StrCat(NumberFormatName(spec.format),
                      " is a plain cast and has no other members"));
   }
-  MQ_RETURN_IF_ERROR(ReadName(json, "granularity", "tensor, axis, group",
+  MQ_RETURN_IF_ERROR(ReadName(json, "granularity", "tensor, axis, group, block",
                               GranularityFromName, &spec.granularity));
   int64_t axis = 0;
   MQ_RETURN_IF_ERROR(ReadInt(json, "axis", INT32_MAX, &axis));
@@ -140,9 +140,9 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
         "\"axis\" needs \"granularity\": \"axis\"");
   }
   if (json.Find("group_size") != nullptr &&
-      spec.granularity != Granularity::kGroup) {
+      !(spec.granularity.has_value() && HasGroupSize(*spec.granularity))) {
     return absl::InvalidArgumentError(
-        "\"group_size\" needs \"granularity\": \"group\"");
+        "\"group_size\" needs \"granularity\": \"group\" or \"block\"");
   }
   MQ_RETURN_IF_ERROR(ReadBool(json, "symmetric", &spec.symmetric));
   MQ_RETURN_IF_ERROR(ReadName(json, "convention", "torch, compressed-tensors",

@@ -91,6 +91,9 @@ TEST(SchemeSpecTest, Parses) {
   EXPECT_EQ((*ParseSchemeSpec("int8,axis"))->granularity, Granularity::kAxis);
   EXPECT_EQ((*ParseSchemeSpec("int8,group"))->granularity, Granularity::kGroup);
   EXPECT_EQ((*ParseSchemeSpec("int8,group"))->group_size, 0);
+  EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,block"))->granularity,
+            Granularity::kBlock);
+  EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,block=64"))->group_size, 64);
   EXPECT_EQ((*ParseSchemeSpec("bf16"))->format, NumberFormat::kBf16);
   EXPECT_FALSE(ParseSchemeSpec("skip")->has_value());
 }
@@ -109,6 +112,8 @@ TEST(SchemeSpecTest, Refuses) {
       {"int8,convention", "'convention' is no option"},
       {"int8,group=0", "'group=0' is not a whole number from 1 up"},
       {"int8,group=x", "'group=x' is not a whole number"},
+      {"int8,block=0", "'block=0' is not a whole number from 1 up"},
+      {"int8,block,group=32", "'group=32' states the granularity a second"},
       {"int8,group=99999999999999999999", "is not a whole number"},
       {"int8,axis=-1", "'axis=-1' is not a whole number from 0 up"},
       {"int8,axis=64", "axis 64 is out of range; use 0 to 63"},
@@ -250,11 +255,11 @@ TEST(RecipeJsonTest, Refuses) {
        "defaults: scheme: \"format\" must be one of int8, uint8, int4, uint4, "
        "fp16, bf16, fp8_e4m3, found \"int3\""},
       {R"({"defaults": {"format": "int8", "granularity": "row"}})",
-       "\"granularity\" must be one of tensor, axis, group"},
+       "\"granularity\" must be one of tensor, axis, group, block"},
       {R"({"defaults": {"format": "int8", "axis": 1}})",
        "\"axis\" needs \"granularity\": \"axis\""},
       {R"({"defaults": {"format": "int8", "group_size": 32}})",
-       "\"group_size\" needs \"granularity\": \"group\""},
+       "\"group_size\" needs \"granularity\": \"group\" or \"block\""},
       {R"({"defaults": {"format": "int8", "granularity": "group",
                         "group_size": -1}})",
        "\"group_size\" must be a whole number from 0 up, found -1"},

@@ -13,6 +13,7 @@ namespace {
 
 // Group sizes to try where the user states none: engines have kernels for them.
 constexpr uint64_t kGroupSizes[] = {128, 64, 32};
+constexpr int64_t kBlockSize = 128;
 
 // Elements of a packing row, as in ParamLayout.
 uint64_t RowLength(absl::Span<const int64_t> shape) {
@@ -60,7 +61,14 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
                                                        : Granularity::kAxis;
   scheme.granularity = spec.granularity.value_or(by_default);
 
-  if (scheme.granularity == Granularity::kGroup) {
+  if (scheme.granularity == Granularity::kBlock) {
+    if (shape.size() == 2) {
+      scheme.group_size = spec.group_size != 0 ? spec.group_size : kBlockSize;
+      return resolved;
+    }
+    resolved.note = "blocks are of matrices";
+    scheme.granularity = Granularity::kAxis;
+  } else if (scheme.granularity == Granularity::kGroup) {
     const uint64_t row = RowLength(shape);
     if (spec.granularity.has_value() && spec.group_size != 0) {
       const uint64_t group = static_cast<uint64_t>(spec.group_size);

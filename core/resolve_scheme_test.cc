@@ -60,6 +60,13 @@ TEST(ResolveSchemeTest, Table) {
       {"fp8_e4m3", {96}, "fp8_e4m3 tensor", ""},
       {"fp8_e4m3,group", {64, 96}, "fp8_e4m3 group 32", ""},
       {"fp8_e4m3,convention=compressed-tensors", {4, 4}, "fp8_e4m3 axis 0", ""},
+      {"fp8_e4m3,block", {200, 96}, "fp8_e4m3 block 128", ""},
+      {"int8,block=32", {4, 100}, "int8 block 32 symmetric", ""},
+      {"fp8_e4m3,block",
+       {8, 3, 3},
+       "fp8_e4m3 axis 0",
+       "blocks are of matrices"},
+      {"fp8_e4m3,block", {9}, "fp8_e4m3 tensor", "blocks are of matrices"},
   };
   for (const auto& c : cases) {
     const absl::StatusOr<ResolvedScheme> resolved = Resolve(c.spec, c.shape);

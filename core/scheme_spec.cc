@@ -36,12 +36,14 @@ Option SplitOption(absl::string_view text) {
 // What an option is about: two options about the same thing contradict or
 // repeat each other.
 absl::string_view Topic(absl::string_view key) {
-  if (key == "tensor" || key == "axis" || key == "group") return "granularity";
+  if (key == "tensor" || key == "axis" || key == "group" || key == "block") {
+    return "granularity";
+  }
   if (key == "symmetric" || key == "asymmetric") return "symmetry";
   return key;
 }
 
-// The number after "axis=" or "group=", or `absent`.
+// The number after "axis=", "group=" or "block=", or `absent`.
 absl::StatusOr<int64_t> NumberOf(const Option& option, int64_t absent,
                                  int64_t min) {
   if (!option.value.has_value()) return absent;
@@ -63,8 +65,9 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
     spec->axis = static_cast<int>(axis);
     return absl::OkStatus();
   }
-  if (option.key == "group") {
-    spec->granularity = Granularity::kGroup;
+  if (option.key == "group" || option.key == "block") {
+    spec->granularity =
+        option.key == "group" ? Granularity::kGroup : Granularity::kBlock;
     MQ_ASSIGN_OR_RETURN(spec->group_size, NumberOf(option, 0, 1));
     return absl::OkStatus();
   }
@@ -105,8 +108,9 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
   return absl::InvalidArgumentError(absl::StrCat(
       QuotedName(absl::StrCat(option.key, option.value.has_value() ? "=" : "",
                               option.value.value_or(""))),
-      " is no option; use tensor, axis=N, group=N, symmetric, asymmetric, "
-      "convention=NAME, scale_dtype=NAME, observer=NAME or algorithm=NAME"));
+      " is no option; use tensor, axis=N, group=N, block=N, symmetric, "
+      "asymmetric, convention=NAME, scale_dtype=NAME, observer=NAME or "
+      "algorithm=NAME"));
 }
 
 absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {

@@ -48,9 +48,24 @@ Json WeightArguments(const QuantScheme& scheme) {
       return Arguments(scheme, "channel", /*dynamic=*/false);
     case Granularity::kGroup:
       break;
+    case Granularity::kBlock: {
+      Json json = Arguments(scheme, "block", /*dynamic=*/false);
+      json.Set("block_structure", Json(Json::Array{Json(scheme.group_size),
+                                                   Json(scheme.group_size)}));
+      return json;
+    }
   }
   Json json = Arguments(scheme, "group", /*dynamic=*/false);
   json.Set("group_size", scheme.group_size);
+  return json;
+}
+
+// For activations that get their scales at run time: one for each token, or for
+// each part of it that meets a row of blocks.
+Json ActivationArguments(const QuantScheme& scheme) {
+  const bool blocks = scheme.granularity == Granularity::kBlock;
+  Json json = Arguments(scheme, blocks ? "group" : "token", /*dynamic=*/true);
+  if (blocks) json.Set("group_size", scheme.group_size);
   return json;
 }
 
@@ -73,9 +88,7 @@ std::vector<Group> GroupsOf(const Manifest& manifest) {
     if (group == groups.end()) {
       const bool packed = IsPacked(tensor);
       groups.push_back({std::move(weights),
-                        packed ? Json()
-                               : Arguments(tensor.scheme, "token",
-                                           /*dynamic=*/true),
+                        packed ? Json() : ActivationArguments(tensor.scheme),
                         FormatOf(tensor),
                         {}});
       group = groups.end() - 1;

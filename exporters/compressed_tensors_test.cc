@@ -65,6 +65,23 @@ TEST(CompressedTensorsTest, SeveralSchemes) {
       R"("ignore":["lm_head"]})");
 }
 
+// Activations are cut where blocks are.
+TEST(CompressedTensorsTest, Blocks) {
+  QuantizedModel model(QuantStorage::kCompressedTensors);
+  model.Quantize("a.weight", {8, 256},
+                 Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 128));
+  const Json group = *CompressedTensorsConfig(model.manifest())
+                          .Find("config_groups")
+                          ->Find("group_0");
+  EXPECT_EQ(group.Find("weights")->ToString(),
+            R"({"num_bits":8,"type":"float","symmetric":true,)"
+            R"("strategy":"block","dynamic":false,)"
+            R"("block_structure":[128,128]})");
+  EXPECT_EQ(group.Find("input_activations")->ToString(),
+            R"({"num_bits":8,"type":"float","symmetric":true,)"
+            R"("strategy":"group","dynamic":true,"group_size":128})");
+}
+
 TEST(CompressedTensorsTest, RefusesOtherStorages) {
   QuantizedModel model(QuantStorage::kPlain);
   model.Quantize("a.weight", {8, 32},

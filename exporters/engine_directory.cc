@@ -1,5 +1,7 @@
 #include "exporters/engine_directory.h"
 
+#include <map>
+
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -27,14 +29,30 @@ absl::StatusOr<FileLayout> EngineDirectory::Layout(
         "quantize the original with --to ", name()));
   }
   if (check_ != nullptr) MQ_RETURN_IF_ERROR(check_(manifest));
-  return SafetensorsExporter().Layout(manifest);
+  return describe_ == nullptr
+             ? SafetensorsExporter().Layout(manifest)
+             : SafetensorsExporter().Layout(Described(manifest));
 }
 
 absl::Status EngineDirectory::WriteIndex(const Manifest& manifest,
                                          const FileLayout& layout,
                                          absl::Span<const uint32_t> crc32,
                                          ByteSink& sink) const {
-  return SafetensorsExporter().WriteIndex(manifest, layout, crc32, sink);
+  return describe_ == nullptr
+             ? SafetensorsExporter().WriteIndex(manifest, layout, crc32, sink)
+             : SafetensorsExporter().WriteIndex(Described(manifest), layout,
+                                                crc32, sink);
+}
+
+// With the text metadata that describes the tensors, which replaces the input's
+// where that has the same keys.
+Manifest EngineDirectory::Described(const Manifest& manifest) const {
+  Manifest described = manifest;
+  std::map<std::string, std::string> metadata;
+  for (auto& [key, value] : describe_(manifest)) metadata[key] = value;
+  for (auto& [key, value] : manifest.metadata) metadata.emplace(key, value);
+  described.metadata.assign(metadata.begin(), metadata.end());
+  return described;
 }
 
 std::string ModuleOf(absl::string_view weight) {

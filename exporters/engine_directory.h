@@ -6,6 +6,7 @@
 #define MONOQUANT_EXPORTERS_ENGINE_DIRECTORY_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -25,9 +26,15 @@ class EngineDirectory : public Exporter {
   // everything. FailedPrecondition, naming the tensor.
   using Check = absl::Status (*)(const Manifest& manifest);
 
+  // `describe` is what the files themselves say of their tensors, as text
+  // metadata; null if the configuration says it all.
+  using Describe = std::vector<std::pair<std::string, std::string>> (*)(
+      const Manifest& manifest);
+
   // The exporter is called what the storage is.
-  explicit EngineDirectory(QuantStorage storage, Check check = nullptr)
-      : storage_(storage), check_(check) {}
+  explicit EngineDirectory(QuantStorage storage, Check check = nullptr,
+                           Describe describe = nullptr)
+      : storage_(storage), check_(check), describe_(describe) {}
 
   absl::string_view name() const override { return StorageName(storage_); }
   absl::StatusOr<FileLayout> Layout(const Manifest& manifest) const override;
@@ -36,8 +43,11 @@ class EngineDirectory : public Exporter {
                           ByteSink& sink) const override;
 
  private:
+  Manifest Described(const Manifest& manifest) const;
+
   QuantStorage storage_;
   Check check_;
+  Describe describe_;
 };
 
 // "model.layers.0.fc" of "model.layers.0.fc.weight".

@@ -77,9 +77,14 @@ struct ExporterRow {
   // path; empty where only monoquant reads the format.
   absl::string_view python_hint;
   absl::string_view description;
+  // Programs that load such files, and the versions that are tested with them.
+  absl::string_view loaded_by;
   FileNaming naming;
   // How quantized tensors are stored.
   QuantStorage storage = QuantStorage::kPlain;
+  // What is quantized where nothing says so otherwise, as ParseSchemeSpec reads
+  // it (core/recipe.h); empty for the default of recipes.
+  absl::string_view default_scheme = "";
   // Of formats that are model directories: what config.json says of the
   // quantization, under "quantization_config". Null for files that need no
   // other.
@@ -88,6 +93,9 @@ struct ExporterRow {
 
 // Every output format. To add one: a file of its own and a line in registry.cc.
 absl::Span<const ExporterRow> AllExporters();
+
+// All names, for messages: "torch, safetensors".
+std::string ExporterNames();
 
 // By --to name. InvalidArgument listing the known names.
 absl::StatusOr<const ExporterRow*> FindExporter(absl::string_view name);

@@ -10,10 +10,12 @@
 #include "exporters/awq.h"
 #include "exporters/compressed_tensors.h"
 #include "exporters/exporter.h"
+#include "exporters/fp8.h"
 #include "exporters/gptq.h"
 #include "exporters/mqir.h"
 #include "exporters/safetensors.h"
 #include "exporters/torch_pt.h"
+#include "exporters/torchao.h"
 
 namespace monoquant {
 namespace {
@@ -42,51 +44,83 @@ absl::Span<const ExporterRow> AllExporters() {
        kTorchExtensions,
        "import torch; weights = torch.load(PATH, weights_only=True)",
        "torch.save archive of plain tensors",
+       "`torch.load(weights_only=True)` (2.13)",
        {"pytorch_model", "bin", /*has_shards=*/true, /*lists_ties=*/true}},
       {&SafetensorsExporter(),
        kSafetensorsExtensions,
        "from safetensors.torch import load_file; weights = load_file(PATH)",
        "safetensors file",
+       "every safetensors library (0.8)",
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false}},
       {&CompressedTensorsExporter(),
        kSafetensorsExtensions,
        kTransformersHint,
        "model directory for vLLM, SGLang and Transformers",
+       "Transformers (5.23) with compressed-tensors (0.20); vLLM, SGLang",
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
        QuantStorage::kCompressedTensors,
+       /*default_scheme=*/"",
        CompressedTensorsConfig},
       {&GptqExporter(),
        kSafetensorsExtensions,
        kTransformersHint,
        "model directory for GPTQModel, vLLM, SGLang and Transformers",
+       "GPTQModel (7.6), Transformers (5.23); vLLM, SGLang",
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
        QuantStorage::kGptq,
+       "int4",
        GptqConfig},
       {&AwqExporter(),
        kSafetensorsExtensions,
        kTransformersHint,
        "model directory for vLLM, SGLang and Transformers with GPTQModel",
+       "Transformers (5.23) with GPTQModel (7.6); vLLM, SGLang",
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
        QuantStorage::kAwq,
+       "int4",
        AwqConfig},
+      {&Fp8Exporter(),
+       kSafetensorsExtensions,
+       kTransformersHint,
+       "model directory for vLLM, SGLang and Transformers",
+       "Transformers (5.23); vLLM, SGLang",
+       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
+       QuantStorage::kFp8,
+       "fp8_e4m3,block",
+       Fp8Config},
+      {&TorchaoExporter(),
+       kSafetensorsExtensions,
+       kTransformersHint,
+       "model directory for Transformers and vLLM with torchao",
+       "Transformers (5.23) with torchao (0.18); vLLM",
+       // Transformers takes the list of tensors from one file's metadata.
+       {"model", "safetensors", /*has_shards=*/false, /*lists_ties=*/false},
+       QuantStorage::kTorchao,
+       /*default_scheme=*/"",
+       TorchaoConfig},
       {&MqirExporter(),
        kMqirExtensions,
        "",
        "monoquant's own format, with checksums",
+       "monoquant",
        {"model", "mqir", /*has_shards=*/false, /*lists_ties=*/false}},
   };
   return kRows;
 }
 
+std::string ExporterNames() {
+  return absl::StrJoin(AllExporters(), ", ",
+                       [](std::string* out, const ExporterRow& row) {
+                         absl::StrAppend(out, row.exporter->name());
+                       });
+}
+
 absl::StatusOr<const ExporterRow*> FindExporter(absl::string_view name) {
-  std::vector<absl::string_view> names;
   for (const ExporterRow& row : AllExporters()) {
     if (row.exporter->name() == name) return &row;
-    names.push_back(row.exporter->name());
   }
-  return absl::InvalidArgumentError(absl::StrCat("unknown output format '",
-                                                 name, "'; choose one of ",
-                                                 absl::StrJoin(names, ", ")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown output format '", name, "'; choose one of ", ExporterNames()));
 }
 
 absl::StatusOr<const ExporterRow*> FindExporterForPath(absl::string_view path) {

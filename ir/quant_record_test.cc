@@ -103,7 +103,8 @@ TEST(QuantRecordTest, JsonRefuses) {
        "\"scale\" must be absent for this scheme"},
       {"\"scheme\":{\"format\":\"bf16\"}",
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
-       "\"storage\" must be one of plain, compressed-tensors, gptq, awq, found "
+       "\"storage\" must be one of plain, compressed-tensors, gptq, awq, fp8, "
+       "torchao, found "
        "\"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},

@@ -15,7 +15,8 @@ namespace {
 // Names by enum value.
 constexpr absl::string_view kFormatNames[kNumNumberFormats] = {
     "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3"};
-constexpr absl::string_view kGranularityNames[] = {"tensor", "axis", "group"};
+constexpr absl::string_view kGranularityNames[] = {"tensor", "axis", "group",
+                                                   "block"};
 constexpr absl::string_view kConventionNames[] = {"torch",
                                                   "compressed-tensors"};
 
@@ -81,8 +82,7 @@ std::vector<absl::string_view> MembersOf(const QuantScheme& scheme) {
     members.insert(members.end(), {"symmetric", "convention"});
   }
   if (scheme.granularity == Granularity::kAxis) members.push_back("axis");
-  if (scheme.granularity == Granularity::kGroup)
-    members.push_back("group_size");
+  if (HasGroupSize(scheme.granularity)) members.push_back("group_size");
   members.push_back("scale_dtype");
   return members;
 }
@@ -99,6 +99,11 @@ bool HasZeroPoints(NumberFormat format) {
 
 int BitsOfCode(NumberFormat format) {
   return IsInt4(format) ? 4 : HasScales(format) ? 8 : 16;
+}
+
+bool HasGroupSize(Granularity granularity) {
+  return granularity == Granularity::kGroup ||
+         granularity == Granularity::kBlock;
 }
 
 absl::string_view NumberFormatName(NumberFormat format) {
@@ -145,7 +150,7 @@ std::string SchemeToString(const QuantScheme& scheme) {
   absl::StrAppend(&text, " ", GranularityName(scheme.granularity));
   if (scheme.granularity == Granularity::kAxis) {
     absl::StrAppend(&text, " ", scheme.axis);
-  } else if (scheme.granularity == Granularity::kGroup) {
+  } else if (HasGroupSize(scheme.granularity)) {
     absl::StrAppend(&text, " ", scheme.group_size);
   }
   if (HasZeroPoints(scheme.format)) {
@@ -167,7 +172,7 @@ Json SchemeToJson(const QuantScheme& scheme) {
   json.Set("granularity", GranularityName(scheme.granularity));
   if (scheme.granularity == Granularity::kAxis) {
     json.Set("axis", scheme.axis);
-  } else if (scheme.granularity == Granularity::kGroup) {
+  } else if (HasGroupSize(scheme.granularity)) {
     json.Set("group_size", scheme.group_size);
   }
   if (HasZeroPoints(scheme.format)) {
@@ -237,10 +242,11 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
           absl::StrJoin(members, ", ")));
     }
   }
-  if (HasScales(scheme.format) && scheme.granularity == Granularity::kGroup &&
+  if (HasScales(scheme.format) && HasGroupSize(scheme.granularity) &&
       scheme.group_size == 0) {
     return absl::InvalidArgumentError(
-        "scheme: \"group_size\" is missing, granularity group needs it");
+        absl::StrCat("scheme: \"group_size\" is missing, granularity ",
+                     GranularityName(scheme.granularity), " needs it"));
   }
   return scheme;
 }
@@ -256,6 +262,10 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
   if (!HasScales(scheme.format)) {
     layout.num_params = 0;
     return layout;
+  }
+  if (HasGroupSize(scheme.granularity) && scheme.group_size <= 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("group size ", scheme.group_size, " is not positive"));
   }
 
   switch (scheme.granularity) {
@@ -275,10 +285,6 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
       break;
     }
     case Granularity::kGroup: {
-      if (scheme.group_size <= 0) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("group size ", scheme.group_size, " is not positive"));
-      }
       const uint64_t group = static_cast<uint64_t>(scheme.group_size);
       if (layout.row % group != 0) {
         return absl::FailedPreconditionError(absl::StrCat(
@@ -290,6 +296,26 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
       layout.num_params = layout.num_elements / group;
       layout.param_shape = {static_cast<int64_t>(layout.num_rows),
                             static_cast<int64_t>(layout.row / group)};
+      break;
+    }
+    case Granularity::kBlock: {
+      if (shape.size() != 2) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("blocks are of matrices, not of shape ",
+                         ShapeToString(shape), "; choose granularity axis"));
+      }
+      const uint64_t size = static_cast<uint64_t>(scheme.group_size);
+      const auto blocks = [size](uint64_t count) {
+        return count / size + (count % size != 0);
+      };
+      // No more than a row has, so that products of it are counts of elements.
+      layout.segment =
+          std::max<uint64_t>(1, std::min<uint64_t>(size, layout.row));
+      layout.block_rows =
+          std::max<uint64_t>(1, std::min<uint64_t>(size, layout.num_rows));
+      layout.num_params = blocks(layout.num_rows) * blocks(layout.row);
+      layout.param_shape = {static_cast<int64_t>(blocks(layout.num_rows)),
+                            static_cast<int64_t>(blocks(layout.row))};
       break;
     }
   }

@@ -39,6 +39,8 @@ enum class Granularity : uint8_t {
   kAxis = 1,    // those with the same index along `axis` (output channels: 0)
   kGroup = 2,   // runs of `group_size` along the flattened trailing dimensions
                 // (all but the first); a run never crosses a row
+  kBlock = 3,   // squares of `group_size` rows and columns of a matrix; those
+                // at its right and lower edge may be cut off
 };
 
 // Where torch's observers and compressed-tensors differ for the same min and
@@ -61,9 +63,10 @@ enum class Convention : uint8_t {
 struct QuantScheme {
   NumberFormat format = NumberFormat::kInt8;
   Granularity granularity = Granularity::kAxis;
-  int axis = 0;            // kAxis only; 0 <= axis < number of dimensions
-  int64_t group_size = 0;  // kGroup only; > 0 and divides the row length
-  bool symmetric = true;   // integer formats only
+  int axis = 0;  // kAxis only; 0 <= axis < number of dimensions
+  // > 0. kGroup: divides the row length. kBlock: rows and columns of a block.
+  int64_t group_size = 0;
+  bool symmetric = true;                       // integer formats only
   Convention convention = Convention::kTorch;  // integer formats only
   // Formats with scales only: what scales are rounded to, before any code or
   // zero point follows from them, and stored as: F32, F16 or BF16.
@@ -91,11 +94,15 @@ bool HasZeroPoints(NumberFormat format);
 // Bits of a stored code: 4, 8 or 16.
 int BitsOfCode(NumberFormat format);
 
+// Whether schemes of this granularity have a group_size.
+bool HasGroupSize(Granularity granularity);
+
 // "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3" and back.
 absl::string_view NumberFormatName(NumberFormat format);
 std::optional<NumberFormat> NumberFormatFromName(absl::string_view name);
 
-// "tensor", "axis", "group" and back ("channel" is an alias of "axis").
+// "tensor", "axis", "group", "block" and back ("channel" is an alias of
+// "axis").
 absl::string_view GranularityName(Granularity granularity);
 std::optional<Granularity> GranularityFromName(absl::string_view name);
 
@@ -129,7 +136,11 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json);
 //   tensor        segment = all elements         num_params = 1
 //   axis a        segment = prod(dims after a)   num_params = dims[a]
 //   group g       segment = g                    num_params = elements / g
-// Plain cut arithmetic like this is all that the core needs to know of shapes.
+//   block b       segment = b                    num_params = all blocks
+// Blocks are cut in two dimensions: the element in row r and column c belongs
+// to the parameters r / block_rows * ceil(row / segment) + c / segment, and the
+// last segment of a row may be shorter. Plain cut arithmetic like this is all
+// that the core needs to know of shapes.
 //
 // A tensor without elements has a layout too: segment is at least 1, and
 // num_params is what param_shape says, so it may be 0 or exceed the number of
@@ -143,8 +154,11 @@ struct ParamLayout {
   // are packed row by row, so that every row starts at a byte.
   uint64_t row = 1;
   uint64_t num_rows = 0;
+  // Rows that share parameters: those of a block, or 0 where there are none.
+  uint64_t block_rows = 0;
   // Shape of the scale tensor (and of the zero points): [] for kTensor, and
-  // one scale per channel: [dims[a]]; for kGroup [num_rows, row / group_size].
+  // one scale per channel: [dims[a]]; for kGroup [num_rows, row / group_size];
+  // for kBlock [ceil(num_rows / group_size), ceil(row / group_size)].
   Shape param_shape;
 };
 

@@ -1,6 +1,7 @@
 #include "ir/quant_scheme.h"
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -64,6 +65,8 @@ std::vector<QuantScheme> AllSchemes() {
           scheme.group_size = group;
           schemes.push_back(scheme);
         }
+        scheme.granularity = Granularity::kBlock;
+        schemes.push_back(scheme);
       }
     }
   }
@@ -147,7 +150,7 @@ TEST(QuantSchemeTest, JsonRefuses) {
        "fp8_e4m3, found "
        "\"int9\""},
       {"{\"format\":8}", "\"format\" must be"},
-      {"{\"granularity\":\"row\"}", "one of tensor, axis, group"},
+      {"{\"granularity\":\"row\"}", "one of tensor, axis, group, block"},
       {"{\"convention\":null}", "\"convention\" must be"},
       {"{\"scale_dtype\":\"F64\"}", "\"scale_dtype\" must be F32, F16 or"},
       {"{\"scale_dtype\":16}", "\"scale_dtype\" must be F32, F16 or BF16"},
@@ -158,6 +161,8 @@ TEST(QuantSchemeTest, JsonRefuses) {
       {"{\"axis\":64}", "0 to 63, found 64"},
       {"{\"axis\":0.0}", "0 to 63"},
       {"{\"granularity\":\"group\"}", "\"group_size\" is missing"},
+      {"{\"granularity\":\"block\"}",
+       "\"group_size\" is missing, granularity block needs it"},
       {"{\"granularity\":\"group\",\"group_size\":0}", "positive"},
       {"{\"granularity\":\"group\",\"group_size\":-4}", "positive"},
       {"{\"granularity\":\"group\",\"group_size\":18446744073709551615}",
@@ -236,6 +241,33 @@ TEST(ParamLayoutTest, AgreesWithCoordinates) {
   }
 }
 
+// Blocks of a matrix, cut off at its edges.
+TEST(ParamLayoutTest, Blocks) {
+  QuantScheme scheme;
+  scheme.granularity = Granularity::kBlock;
+  scheme.group_size = 128;
+  ParamLayout layout = ComputeParamLayout(scheme, {200, 300}).value();
+  EXPECT_EQ(layout.block_rows, 128u);
+  EXPECT_EQ(layout.segment, 128u);
+  EXPECT_EQ(layout.num_params, 6u);
+  EXPECT_EQ(layout.param_shape, (Shape{2, 3}));
+  // Smaller than a block.
+  layout = ComputeParamLayout(scheme, {2, 300}).value();
+  EXPECT_EQ(layout.block_rows, 2u);
+  EXPECT_EQ(layout.param_shape, (Shape{1, 3}));
+  // No overflow, whatever the size.
+  scheme.group_size = std::numeric_limits<int64_t>::max();
+  layout = ComputeParamLayout(scheme, {200, 300}).value();
+  EXPECT_EQ(layout.segment, 300u);
+  EXPECT_EQ(layout.param_shape, (Shape{1, 1}));
+  // Nothing to cut.
+  layout = ComputeParamLayout(scheme, {0, 300}).value();
+  EXPECT_EQ(layout.num_params, 0u);
+  EXPECT_EQ(layout.param_shape, (Shape{0, 1}));
+  layout = ComputeParamLayout(scheme, {3, 0}).value();
+  EXPECT_EQ(layout.num_params, 0u);
+}
+
 TEST(ParamLayoutTest, FloatFormatsHaveNoParameters) {
   QuantScheme scheme;
   scheme.format = NumberFormat::kFp16;
@@ -269,6 +301,13 @@ TEST(ParamLayoutTest, Refuses) {
   ExpectError(ComputeParamLayout(scheme, {3, 4}),
               absl::StatusCode::kFailedPrecondition,
               "group size 3 does not divide the row length 4 of shape [3, 4]");
+  scheme.granularity = Granularity::kBlock;
+  ExpectError(ComputeParamLayout(scheme, {3, 4, 5}),
+              absl::StatusCode::kFailedPrecondition,
+              "blocks are of matrices, not of shape [3, 4, 5]; choose");
+  scheme.group_size = -1;
+  ExpectError(ComputeParamLayout(scheme, {3, 4}),
+              absl::StatusCode::kInvalidArgument, "group size -1 is not");
 }
 
 TEST(CodeShapeTest, PacksRows) {

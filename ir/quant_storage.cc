@@ -13,10 +13,9 @@ namespace {
 
 // By enum value.
 constexpr const internal::StorageRow* kStorages[] = {
-    &internal::kPlainStorage,
-    &internal::kCompressedTensorsStorage,
-    &internal::kGptqStorage,
-    &internal::kAwqStorage,
+    &internal::kPlainStorage, &internal::kCompressedTensorsStorage,
+    &internal::kGptqStorage,  &internal::kAwqStorage,
+    &internal::kFp8Storage,   &internal::kTorchaoStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
@@ -79,6 +78,9 @@ std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
       }
       break;
     }
+    case ConstantKind::kZeroPoints:
+      bytes.resize(static_cast<size_t>(shape.front()));
+      break;
   }
   return bytes;
 }
@@ -107,6 +109,17 @@ absl::Status CheckIsLayerWeight(absl::string_view storage,
                    kRemedy);
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckMultiple(absl::string_view storage,
+                           absl::Span<const int64_t> shape, size_t dimension,
+                           int64_t factor) {
+  if (shape[dimension] % factor == 0) return absl::OkStatus();
+  return NoPlace(storage,
+                 absl::StrCat("a weight of shape ", ShapeToString(shape),
+                              ", whose ", dimension == 0 ? "rows" : "columns",
+                              " are no multiple of ", factor),
+                 "leave it as it is (--skip)");
 }
 
 }  // namespace internal

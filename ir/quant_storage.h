@@ -52,17 +52,26 @@ enum class QuantStorage : uint8_t {
   // A word is of one column and eight rows: 0, 2, 4, 6, 1, 3, 5, 7 from its
   // lowest bits on.
   kAwq = 3,
+  // For FP8 in M.weight of two dimensions, in blocks: codes under the weight's
+  // own name and M.weight_scale_inv, which are scales in spite of its name.
+  kFp8 = 4,
+  // torchao's tensor classes, flattened as its safetensors files have them, for
+  // int8 and FP8 of axis 0 in M.weight of two dimensions:
+  //   M._weight_qdata       I8 or F8_E4M3 [rows, columns]
+  //   M._weight_scale       F32 [rows, 1]
+  //   M._weight_zero_point  I8 [rows, 1], all 0; of int8 only
+  kTorchao = 5,
 };
 
-// "plain", "compressed-tensors", "gptq", "awq" and back.
+// "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
 std::string StorageNames();
 
 // What the scales of a weight of type `weight` have where nothing else is said:
-// F32 in kPlain, the weight's type (which layers of engines have) in
-// kCompressedTensors, F16 in kGptq and kAwq, which have no other.
+// F32 in kPlain, kFp8 and kTorchao, the weight's type (which layers of engines
+// have) in kCompressedTensors, F16 in kGptq and kAwq, which have no other.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.
@@ -105,6 +114,7 @@ struct StoredPart {
 enum class ConstantKind : uint8_t {
   kDimensions,  // I64 [dimensions]: the weight's shape
   kGroupIndex,  // I32 [columns]: the group of each
+  kZeroPoints,  // I8 [rows, 1]: all 0
 };
 
 struct StoredConstant {

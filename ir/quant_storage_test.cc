@@ -1,6 +1,7 @@
 #include "ir/quant_storage.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_join.h"
@@ -43,10 +44,12 @@ std::string ConstantsText(const StoredWeight& stored) {
 TEST(QuantStorageTest, NamesLeadBack) {
   for (QuantStorage storage :
        {QuantStorage::kPlain, QuantStorage::kCompressedTensors,
-        QuantStorage::kGptq, QuantStorage::kAwq}) {
+        QuantStorage::kGptq, QuantStorage::kAwq, QuantStorage::kFp8,
+        QuantStorage::kTorchao}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
-  EXPECT_EQ(StorageNames(), "plain, compressed-tensors, gptq, awq");
+  EXPECT_EQ(StorageNames(),
+            "plain, compressed-tensors, gptq, awq, fp8, torchao");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -110,6 +113,11 @@ TEST(QuantStorageTest, CompressedTensors) {
        "m.weight F8_E4M3 [6, 9]",
        "m.weight_scale F32 [1]",
        ""},
+      {Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 4),
+       {6, 8},
+       "m.weight F8_E4M3 [6, 8]",
+       "m.weight_scale F32 [2, 2]",
+       ""},
       {Scheme(NumberFormat::kFp16, Granularity::kTensor),
        {6, 9},
        "m.weight F16 [6, 9]",
@@ -149,7 +157,16 @@ TEST(QuantStorageTest, CompressedTensorsHasNoPlaceFor) {
       {"m.weight",
        Scheme(NumberFormat::kFp8E4M3, Granularity::kGroup, 3),
        {6, 9},
-       "fp8_e4m3 group 3; use a scale for each index of axis 0, or"},
+       "fp8_e4m3 group 3; use a scale for each index of axis 0, for each "
+       "block"},
+      {"m.weight",
+       Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 4),
+       {6, 9},
+       "whose columns are no multiple of 4"},
+      {"m.weight",
+       Scheme(NumberFormat::kInt8, Granularity::kBlock, 3),
+       {6, 9},
+       "int8 block 3 symmetric; use groups, or"},
       {"m.weight",
        Scheme(NumberFormat::kUInt8, Granularity::kAxis),
        {6, 9},
@@ -308,6 +325,66 @@ TEST(QuantStorageTest, GptqAndAwqHaveNoPlaceFor) {
                   .ok());
 }
 
+TEST(QuantStorageTest, Fp8) {
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kFp8, "m.weight",
+                  Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 128),
+                  {256, 9})
+          .value();
+  EXPECT_EQ(Text(stored.codes), "m.weight F8_E4M3 [256, 9]");
+  EXPECT_EQ(Text(stored.scale), "m.weight_scale_inv F32 [2, 1]");
+  EXPECT_EQ(Text(stored.zero_point), "-");
+  EXPECT_EQ(ConstantsText(stored), "");
+  ExpectError(
+      StoreWeight(QuantStorage::kFp8, "m.weight",
+                  Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 128),
+                  {130, 9}),
+      absl::StatusCode::kFailedPrecondition,
+      "whose rows are no multiple of 128");
+  QuantScheme halves = Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 4);
+  halves.scale_dtype = DType::kF16;
+  for (const auto& [scheme, message] :
+       {std::pair{halves, "fp8 has no place for F16 scales; use F32"},
+        std::pair{Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis),
+                  "fp8 has no place for fp8_e4m3 axis 0; use fp8_e4m3 in"},
+        std::pair{Scheme(NumberFormat::kInt8, Granularity::kBlock, 4),
+                  "fp8 has no place for int8 block 4 symmetric; use"}}) {
+    ExpectError(StoreWeight(QuantStorage::kFp8, "m.weight", scheme, {8, 8}),
+                absl::StatusCode::kFailedPrecondition, message);
+  }
+}
+
+TEST(QuantStorageTest, Torchao) {
+  StoredWeight stored =
+      StoreWeight(QuantStorage::kTorchao, "m.weight",
+                  Scheme(NumberFormat::kInt8, Granularity::kAxis), {6, 9})
+          .value();
+  EXPECT_EQ(Text(stored.codes), "m._weight_qdata I8 [6, 9]");
+  EXPECT_EQ(Text(stored.scale), "m._weight_scale F32 [6, 1]");
+  EXPECT_EQ(Text(stored.zero_point), "-");
+  EXPECT_EQ(ConstantsText(stored), "m._weight_zero_point I8 [6, 1]");
+  stored =
+      StoreWeight(QuantStorage::kTorchao, "m.weight",
+                  Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis), {6, 9})
+          .value();
+  EXPECT_EQ(Text(stored.codes), "m._weight_qdata F8_E4M3 [6, 9]");
+  EXPECT_EQ(ConstantsText(stored), "");
+  QuantScheme asymmetric = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  asymmetric.symmetric = false;
+  QuantScheme halves = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  halves.scale_dtype = DType::kBF16;
+  for (const auto& [scheme, message] :
+       {std::pair{asymmetric, "int8 axis 0 asymmetric; use symmetric"},
+        std::pair{halves, "torchao has no place for BF16 scales; use F32"},
+        std::pair{Scheme(NumberFormat::kInt8, Granularity::kGroup, 3),
+                  "int8 group 3 symmetric; use a scale for each index"},
+        std::pair{Scheme(NumberFormat::kInt4, Granularity::kAxis),
+                  "torchao has no place for int4; use int8 or fp8_e4m3"}}) {
+    ExpectError(StoreWeight(QuantStorage::kTorchao, "m.weight", scheme, {6, 9}),
+                absl::StatusCode::kFailedPrecondition, message);
+  }
+}
+
 TEST(QuantStorageTest, ScaleTypesByDefault) {
   for (DType weight : {DType::kF32, DType::kF16, DType::kBF16}) {
     EXPECT_EQ(DefaultScaleDType(QuantStorage::kPlain, weight), DType::kF32);
@@ -315,6 +392,8 @@ TEST(QuantStorageTest, ScaleTypesByDefault) {
               weight);
     EXPECT_EQ(DefaultScaleDType(QuantStorage::kGptq, weight), DType::kF16);
     EXPECT_EQ(DefaultScaleDType(QuantStorage::kAwq, weight), DType::kF16);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kFp8, weight), DType::kF32);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kTorchao, weight), DType::kF32);
   }
 }
 
@@ -331,6 +410,10 @@ TEST(QuantStorageTest, Constants) {
       ConstantBytes(ConstantKind::kGroupIndex,
                     Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2}),
       std::vector<uint8_t>(8, 0));
+  EXPECT_EQ(
+      ConstantBytes(ConstantKind::kZeroPoints,
+                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2}),
+      std::vector<uint8_t>(3, 0));
 }
 
 }  // namespace

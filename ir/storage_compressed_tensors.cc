@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "ir/status_macros.h"
 #include "ir/storages.h"
@@ -22,16 +24,30 @@ absl::Status Check(absl::string_view name, const QuantScheme& scheme,
                    "use symmetric");
   }
   const bool is_float = format == NumberFormat::kFp8E4M3;
-  const bool fits = scheme.granularity == Granularity::kGroup ? !is_float
-                    : scheme.granularity == Granularity::kTensor
-                        ? is_float
-                        : scheme.axis == 0;
+  bool fits = false;
+  switch (scheme.granularity) {
+    case Granularity::kTensor:
+      fits = is_float;
+      break;
+    case Granularity::kAxis:
+      fits = scheme.axis == 0;
+      break;
+    case Granularity::kGroup:
+      fits = !is_float;
+      break;
+    case Granularity::kBlock:
+      fits = is_float;
+      // What the library can decode.
+      MQ_RETURN_IF_ERROR(CheckMultiple(
+          kName, shape, 1, std::max<int64_t>(1, scheme.group_size)));
+      break;
+  }
   if (!fits) {
-    return NoPlace(kName, SchemeToString(scheme),
-                   is_float
-                       ? "use a scale for each index of axis 0, or one "
-                         "for the tensor"
-                       : "use groups, or a scale for each index of axis 0");
+    return NoPlace(
+        kName, SchemeToString(scheme),
+        is_float ? "use a scale for each index of axis 0, for each block, "
+                   "or one for the tensor"
+                 : "use groups, or a scale for each index of axis 0");
   }
   return absl::OkStatus();
 }

@@ -32,18 +32,6 @@ absl::Status CheckScheme(absl::string_view storage, const QuantScheme& scheme) {
   return absl::OkStatus();
 }
 
-// The sizes that the programs which read it can do.
-absl::Status CheckMultiple(absl::string_view storage,
-                           absl::Span<const int64_t> shape, size_t dimension,
-                           int64_t factor) {
-  if (shape[dimension] % factor == 0) return absl::OkStatus();
-  return NoPlace(storage,
-                 absl::StrCat("a weight of shape ", ShapeToString(shape),
-                              ", whose ", dimension == 0 ? "rows" : "columns",
-                              " are no multiple of ", factor),
-                 "leave it as it is (--skip)");
-}
-
 // What both have in common.
 absl::StatusOr<StoredWeight> StoreByGroups(absl::string_view name,
                                            const QuantScheme& scheme,

@@ -29,6 +29,8 @@ extern const StorageRow kPlainStorage;
 extern const StorageRow kCompressedTensorsStorage;
 extern const StorageRow kGptqStorage;
 extern const StorageRow kAwqStorage;
+extern const StorageRow kFp8Storage;
+extern const StorageRow kTorchaoStorage;
 
 // As in kPlain, casts too.
 absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,
@@ -43,6 +45,12 @@ absl::Status NoPlace(absl::string_view storage, absl::string_view what,
 absl::Status CheckIsLayerWeight(absl::string_view storage,
                                 absl::string_view name,
                                 absl::Span<const int64_t> shape);
+
+// NoPlace unless that dimension of a matrix is a multiple of `factor`: what the
+// programs which read it can do.
+absl::Status CheckMultiple(absl::string_view storage,
+                           absl::Span<const int64_t> shape, size_t dimension,
+                           int64_t factor);
 
 }  // namespace monoquant::internal
 

@@ -36,6 +36,8 @@ def sets(x, granularity):
         return x.reshape(1, -1), [], lambda rows: rows.reshape(x.shape)
     kind, number = granularity.split("=")
     number = int(number)
+    if kind == "block":
+        return blocks(x, number)
     if kind == "axis":
         moved = x.movedim(number, 0)
         return (moved.reshape(moved.shape[0], -1), [moved.shape[0]],
@@ -43,6 +45,21 @@ def sets(x, granularity):
     row = x[0].numel()
     return (x.reshape(-1, number), [x.shape[0], row // number],
             lambda rows: rows.reshape(x.shape))
+
+
+def blocks(x, size):
+    """The same for blocks of a matrix; what is cut off is filled up with 0."""
+    rows, columns = x.shape
+    high, wide = -(-rows // size), -(-columns // size)
+    padded = x.new_zeros(high * size, wide * size)
+    padded[:rows, :columns] = x
+    grid = padded.reshape(high, size, wide, size).transpose(1, 2)
+
+    def back(flat):
+        whole = flat.reshape(high, wide, size, size).transpose(1, 2)
+        return whole.reshape(high * size, wide * size)[:rows, :columns]
+
+    return grid.reshape(high * wide, -1), [high, wide], back
 
 
 def expect_torch(rows):
@@ -114,6 +131,9 @@ class Float8Test(unittest.TestCase):
             self.compare(plain, granularity)
         for granularity in ("group=32", "group=128"):
             self.compare(grouped, granularity)
+        matrices = {name: x for name, x in plain.items() if x.dim() == 2}
+        for granularity in ("block=32", "block=128"):
+            self.compare(matrices, granularity)
 
     def test_float32(self):
         self.compare_all(torch.float32)

@@ -37,7 +37,7 @@ def _schemes():
     ]
     names += [name + ",convention=compressed-tensors" for name in names]
     names += ["fp8_e4m3,tensor", "fp8_e4m3,axis=0", "fp8_e4m3,axis=1",
-              "fp8_e4m3,group"]
+              "fp8_e4m3,group", "fp8_e4m3,block", "int4,block=24,asymmetric"]
     names += ["int4,group,asymmetric,scale_dtype=bf16",
               "int8,axis=0,symmetric,scale_dtype=f16",
               "fp8_e4m3,axis=0,scale_dtype=bf16"]
