@@ -245,6 +245,25 @@ TEST(DequantizingReaderTest, GptqAndAwq) {
   }
 }
 
+// Rows of whole words that are no multiple of eight columns: every range.
+TEST(DequantizingReaderTest, GptqOfFewColumns) {
+  MemoryReader original;
+  original.Add("m.weight", {32, 20}, testing::Make(Values::kRandom, 640));
+  const std::vector<std::string> rules = {"*=int8,scale_dtype=f16"};
+  const auto plain = *MakeDequantizingReader(QuantizeAll(original, rules));
+  const auto reader = *MakeDequantizingReader(
+      QuantizeAll(original, rules, QuantStorage::kGptq));
+  const std::vector<uint8_t> whole = ReadRange(*plain, 0, 0, 640);
+  for (uint64_t first = 0; first < 640; ++first) {
+    for (uint64_t count = 1; first + count <= 640; ++count) {
+      const std::vector<uint8_t> part = ReadRange(*reader, 0, first, count);
+      ASSERT_TRUE(std::equal(part.begin(), part.end(),
+                             whole.begin() + static_cast<int64_t>(4 * first)))
+          << first << " " << count;
+    }
+  }
+}
+
 // Tensors of many blocks, from a few odd places on.
 TEST(DequantizingReaderTest, LongTensors) {
   for (const char* spec : {"int8", "int4,axis=0", "int4,axis=1,asymmetric",

@@ -86,7 +86,7 @@ absl::Status ReadCodeLines(const CheckpointReader& reader,
                            uint64_t count, std::vector<uint8_t>* bytes) {
   const ParamLayout& layout = place.layout;
   const WordOrder order = OrderOf(place);
-  const Block block = BlockOf(first, count, layout.row, kWordOrderUnit);
+  const Block block = BlockOf(first, count, layout.row, order.word_columns());
   std::vector<uint8_t> lines;
   MQ_RETURN_IF_ERROR(
       ReadLines(reader, place.codes,

@@ -21,7 +21,7 @@
 
 namespace monoquant {
 
-// Rows and columns are taken in multiples of this, which fill words.
+// Rows are taken in multiples of this, which fill words.
 inline constexpr uint64_t kWordOrderUnit = 8;
 
 // What some rows have of a tensor's lines.
@@ -34,12 +34,17 @@ struct Lines {
 
 // Functions that store take a block of whole or partial rows, one row after the
 // other, and give its part of the lines, one line after the other; those that
-// load do the inverse. `rows` and `columns` of codes are multiples of
-// kWordOrderUnit, but for rows of codes in kColumnWords, which may be any.
+// load do the inverse. `rows` are multiples of kWordOrderUnit, but for those of
+// codes in kColumnWords, which may be any; `columns` of codes are multiples of
+// word_columns().
 class WordOrder {
  public:
   // `packing.order` is not kRows. `bits` are those of a code, 4 or 8.
   WordOrder(const CodePacking& packing, uint64_t bits);
+
+  // Columns are taken in multiples of this, which fill words: 8 of 4 bits, 4 of
+  // 8 bits.
+  uint64_t word_columns() const { return per_word_; }
 
   // Codes: rows packed as CodeRows does for this packing.
   Lines CodeLines(uint64_t rows, uint64_t columns) const;
