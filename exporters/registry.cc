@@ -13,6 +13,7 @@
 #include "exporters/gptq.h"
 #include "exporters/mqir.h"
 #include "exporters/safetensors.h"
+#include "exporters/torch_ao.h"
 #include "exporters/torch_pt.h"
 
 namespace monoquant {
@@ -69,6 +70,14 @@ absl::Span<const ExporterRow> AllExporters() {
        {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
        QuantStorage::kAwq,
        AwqConfig},
+      {&TorchAoExporter(),
+       kTorchExtensions,
+       "import torch; "
+       "torch.serialization.add_safe_globals([torch.ScriptObject]); "
+       "model.load_state_dict(torch.load(PATH, weights_only=True))",
+       "torch.save archive for a model after quantize_dynamic",
+       {"model", "pt", /*has_shards=*/false, /*lists_ties=*/false},
+       QuantStorage::kTorchAo},
       {&MqirExporter(),
        kMqirExtensions,
        "",

@@ -70,7 +70,7 @@ TEST(RegistryTest, UnknownNamesListTheKnownOnes) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("'gguf'; choose one of torch, safetensors, "
-                        "compressed-tensors, gptq, awq, mqir"));
+                        "compressed-tensors, gptq, awq, torch-ao, mqir"));
 }
 
 TEST(RegistryTest, PathsWithoutAKnownExtensionListTheKnownOnes) {

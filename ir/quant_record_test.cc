@@ -103,8 +103,8 @@ TEST(QuantRecordTest, JsonRefuses) {
        "\"scale\" must be absent for this scheme"},
       {"\"scheme\":{\"format\":\"bf16\"}",
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
-       "\"storage\" must be one of plain, compressed-tensors, gptq, awq, found "
-       "\"gguf\""},
+       "\"storage\" must be one of plain, compressed-tensors, gptq, awq, "
+       "torch-ao, found \"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},
   };

@@ -13,10 +13,9 @@ namespace {
 
 // By enum value.
 constexpr const internal::StorageRow* kStorages[] = {
-    &internal::kPlainStorage,
-    &internal::kCompressedTensorsStorage,
-    &internal::kGptqStorage,
-    &internal::kAwqStorage,
+    &internal::kPlainStorage,   &internal::kCompressedTensorsStorage,
+    &internal::kGptqStorage,    &internal::kAwqStorage,
+    &internal::kTorchAoStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {

@@ -29,6 +29,7 @@ extern const StorageRow kPlainStorage;
 extern const StorageRow kCompressedTensorsStorage;
 extern const StorageRow kGptqStorage;
 extern const StorageRow kAwqStorage;
+extern const StorageRow kTorchAoStorage;
 
 // As in kPlain, casts too.
 absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,
