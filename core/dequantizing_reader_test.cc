@@ -168,6 +168,47 @@ TEST(DequantizingReaderTest, CompressedTensors) {
   }
 }
 
+// The same floats as from monoquant's own storage; zero points are read.
+TEST(DequantizingReaderTest, TorchAo) {
+  MemoryReader original;
+  for (const Shape& shape : {Shape{64, 3000}, Shape{9000, 24}}) {
+    original.Add(ShapeToString(shape) + ".weight", shape,
+                 testing::Make(Values::kRandom, Count(shape)), DType::kF16);
+  }
+  const std::vector<std::string> rules = {"*=int8"};
+  const auto plain = *MakeDequantizingReader(QuantizeAll(original, rules));
+  const auto written = QuantizeAll(original, rules, QuantStorage::kTorchAo);
+  const auto reader = *MakeDequantizingReader(written);
+  ASSERT_EQ(reader->index().tensors.size(), 2u);
+  for (size_t t = 0; t < 2; ++t) {
+    const TensorInfo& info = reader->index().tensors[t];
+    EXPECT_EQ(info.name, original.index().tensors[t].name);
+    const uint64_t count = Count(info.shape);
+    ASSERT_TRUE(ReadRange(*reader, t, 0, count) ==
+                ReadRange(*plain, t, 0, count));
+    ASSERT_TRUE(ReadRange(*reader, t, count - 7, 5) ==
+                ReadRange(*plain, t, count - 7, 5));
+  }
+
+  // A file that somebody else changed.
+  auto other = std::make_shared<MemoryReader>();
+  other->mutable_index().quant = written->index().quant;
+  other->mutable_index().quant.tensors.resize(1);
+  const TensorInfo& codes = written->index().tensors[0];
+  const TensorInfo& scale = written->index().tensors[1];
+  const TensorInfo& zero = written->index().tensors[2];
+  other->AddBytes(codes.name, codes.dtype, codes.shape, written->bytes(0));
+  other->AddBytes(scale.name, scale.dtype, scale.shape, written->bytes(1));
+  std::vector<uint8_t> zeros = written->bytes(2);
+  zeros[1] = 1;  // 256
+  other->AddBytes(zero.name, zero.dtype, zero.shape, zeros);
+  const auto changed = *MakeDequantizingReader(other);
+  std::vector<uint8_t> bytes(2);
+  ExpectError(changed->Read(0, 0, 1, absl::MakeSpan(bytes)),
+              absl::StatusCode::kDataLoss,
+              "weight.zero_point' has the zero point 256, which is no level");
+}
+
 // The same floats as from monoquant's own storage, where they have the same
 // codes: zero points of GPTQ have a level less. Any range of them.
 TEST(DequantizingReaderTest, GptqAndAwq) {

@@ -64,7 +64,13 @@ absl::Status CheckPlan(const CheckpointIndex& index, const Plan& plan) {
     if (!fits || tensor.action == Action::kTie) continue;
     const uint64_t bytes = index.tensors[i].byte_size;
     if (tensor.action == Action::kCopy) {
-      fits = plan.manifest.tensors[tensor.output].byte_size == bytes;
+      const OutputTensor& output = plan.manifest.tensors[tensor.output];
+      const bool half =
+          tensor.dtype == DType::kF16 || tensor.dtype == DType::kBF16;
+      fits = output.dtype == tensor.dtype
+                 ? output.byte_size == bytes
+                 : half && output.dtype == DType::kF32 &&
+                       output.byte_size / 2 == bytes;
       continue;
     }
     const uint64_t bits =

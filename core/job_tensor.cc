@@ -34,7 +34,7 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
       return;
     case Action::kCopy:
       pieces_ =
-          CutCopy(tensor.dtype, plan.manifest.tensors[tensor.output].byte_size,
+          CutCopy(tensor.dtype, reader.index().tensors[tensor.input].byte_size,
                   chunk_bytes);
       unfinished_ = pieces_.cuts.size();
       return;
@@ -143,7 +143,27 @@ absl::StatusOr<JobTensor::Tile> JobTensor::LoadTile(const Piece& piece,
              "float, or --nonfinite zero");
 }
 
-// ------------------------------------------------------------------- casts --
+// ---------------------------------------------------------- copies, casts --
+
+absl::Status JobTensor::Copy(const Piece& piece, EmitPiece emit,
+                             JobBuffers& buffers) {
+  if (DTypeOf(tensor_.output) == tensor_.dtype) {
+    return emit(tensor_.output, InputBytes(piece.range.begin), piece.input);
+  }
+  // Halves that become F32, which is exact.
+  const Cuts tiles = CutTiles(piece.range, piece.range.size());
+  for (uint64_t t = 0; t < tiles.size(); ++t) {
+    const ElementRange tile = tiles[t];
+    const absl::Span<float> values =
+        absl::MakeSpan(buffers.decoded, static_cast<size_t>(tile.size()));
+    ToFloat(tensor_.dtype, piece.input.data() + InputBytes(tile.begin), values);
+    MQ_RETURN_IF_ERROR(emit(
+        tensor_.output, (piece.range.begin + tile.begin) * sizeof(float),
+        absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(values.data()),
+                            values.size() * sizeof(float))));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status JobTensor::Cast(const Piece& piece, EmitPiece emit,
                              JobBuffers& buffers) {
@@ -307,35 +327,49 @@ absl::Status JobTensor::EmitParamLines(const ElementRange& range,
                    order_->ZeroPointLines(rows, groups), lines, emit);
 }
 
-// Emits `params`, those of the slots from `first` on, as they are stored. A
-// symmetric scheme has a single zero point, which comes with the first slot, or
-// none.
+// The zero points of `params`, those of the slots from `first` on: all of them,
+// or a single one, which comes with the first slot. Of the type of its tensor.
+absl::Status JobTensor::EmitZeroPoints(uint64_t first,
+                                       absl::Span<const QParams> params,
+                                       EmitPiece emit,
+                                       JobBuffers& buffers) const {
+  const OutputTensor& output = whole_plan_.manifest.tensors[tensor_.zero_point];
+  if (output.shape.empty() && tensor_.scheme.symmetric) {
+    params = params.first(first == 0 ? 1 : 0);
+  }
+  if (params.empty()) return absl::OkStatus();
+  const size_t width = output.dtype == DType::kI64 ? sizeof(int64_t) : 1;
+  buffers.zero_points.clear();
+  for (const QParams& p : params) {
+    // Two's complement, from the lowest byte on.
+    const uint64_t value = static_cast<uint64_t>(int64_t{p.zero_point});
+    for (size_t i = 0; i < width; ++i) {
+      buffers.zero_points.push_back(static_cast<uint8_t>(value >> (8 * i)));
+    }
+  }
+  return emit(tensor_.zero_point, first * width, buffers.zero_points);
+}
+
+// Emits `params`, those of the slots from `first` on, as they are stored.
 absl::Status JobTensor::EmitParams(uint64_t first,
                                    absl::Span<const QParams> params,
                                    EmitPiece emit, JobBuffers& buffers) const {
-  const DType dtype = tensor_.scheme.scale_dtype;
+  const DType dtype = DTypeOf(tensor_.scale);
   const size_t scale_bytes = static_cast<size_t>(FloatBytes(dtype));
-  for (size_t begin = 0; begin < params.size(); begin += kParamSlab) {
-    const absl::Span<const QParams> slab = params.subspan(begin, kParamSlab);
+  size_t slab_size = std::min<size_t>(kParamSlab, params.size());
+  // F64 with I64 in no more memory than others take.
+  if (dtype == DType::kF64) slab_size = (slab_size + 3) / 4;
+  for (size_t begin = 0; begin < params.size(); begin += slab_size) {
+    const absl::Span<const QParams> slab = params.subspan(begin, slab_size);
     const uint64_t slot = first + begin;
     buffers.scales.clear();
-    buffers.zero_points.clear();
-    for (const QParams& p : slab) {
-      buffers.scales.push_back(p.scale);
-      buffers.zero_points.push_back(static_cast<uint8_t>(p.zero_point));
-    }
+    for (const QParams& p : slab) buffers.scales.push_back(p.scale);
     buffers.stored_scales.resize(slab.size() * scale_bytes);
     FromFloat(dtype, buffers.scales, buffers.stored_scales.data());
     MQ_RETURN_IF_ERROR(
         emit(tensor_.scale, slot * scale_bytes, buffers.stored_scales));
     if (tensor_.zero_point == kNoTensor) continue;
-    absl::Span<const uint8_t> zero_points = buffers.zero_points;
-    if (tensor_.scheme.symmetric) {
-      zero_points = zero_points.first(slot == 0 ? 1 : 0);
-    }
-    if (!zero_points.empty()) {
-      MQ_RETURN_IF_ERROR(emit(tensor_.zero_point, slot, zero_points));
-    }
+    MQ_RETURN_IF_ERROR(EmitZeroPoints(slot, slab, emit, buffers));
   }
   return absl::OkStatus();
 }
@@ -412,7 +446,7 @@ absl::Status JobTensor::Write(uint64_t index, EmitPiece emit,
                               JobBuffers& buffers) {
   MQ_ASSIGN_OR_RETURN(const Piece piece, Read(index, buffers));
   if (tensor_.action == Action::kCopy) {
-    return emit(tensor_.output, InputBytes(piece.range.begin), piece.input);
+    return Copy(piece, emit, buffers);
   }
   return HasScales(tensor_.scheme.format) ? Quantize(piece, emit, buffers)
                                           : Cast(piece, emit, buffers);

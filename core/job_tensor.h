@@ -128,6 +128,7 @@ class JobTensor {
   absl::Status BadValue(const Piece& piece, uint64_t offset,
                         absl::string_view problem) const;
 
+  absl::Status Copy(const Piece& piece, EmitPiece emit, JobBuffers& buffers);
   absl::Status Cast(const Piece& piece, EmitPiece emit, JobBuffers& buffers);
   absl::Status Quantize(const Piece& piece, EmitPiece emit,
                         JobBuffers& buffers);
@@ -141,6 +142,11 @@ class JobTensor {
   void EncodeTile(const Piece& piece, const Tile& tile, const SlotRange& slots,
                   absl::Span<const QParams> params, absl::Span<uint8_t> codes,
                   JobBuffers& buffers);
+  DType DTypeOf(size_t output) const {
+    return whole_plan_.manifest.tensors[output].dtype;
+  }
+  absl::Status EmitZeroPoints(uint64_t first, absl::Span<const QParams> params,
+                              EmitPiece emit, JobBuffers& buffers) const;
   absl::Status EmitParams(uint64_t first, absl::Span<const QParams> params,
                           EmitPiece emit, JobBuffers& buffers) const;
   static absl::Status EmitLines(size_t output, const Lines& whole,

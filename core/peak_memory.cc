@@ -34,7 +34,11 @@ uint64_t PeakMemory(const Plan& plan, int threads, uint64_t chunk_bytes) {
     TensorPieces pieces;
     if (tensor.action == Action::kCopy) {
       const OutputTensor& output = plan.manifest.tensors[tensor.output];
-      pieces = CutCopy(tensor.dtype, output.byte_size, chunk_bytes);
+      // Halves that become F32 are half of it.
+      const uint64_t bytes = output.dtype == tensor.dtype
+                                 ? output.byte_size
+                                 : output.byte_size / 2;
+      pieces = CutCopy(tensor.dtype, bytes, chunk_bytes);
     } else {
       const ObserverRow* observer =
           DefaultRegistry().FindObserver(tensor.observer);

@@ -17,6 +17,7 @@
 #include "core/default_policy.h"
 #include "core/registry.h"
 #include "core/resolve_scheme.h"
+#include "core/torch_ao_modules.h"
 #include "core/version.h"
 #include "ir/errors.h"
 #include "ir/quoted.h"
@@ -64,6 +65,11 @@ class Planner {
                                         const QuantScheme& scheme) const;
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
                         bool by_default, TensorPlan* plan) const;
+  absl::Status CheckModule(size_t tensor) const;
+  TensorPlan& PlanOfElements(size_t tensor);
+  absl::Status KeepWhole(const TorchAoModuleParts& module,
+                         std::vector<size_t>* kept);
+  absl::Status KeepModulesWhole();
   absl::Status Output(TensorPlan* plan);
   absl::Status OutputQuantized(const TensorPlan& owner, TensorPlan* plan);
   absl::StatusOr<size_t> AddOutput(std::string name, DType dtype, Shape shape,
@@ -80,6 +86,11 @@ class Planner {
   // For each tensor those that are tied to it.
   std::vector<std::vector<size_t>> ties_;
   std::vector<std::string> kept_;
+  // kTorchAo only: its modules, for each tensor that of which it is a weight
+  // (or kNoTensor), and the biases that become F32.
+  std::vector<TorchAoModuleParts> modules_;
+  std::vector<size_t> module_;
+  std::vector<bool> widened_;
   Plan plan_;
 };
 
@@ -155,7 +166,9 @@ uint64_t QuantizedBytes(const QuantScheme& scheme, const ParamLayout& layout) {
 // has no place for it under one of its names.
 absl::StatusOr<CodePacking> Planner::PackingOf(
     size_t tensor, const QuantScheme& scheme) const {
+  if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tensor));
   for (const size_t tie : ties_[tensor]) {
+    if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tie));
     MQ_RETURN_IF_ERROR(
         StoreWeight(options_.storage, info(tie).name, scheme, info(tie).shape)
             .status());
@@ -213,11 +226,15 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
 
 absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   const TensorInfo& tensor = info(plan->input);
-  Verdict verdict = DefaultPolicy(tensor, recipe_.min_elements);
+  // torch replaces modules by their class, small ones too.
+  const bool in_modules = options_.storage == QuantStorage::kTorchAo;
+  Verdict verdict =
+      DefaultPolicy(tensor, in_modules ? 0 : recipe_.min_elements);
   if (verdict.quantize && embedding_[plan->input]) {
     verdict = {false, "embedding (name of a tied tensor)"};
   }
-  if (verdict.quantize && options_.storage != QuantStorage::kPlain) {
+  if (verdict.quantize && !in_modules &&
+      options_.storage != QuantStorage::kPlain) {
     std::string reason = ReasonForEngines(tensor);
     if (!reason.empty()) verdict = {false, std::move(reason)};
   }
@@ -229,7 +246,7 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   MQ_RETURN_IF_ERROR(Quantize(recipe_.defaults, std::move(verdict.reason),
                               /*by_default=*/true, &quantized));
   // One scale for every few values can take more than it saves.
-  if (quantized.action == Action::kQuantize &&
+  if (!in_modules && quantized.action == Action::kQuantize &&
       HasScales(quantized.scheme.format) &&
       QuantizedBytes(quantized.scheme, quantized.layout) >= tensor.byte_size) {
     plan->reason = absl::StrCat("would not get smaller as ",
@@ -263,6 +280,93 @@ absl::Status Planner::Decide(TensorPlan* plan) const {
   }
   return QuantizeByDefault(plan);
 }
+
+// ----------------------------------------------------------- whole modules --
+
+bool IsQuantized(const TensorPlan& plan) {
+  return plan.action == Action::kQuantize && HasScales(plan.scheme.format);
+}
+
+// FailedPrecondition if torch cannot quantize the module of a weight.
+absl::Status Planner::CheckModule(size_t tensor) const {
+  if (module_.empty() || module_[tensor] == kNoTensor) return absl::OkStatus();
+  const TorchAoModuleParts& module = modules_[module_[tensor]];
+  if (module.problem.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(StorageName(options_.storage), " has no place for module ",
+                   QuotedName(module.name), ", which ", module.problem,
+                   "; leave it as it is (--skip)"));
+}
+
+// The plan of the tensor that has the bytes of `tensor`.
+TensorPlan& Planner::PlanOfElements(size_t tensor) {
+  const size_t tie = info(tensor).tie;
+  return plan_.tensors[tie == kNoTie ? tensor : tie];
+}
+
+// Leaves the weights of a module as they are if one of its tensors does not
+// become what torch has there; adds those that change to `kept`.
+absl::Status Planner::KeepWhole(const TorchAoModuleParts& module,
+                                std::vector<size_t>* kept) {
+  size_t other = kNoTensor;
+  for (const size_t weight : module.weights) {
+    if (!IsQuantized(PlanOfElements(weight))) other = weight;
+  }
+  for (const size_t bias : module.biases) {
+    if (PlanOfElements(bias).action != Action::kCopy) other = bias;
+  }
+  if (other == kNoTensor) return absl::OkStatus();
+  const std::string reason =
+      absl::StrCat("torch quantizes module ", QuotedName(module.name),
+                   " as a whole, and not with ", QuotedName(info(other).name),
+                   " as it is (", PlanOfElements(other).reason, ")");
+  for (const size_t weight : module.weights) {
+    TensorPlan& plan = PlanOfElements(weight);
+    if (!IsQuantized(plan)) continue;
+    if (rule_[plan.input] != kNoRule) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(Where(weight), ": ", reason,
+                       "; quantize all of the module, or leave it (--skip)"));
+    }
+    TensorPlan copy;
+    copy.input = plan.input;
+    copy.dtype = plan.dtype;
+    copy.reason = reason;
+    kept->push_back(plan.input);
+    plan = std::move(copy);
+  }
+  return absl::OkStatus();
+}
+
+// A module that is left takes those with it that share a weight with it.
+absl::Status Planner::KeepModulesWhole() {
+  if (modules_.empty()) return absl::OkStatus();
+  std::vector<std::vector<size_t>> modules_of(index_.tensors.size());
+  std::vector<size_t> open(modules_.size());
+  for (size_t m = 0; m < modules_.size(); ++m) {
+    open[m] = m;
+    for (const size_t weight : modules_[m].weights) {
+      modules_of[PlanOfElements(weight).input].push_back(m);
+    }
+  }
+  while (!open.empty()) {
+    const size_t m = open.back();
+    open.pop_back();
+    std::vector<size_t> kept;
+    MQ_RETURN_IF_ERROR(KeepWhole(modules_[m], &kept));
+    for (const size_t tensor : kept) {
+      open.insert(open.end(), modules_of[tensor].begin(),
+                  modules_of[tensor].end());
+    }
+  }
+  for (const TorchAoModuleParts& module : modules_) {
+    if (!IsQuantized(PlanOfElements(module.weights.front()))) continue;
+    for (const size_t bias : module.biases) widened_[bias] = true;
+  }
+  return absl::OkStatus();
+}
+
+// ----------------------------------------------------------------- outputs --
 
 absl::StatusOr<size_t> Planner::AddOutput(std::string name, DType dtype,
                                           Shape shape, size_t tie) {
@@ -316,9 +420,10 @@ absl::Status Planner::Output(TensorPlan* plan) {
   const bool tied = plan->action == Action::kTie;
   const TensorPlan& owner = tied ? plan_.tensors[tensor.tie] : *plan;
   if (owner.action == Action::kQuantize) return OutputQuantized(owner, plan);
-  MQ_ASSIGN_OR_RETURN(plan->output,
-                      AddOutput(tensor.name, tensor.dtype, tensor.shape,
-                                tied ? owner.output : kNoTie));
+  const bool widened = !widened_.empty() && widened_[plan->input];
+  MQ_ASSIGN_OR_RETURN(
+      plan->output, AddOutput(tensor.name, widened ? DType::kF32 : tensor.dtype,
+                              tensor.shape, tied ? owner.output : kNoTie));
   return absl::OkStatus();
 }
 
@@ -334,6 +439,15 @@ absl::StatusOr<Plan> Planner::Make() {
           absl::StrCat(index_.path, ": there is no tensor ", i, " to keep"));
     }
     kept_[info(i).tie == kNoTie ? i : info(i).tie] = reason;
+  }
+
+  if (options_.storage == QuantStorage::kTorchAo) {
+    modules_ = FindTorchAoModules(index_);
+    module_.assign(count, kNoTensor);
+    widened_.assign(count, false);
+    for (size_t m = 0; m < modules_.size(); ++m) {
+      for (const size_t weight : modules_[m].weights) module_[weight] = m;
+    }
   }
 
   plan_.nonfinite = recipe_.nonfinite;
@@ -356,9 +470,12 @@ absl::StatusOr<Plan> Planner::Make() {
       plan.action = Action::kTie;
       plan.reason = absl::StrCat("tied to ", info(info(i).tie).name);
     }
-    absl::Status status = Output(&plan);
-    if (!status.ok()) return Annotate(Where(i), status);
     plan_.tensors.push_back(std::move(plan));
+  }
+  MQ_RETURN_IF_ERROR(KeepModulesWhole());
+  for (size_t i = 0; i < count; ++i) {
+    absl::Status status = Output(&plan_.tensors[i]);
+    if (!status.ok()) return Annotate(Where(i), status);
   }
   return std::move(plan_);
 }

@@ -26,7 +26,7 @@
 namespace monoquant {
 
 enum class Action : uint8_t {
-  kCopy = 0,      // bytes unchanged
+  kCopy = 0,      // bytes unchanged; halves as F32 where the output has that
   kQuantize = 1,  // by `scheme`
   kTie = 2,       // shares the output of an earlier tensor
 };
@@ -78,9 +78,11 @@ struct PlanOptions {
   // those that NonfiniteSearch found.
   std::vector<std::pair<size_t, std::string>> keep;
   // How quantized tensors are stored. What the storage has no place for is left
-  // as it is, or is an error where a rule asks for it. Scales are F32 in kPlain
-  // unless the recipe says so, otherwise of the weight's type, which the layers
-  // of engines have.
+  // as it is, or is an error where a rule asks for it. Scales are those of
+  // DefaultScaleDType unless the recipe says otherwise.
+  //
+  // In kTorchAo modules are quantized as a whole, whatever their size, since
+  // torch replaces all modules of a class; their biases become F32.
   QuantStorage storage = QuantStorage::kPlain;
 };
 

@@ -1,12 +1,15 @@
 #include "core/stored_tensor.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "core/registry.h"
 #include "core/word_order.h"
 #include "ir/dtype.h"
+#include "ir/quoted.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -151,6 +154,29 @@ absl::Status ReadCodeRows(const CheckpointReader& reader,
   return absl::OkStatus();
 }
 
+// Zero points that are stored as I64, a byte each.
+absl::Status ReadWideZeroPoints(const CheckpointReader& reader, size_t tensor,
+                                const SlotRange& slots,
+                                std::vector<uint8_t>* zero_points) {
+  const size_t count = static_cast<size_t>(slots.count);
+  std::vector<uint8_t> bytes(count * sizeof(int64_t));
+  MQ_RETURN_IF_ERROR(
+      reader.Read(tensor, slots.first, slots.count, absl::MakeSpan(bytes)));
+  zero_points->resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    int64_t value;
+    std::memcpy(&value, bytes.data() + i * sizeof(value), sizeof(value));
+    if (value < INT8_MIN || value > INT8_MAX) {
+      const CheckpointIndex& index = reader.index();
+      return absl::DataLossError(absl::StrCat(
+          index.path, ": tensor ", QuotedName(index.tensors[tensor].name),
+          " has the zero point ", value, ", which is no level of int8"));
+    }
+    (*zero_points)[i] = static_cast<uint8_t>(value);
+  }
+  return absl::OkStatus();
+}
+
 // `zero_points` gets one for all slots if only one is stored.
 absl::Status ReadParamRows(const CheckpointReader& reader,
                            const StoredTensorPlace& place,
@@ -162,6 +188,10 @@ absl::Status ReadParamRows(const CheckpointReader& reader,
                                  absl::MakeSpan(*scales)));
   zero_points->assign(1, 0);
   if (place.zero_point == kNoTie) return absl::OkStatus();
+  const DType dtype = reader.index().tensors[place.zero_point].dtype;
+  if (dtype == DType::kI64) {
+    return ReadWideZeroPoints(reader, place.zero_point, slots, zero_points);
+  }
   SlotRange stored = slots;
   if (reader.index().tensors[place.zero_point].shape.empty()) stored = {0, 1};
   zero_points->resize(static_cast<size_t>(stored.count));
@@ -191,7 +221,8 @@ absl::Status ReadStoredParams(const CheckpointReader& reader,
   MQ_RETURN_IF_ERROR(read(reader, place, slots, &stored, &zero_points));
   const size_t count = static_cast<size_t>(slots.count);
   std::vector<float> scales(count);
-  ToFloat(place.scheme.scale_dtype, stored.data(), absl::MakeSpan(scales));
+  ToFloat(reader.index().tensors[place.scale].dtype, stored.data(),
+          absl::MakeSpan(scales));
   const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
   const bool one_zero_point = zero_points.size() == 1;
   params->resize(count);

@@ -15,11 +15,17 @@ constexpr char kBinInt1 = 'K';   // 1 byte
 constexpr char kBinInt2 = 'M';   // 2 bytes
 constexpr char kLong1 = '\x8a';  // length byte, two's complement
 constexpr char kNewFalse = '\x89';
+constexpr char kNone = 'N';
 constexpr char kEmptyTuple = ')';
+constexpr char kEmptyList = ']';
+constexpr char kEmptyDict = '}';
 constexpr char kMark = '(';
 constexpr char kTuple = 't';
 constexpr char kSetItems = 'u';
+constexpr char kAppends = 'e';
 constexpr char kReduce = 'R';
+constexpr char kNewObject = '\x81';
+constexpr char kBuild = 'b';
 constexpr char kBinPersId = 'Q';
 constexpr char kBinPut = 'q';
 constexpr char kLongBinPut = 'r';
@@ -99,11 +105,17 @@ void PickleWriter::Int(uint64_t value) {
 }
 
 void PickleWriter::False() { Op(kNewFalse); }
+void PickleWriter::None() { Op(kNone); }
 void PickleWriter::EmptyTuple() { Op(kEmptyTuple); }
+void PickleWriter::EmptyList() { Op(kEmptyList); }
+void PickleWriter::EmptyDict() { Op(kEmptyDict); }
 void PickleWriter::Mark() { Op(kMark); }
 void PickleWriter::Tuple() { Op(kTuple); }
 void PickleWriter::SetItems() { Op(kSetItems); }
+void PickleWriter::Appends() { Op(kAppends); }
 void PickleWriter::Reduce() { Op(kReduce); }
+void PickleWriter::NewObject() { Op(kNewObject); }
+void PickleWriter::Build() { Op(kBuild); }
 void PickleWriter::PersistentId() { Op(kBinPersId); }
 
 std::string PickleWriter::Finish() && {

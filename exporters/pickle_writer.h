@@ -29,9 +29,12 @@ class PickleWriter {
   // Pushes a number of at most 2^63 - 1.
   void Int(uint64_t value);
   void False();
+  void None();
   void EmptyTuple();
+  void EmptyList();
+  void EmptyDict();
 
-  // Begins a tuple or a list of items.
+  // Begins a tuple or items.
   void Mark();
   // Replaces all since the last mark by a tuple of it.
   void Tuple();
@@ -39,8 +42,16 @@ class PickleWriter {
   // below the mark, which stays.
   void SetItems();
 
+  // Takes all since the last mark; appends it to the list below the mark, which
+  // stays.
+  void Appends();
+
   // Replaces a callable and its tuple of arguments by the result.
   void Reduce();
+  // The same for a class and the arguments of its __new__.
+  void NewObject();
+  // Takes a state, and gives it to the object below, which stays.
+  void Build();
   // Replaces a tuple by what it identifies outside the pickle: a storage.
   void PersistentId();
 

@@ -58,6 +58,27 @@ TEST(PickleWriterTest, GlobalsAndSharedStringsAreWrittenOnce) {
                                                  22 + 10 + 2 + 2 + 8));
 }
 
+// [1, None], {}.
+TEST(PickleWriterTest, ListsAndObjects) {
+  PickleWriter pickle;
+  pickle.Mark();
+  pickle.EmptyList();
+  pickle.Mark();
+  pickle.Int(1);
+  pickle.None();
+  pickle.Appends();
+  pickle.EmptyDict();
+  pickle.Tuple();
+  EXPECT_EQ(Body(std::move(pickle)), "(](K\x01Ne}t");
+  PickleWriter object;
+  object.Global("m", "C");
+  object.EmptyTuple();
+  object.NewObject();
+  object.EmptyTuple();
+  object.Build();
+  EXPECT_EQ(Body(std::move(object)), std::string("cm\nC\nq\0)\x81)b", 11));
+}
+
 TEST(PickleWriterTest, MemoGoesBeyondOneByte) {
   PickleWriter pickle;
   for (int i = 0; i < 257; ++i) pickle.SharedString(std::to_string(i));

@@ -14,6 +14,7 @@
 #include "exporters/gptq.h"
 #include "exporters/mqir.h"
 #include "exporters/safetensors.h"
+#include "exporters/torch_ao.h"
 #include "exporters/torch_pt.h"
 #include "exporters/torchao.h"
 
@@ -98,6 +99,15 @@ absl::Span<const ExporterRow> AllExporters() {
        QuantStorage::kTorchao,
        /*default_scheme=*/"",
        TorchaoConfig},
+      {&TorchAoExporter(),
+       kTorchExtensions,
+       "import torch; "
+       "torch.serialization.add_safe_globals([torch.ScriptObject]); "
+       "model.load_state_dict(torch.load(PATH, weights_only=True))",
+       "torch.save archive for a model after quantize_dynamic",
+       "`load_state_dict` after torch's `quantize_dynamic` (2.13)",
+       {"model", "pt", /*has_shards=*/false, /*lists_ties=*/false},
+       QuantStorage::kTorchAo},
       {&MqirExporter(),
        kMqirExtensions,
        "",

@@ -71,7 +71,7 @@ TEST(RegistryTest, UnknownNamesListTheKnownOnes) {
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("'gguf'; choose one of torch, safetensors, "
                         "compressed-tensors, gptq, awq, fp8, torchao, "
-                        "mqir"));
+                        "torch-ao, mqir"));
 }
 
 TEST(RegistryTest, PathsWithoutAKnownExtensionListTheKnownOnes) {

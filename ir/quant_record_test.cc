@@ -104,7 +104,7 @@ TEST(QuantRecordTest, JsonRefuses) {
       {"\"scheme\":{\"format\":\"bf16\"}",
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
        "\"storage\" must be one of plain, compressed-tensors, gptq, awq, fp8, "
-       "torchao, found "
+       "torchao, torch-ao, found "
        "\"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},

@@ -16,6 +16,7 @@ constexpr const internal::StorageRow* kStorages[] = {
     &internal::kPlainStorage, &internal::kCompressedTensorsStorage,
     &internal::kGptqStorage,  &internal::kAwqStorage,
     &internal::kFp8Storage,   &internal::kTorchaoStorage,
+    &internal::kTorchAoStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {

@@ -61,17 +61,26 @@ enum class QuantStorage : uint8_t {
   //   M._weight_scale       F32 [rows, 1]
   //   M._weight_zero_point  I8 [rows, 1], all 0; of int8 only
   kTorchao = 5,
+  // That of torch.ao.nn.quantized.dynamic, for symmetric int8 of axis 0 in
+  // weights of ir/torch_ao.h, which are matrices W of modules of float32:
+  //   W             I8
+  //   W.scale       F64 [rows], rounded to the scheme's type
+  //   W.zero_point  I64 [rows], all 0
+  // The exporter packs them, with the module's bias, into torch's objects.
+  kTorchAo = 6,
 };
 
-// "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao" and back.
+// "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao" and
+// back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
 std::string StorageNames();
 
-// What the scales of a weight of type `weight` have where nothing else is said:
-// F32 in kPlain, kFp8 and kTorchao, the weight's type (which layers of engines
-// have) in kCompressedTensors, F16 in kGptq and kAwq, which have no other.
+// What the scales of a weight of type `weight` are rounded to where nothing
+// else is said: F32 in kPlain, kFp8, kTorchao and kTorchAo, the weight's type
+// (which layers of engines have) in kCompressedTensors, F16 in kGptq and kAwq,
+// which have no other.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.

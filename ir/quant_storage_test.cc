@@ -45,11 +45,11 @@ TEST(QuantStorageTest, NamesLeadBack) {
   for (QuantStorage storage :
        {QuantStorage::kPlain, QuantStorage::kCompressedTensors,
         QuantStorage::kGptq, QuantStorage::kAwq, QuantStorage::kFp8,
-        QuantStorage::kTorchao}) {
+        QuantStorage::kTorchao, QuantStorage::kTorchAo}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
   EXPECT_EQ(StorageNames(),
-            "plain, compressed-tensors, gptq, awq, fp8, torchao");
+            "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -383,6 +383,74 @@ TEST(QuantStorageTest, Torchao) {
     ExpectError(StoreWeight(QuantStorage::kTorchao, "m.weight", scheme, {6, 9}),
                 absl::StatusCode::kFailedPrecondition, message);
   }
+
+// One scale and zero point a row, in the types of torch's qint8 tensors.
+TEST(QuantStorageTest, TorchAo) {
+  const QuantScheme scheme = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  for (const std::string name : {"m.weight", "m.weight_ih_l0",
+                                 "m.weight_hh_l1_reverse", "m.weight_ih"}) {
+    const StoredWeight stored =
+        StoreWeight(QuantStorage::kTorchAo, name, scheme, {6, 9}).value();
+    EXPECT_EQ(Text(stored.codes), name + " I8 [6, 9]");
+    EXPECT_EQ(Text(stored.scale), name + ".scale F64 [6]");
+    EXPECT_EQ(Text(stored.zero_point), name + ".zero_point I64 [6]");
+    EXPECT_EQ(ConstantsText(stored), "");
+    EXPECT_EQ(stored.packing, CodePacking());
+  }
+}
+
+TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
+  const QuantScheme good = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  QuantScheme asymmetric = good;
+  asymmetric.symmetric = false;
+  QuantScheme columns = good;
+  columns.axis = 1;
+  const struct {
+    const char* name;
+    QuantScheme scheme;
+    Shape shape;
+    const char* message;
+  } cases[] = {
+      {"m.weight",
+       good,
+       {6, 9, 3},
+       "torch-ao has no place for a quantized tensor of 3 dimensions: torch "
+       "has no dynamic convolution, and a static one needs the range of its "
+       "outputs; leave it as it is (--skip)"},
+      {"m.weight", good, {6}, "a quantized tensor of 1 dimensions; leave"},
+      {"weight", good, {6, 9}, "whose name is not that of a weight of"},
+      {"m.in_proj_weight", good, {6, 9}, "whose name is not that of a weight"},
+      {"m.weight",
+       Scheme(NumberFormat::kUInt8, Granularity::kAxis),
+       {6, 9},
+       "torch-ao has no place for uint8; use int8"},
+      {"m.weight",
+       Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis),
+       {6, 9},
+       "torch-ao has no place for fp8_e4m3; use int8"},
+      {"m.weight", asymmetric, {6, 9}, "use symmetric"},
+      {"m.weight",
+       columns,
+       {6, 9},
+       "torch-ao has no place for int8 axis 1 symmetric; use a scale for each "
+       "index of axis 0"},
+      {"m.weight",
+       Scheme(NumberFormat::kInt8, Granularity::kTensor),
+       {6, 9},
+       "no place for int8 tensor symmetric; use a scale for each index"},
+      {"m.weight",
+       Scheme(NumberFormat::kInt8, Granularity::kGroup, 3),
+       {6, 9},
+       "no place for int8 group 3 symmetric; use a scale for each index"},
+  };
+  for (const auto& c : cases) {
+    ExpectError(StoreWeight(QuantStorage::kTorchAo, c.name, c.scheme, c.shape),
+                absl::StatusCode::kFailedPrecondition, c.message);
+  }
+  EXPECT_TRUE(StoreWeight(QuantStorage::kTorchAo, "b",
+                          Scheme(NumberFormat::kFp16, Granularity::kTensor),
+                          {3})
+                  .ok());
 }
 
 TEST(QuantStorageTest, ScaleTypesByDefault) {
@@ -394,6 +462,7 @@ TEST(QuantStorageTest, ScaleTypesByDefault) {
     EXPECT_EQ(DefaultScaleDType(QuantStorage::kAwq, weight), DType::kF16);
     EXPECT_EQ(DefaultScaleDType(QuantStorage::kFp8, weight), DType::kF32);
     EXPECT_EQ(DefaultScaleDType(QuantStorage::kTorchao, weight), DType::kF32);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kTorchAo, weight), DType::kF32);
   }
 }
 

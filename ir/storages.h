@@ -31,6 +31,7 @@ extern const StorageRow kGptqStorage;
 extern const StorageRow kAwqStorage;
 extern const StorageRow kFp8Storage;
 extern const StorageRow kTorchaoStorage;
+extern const StorageRow kTorchAoStorage;
 
 // As in kPlain, casts too.
 absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,

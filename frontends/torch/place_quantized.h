@@ -17,6 +17,9 @@
 
 namespace monoquant {
 
+// How notes on such tensors begin.
+inline constexpr absl::string_view kQuantizedByTorch = "quantized by torch, ";
+
 // Places a tensor by its description. Fills in `info` but for the name, which
 // messages use.
 using PlaceTorchTensor = std::function<absl::StatusOr<PlacedTensor>(

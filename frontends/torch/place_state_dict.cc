@@ -164,9 +164,9 @@ absl::Status PlaceStateDict(const StateDict& state_dict, absl::string_view file,
   }
   if (!quantized.empty()) {
     index->notes.push_back(absl::StrCat(
-        state_dict.as_stored
-            ? "quantized by torch, listed as codes, scale and zero point: "
-            : "quantized by torch, read as the F32 values of the codes: ",
+        kQuantizedByTorch,
+        state_dict.as_stored ? "listed as codes, scale and zero point: "
+                             : "read as the F32 values of the codes: ",
         quantized.ToString()));
   }
   if (!longer.empty()) {

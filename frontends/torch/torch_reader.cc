@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "frontends/tensors/placed_reader.h"
 #include "frontends/tensors/placed_tensor.h"
+#include "frontends/torch/packed_names.h"
 #include "frontends/torch/pickled_archive.h"
 #include "frontends/torch/torch_archive.h"
 #include "frontends/torch_export/exported_program.h"
@@ -99,8 +100,15 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchZip(
   index.path = files.path;
   index.notes = archive.notes;
   std::vector<PlacedTensor> placed;
-  MQ_RETURN_IF_ERROR(ReadTensors(archive, options, &index, &placed));
   MQ_RETURN_IF_ERROR(ReadRecord(archive, &index));
+  if (HasPackedModules(index.quant)) {
+    OpenOptions as_stored = options;
+    as_stored.as_stored = true;
+    MQ_RETURN_IF_ERROR(ReadTensors(archive, as_stored, &index, &placed));
+    NamePackedTensors(index.quant, &index, &placed);
+  } else {
+    MQ_RETURN_IF_ERROR(ReadTensors(archive, options, &index, &placed));
+  }
   if (!archive.zip->has_checksums()) {
     index.notes.push_back(
         "it was written without CRC-32; damage to it cannot be found");

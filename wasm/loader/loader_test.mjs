@@ -69,7 +69,8 @@ function fails(act, code, ...parts) {
 test('says what it can do', async () => {
   const {about} = await loadMonoquant(module);
   assert.deepEqual(
-      about.formats.map(({name}) => name), ['torch', 'safetensors', 'mqir']);
+      about.formats.map(({name}) => name),
+      ['torch', 'safetensors', 'torch-ao', 'mqir']);
   assert.match(about.version, /^\d+\.\d+\.\d+/);
 });
 

@@ -1,0 +1,314 @@
+// Guards: which modules are quantized in the torch-ao storage, why the others
+// are not, and what a job then writes.
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "core/job.h"
+#include "core/plan.h"
+#include "core/recipe.h"
+#include "core/testing/collected_output.h"
+#include "core/testing/memory_reader.h"
+#include "core/testing/run_plan.h"
+#include "core/testing/synthetic.h"
+#include "core/torch_ao_modules.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "ir/checkpoint.h"
+#include "ir/dtype.h"
+#include "ir/quant_storage.h"
+#include "ir/shape.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::ExpectError;
+using ::testing::HasSubstr;
+using testing::MemoryReader;
+using testing::RunPlan;
+using testing::Values;
+
+constexpr auto kCannot = absl::StatusCode::kFailedPrecondition;
+
+size_t Add(MemoryReader& reader, const std::string& name, const Shape& shape,
+           DType dtype = DType::kF32) {
+  const size_t count = static_cast<size_t>(NumElements(shape).value());
+  return reader.Add(name, shape, testing::Make(Values::kRandom, count), dtype);
+}
+
+// A recurrent module of `gates` x `hidden` rows.
+void AddRecurrent(MemoryReader& reader, const std::string& name, int64_t gates,
+                  int64_t hidden, const std::vector<std::string>& suffixes,
+                  bool biases = true) {
+  for (const std::string& suffix : suffixes) {
+    for (const char* kind : {"ih", "hh"}) {
+      Add(reader, absl::StrCat(name, ".weight_", kind, suffix),
+          {gates * hidden, kind[0] == 'i' ? 5 : hidden});
+      if (!biases) continue;
+      Add(reader, absl::StrCat(name, ".bias_", kind, suffix), {gates * hidden});
+    }
+  }
+}
+
+Recipe Rules(const std::vector<std::string>& rules) {
+  Recipe recipe;
+  for (const std::string& rule : rules) {
+    recipe.rules.push_back(*ParseRule(rule));
+  }
+  return recipe;
+}
+
+absl::StatusOr<Plan> MakeTorchAo(const MemoryReader& reader,
+                                 const std::vector<std::string>& rules = {}) {
+  PlanOptions options;
+  options.storage = QuantStorage::kTorchAo;
+  return MakePlan(reader.index(), Rules(rules), options);
+}
+
+// The reason for what happens to a tensor, "int8: " before it if it is
+// quantized.
+std::string ReasonFor(const MemoryReader& reader, const std::string& name,
+                      const std::vector<std::string>& rules = {}) {
+  const absl::StatusOr<Plan> plan = MakeTorchAo(reader, rules);
+  if (!plan.ok()) return std::string(plan.status().message());
+  for (const TensorPlan& tensor : plan->tensors) {
+    if (reader.index().tensors[tensor.input].name != name) continue;
+    return absl::StrCat(tensor.action == Action::kQuantize ? "int8: " : "",
+                        tensor.reason);
+  }
+  return "absent";
+}
+
+TEST(TorchAoPlanTest, ModulesAreQuantizedHoweverSmall) {
+  MemoryReader reader;
+  Add(reader, "fc.weight", {2, 3});
+  Add(reader, "fc.bias", {2});
+  Add(reader, "lm_head.weight", {4, 2});
+  AddRecurrent(reader, "lstm", 4, 3, {"_l0", "_l0_reverse", "_l1"});
+  Add(reader, "lstm.weight_ih_l1_reverse", {12, 6});
+  Add(reader, "lstm.weight_hh_l1_reverse", {12, 3});
+  Add(reader, "lstm.bias_ih_l1_reverse", {12});
+  Add(reader, "lstm.bias_hh_l1_reverse", {12});
+  AddRecurrent(reader, "gru", 3, 4, {"_l0"});
+  AddRecurrent(reader, "a", 4, 3, {""});
+  AddRecurrent(reader, "b", 3, 3, {""});
+  AddRecurrent(reader, "c", 1, 3, {""});
+  Add(reader, "embed.weight", {10, 8});
+  const Plan plan = *MakeTorchAo(reader);
+  for (const TensorPlan& tensor : plan.tensors) {
+    const TensorInfo& info = reader.index().tensors[tensor.input];
+    const bool quantized = info.shape.size() == 2 && info.name[0] != 'e';
+    EXPECT_EQ(tensor.action == Action::kQuantize, quantized) << info.name;
+    EXPECT_EQ(tensor.reason, quantized                ? "float weight"
+                             : info.shape.size() == 1 ? "1-D"
+                                                      : "embedding (name)")
+        << info.name;
+  }
+  const OutputTensor& scale = plan.manifest.tensors[plan.tensors[0].scale];
+  EXPECT_EQ(scale.name, "fc.weight.scale");
+  EXPECT_EQ(scale.dtype, DType::kF64);
+  EXPECT_EQ(plan.manifest.record.tensors[0].scheme.scale_dtype, DType::kF32);
+}
+
+TEST(TorchAoPlanTest, WhatHasNoPlaceStays) {
+  MemoryReader reader;
+  Add(reader, "conv.weight", {16, 8, 3, 3});
+  Add(reader, "attn.in_proj_weight", {12, 4});
+  Add(reader, "attn.out_proj.weight", {4, 4});
+  Add(reader, "cross.q_proj_weight", {4, 4});
+  Add(reader, "cross.out_proj.weight", {4, 4});
+  Add(reader, "other.out_proj.weight", {4, 4});
+  Add(reader, "odd.weight", {4, 4});
+  Add(reader, "odd.bias", {4, 1});
+  Add(reader, "wide.weight", {4, 4});
+  Add(reader, "wide.bias", {4}, DType::kF64);
+  AddRecurrent(reader, "bare", 4, 3, {"_l0"}, /*biases=*/false);
+  AddRecurrent(reader, "rnn", 1, 3, {"_l0"});
+  AddRecurrent(reader, "projected", 4, 3, {"_l0"});
+  Add(reader, "projected.weight_hr_l0", {2, 3});
+  AddRecurrent(reader, "gap", 4, 3, {"_l1"});
+  Add(reader, "half.weight_ih_l0", {12, 5});
+  AddRecurrent(reader, "two", 2, 3, {""});
+  Add(reader, "bilinear.weight", {4, 4});
+  reader.mutable_index().tensors.back().module_kind = "Factorized";
+  const struct {
+    const char* name;
+    const char* reason;
+  } cases[] = {
+      {"conv.weight", "torch-ao has no place for a quantized tensor of 4"},
+      {"attn.in_proj_weight", "a quantized tensor whose name is not that"},
+      {"attn.out_proj.weight",
+       "torch-ao has no place for module 'attn.out_proj', which is a part of a "
+       "MultiheadAttention, which torch leaves in float; leave it as it is "
+       "(--skip)"},
+      {"cross.out_proj.weight", "a part of a MultiheadAttention"},
+      {"other.out_proj.weight", "int8: float weight"},
+      {"odd.weight", "module 'odd', which has a bias of shape [4, 1];"},
+      {"wide.weight", "has a bias of F64, where torch has float32;"},
+      {"bare.weight_hh_l0",
+       "'bare', which has no biases, without which torch has no dynamic one;"},
+      {"rnn.weight_ih_l0", "is an RNN, which torch has no dynamic module for"},
+      {"projected.weight_ih_l0", "has projections, which torch's dynamic"},
+      {"gap.weight_ih_l1", "module 'gap', which lacks a weight;"},
+      {"half.weight_ih_l0", "module 'half', which lacks a weight;"},
+      {"two.weight_hh", "has weights of another shape than those of an LSTM"},
+      {"bilinear.weight",
+       "is of class 'Factorized', which torch has no dynamic module for"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_THAT(ReasonFor(reader, c.name), HasSubstr(c.reason)) << c.name;
+    if (absl::string_view(c.reason).substr(0, 4) == "int8") continue;
+    // A rule that asks for it is told the same.
+    ExpectError(MakeTorchAo(reader, {absl::StrCat(c.name, "=int8")}), kCannot,
+                absl::StrCat("tensor '", c.name, "': torch-ao has no place"));
+  }
+}
+
+// The class of the module, where the file tells it, decides.
+TEST(TorchAoPlanTest, ClassesOverruleNames) {
+  MemoryReader reader;
+  Add(reader, "embed.weight", {4, 4});
+  Add(reader, "fc.weight", {4, 4});
+  reader.mutable_index().tensors[0].module_kind = "Linear";
+  reader.mutable_index().tensors[1].module_kind = "Embedding";
+  EXPECT_EQ(ReasonFor(reader, "embed.weight"), "int8: float weight");
+  EXPECT_EQ(ReasonFor(reader, "fc.weight"), "embedding (Embedding)");
+}
+
+TEST(TorchAoPlanTest, AModuleIsQuantizedAsAWhole) {
+  MemoryReader reader;
+  AddRecurrent(reader, "lstm", 4, 3, {"_l0", "_l1"});
+  Add(reader, "fc.weight", {4, 4});
+  Add(reader, "fc.bias", {4});
+  const std::string skip = "lstm.weight_hh_l1=skip";
+  EXPECT_EQ(ReasonFor(reader, "lstm.weight_ih_l0", {skip}),
+            "torch quantizes module 'lstm' as a whole, and not with "
+            "'lstm.weight_hh_l1' as it is (rule lstm.weight_hh_l1)");
+  EXPECT_EQ(ReasonFor(reader, "fc.weight", {skip}), "int8: float weight");
+  EXPECT_THAT(ReasonFor(reader, "fc.weight", {"*.bias=fp16"}),
+              HasSubstr("and not with 'fc.bias' as it is (rule *.bias)"));
+  ExpectError(MakeTorchAo(reader, {"lstm.weight_ih_l0=int8", skip}), kCannot,
+              "tensor 'lstm.weight_ih_l0': torch quantizes module 'lstm' as a "
+              "whole, and not with 'lstm.weight_hh_l1' as it is (rule "
+              "lstm.weight_hh_l1); quantize all of the module, or leave it");
+  // A cast is no part of it.
+  EXPECT_EQ(ReasonFor(reader, "lstm.weight_ih_l0",
+                      {"lstm.weight*=fp16", "lstm.bias*=fp16"}),
+            "int8: rule lstm.weight*");
+}
+
+// What shares a weight with a module that stays, stays.
+TEST(TorchAoPlanTest, TiedModules) {
+  MemoryReader reader;
+  AddRecurrent(reader, "a", 4, 3, {"_l0"});
+  for (const char* kind : {"ih", "hh"}) {
+    for (const char* what : {"weight", "bias"}) {
+      const std::string name = absl::StrCat(what, "_", kind, "_l0");
+      for (size_t i = 0; i < 4; ++i) {
+        if (reader.index().tensors[i].name == "a." + name) {
+          reader.AddTie("b." + name, i);
+        }
+      }
+    }
+  }
+  Add(reader, "b.weight_ih_l1", {12, 3});
+  Add(reader, "b.weight_hh_l1", {12, 3});
+  Add(reader, "b.bias_ih_l1", {12});
+  Add(reader, "b.bias_hh_l1", {12});
+  EXPECT_EQ(ReasonFor(reader, "a.weight_ih_l0"), "int8: float weight");
+  EXPECT_THAT(ReasonFor(reader, "a.weight_ih_l0", {"b.weight_hh_l1=skip"}),
+              HasSubstr("torch quantizes module 'b' as a whole"));
+  MemoryReader linear;
+  Add(linear, "fc.weight", {4, 4});
+  linear.AddTie("attn.out_proj.weight", 0);
+  Add(linear, "attn.in_proj_weight", {12, 4});
+  EXPECT_THAT(ReasonFor(linear, "fc.weight"), HasSubstr("'attn.out_proj'"));
+}
+
+TEST(TorchAoPlanTest, BiasesBecomeFloat32) {
+  MemoryReader reader;
+  Add(reader, "fc.weight", {4, 4}, DType::kF16);
+  const size_t bias = Add(reader, "fc.bias", {4}, DType::kBF16);
+  Add(reader, "norm.bias", {4}, DType::kBF16);
+  Add(reader, "tied.weight", {4, 4});
+  const size_t tied = Add(reader, "tied.bias", {4}, DType::kF16);
+  reader.AddTie("again.bias", tied);
+  const auto finished = RunPlan(reader, *MakeTorchAo(reader));
+  ASSERT_TRUE(finished.ok()) << finished.status();
+  const Plan& plan = finished->plan;
+  const size_t output = plan.tensors[bias].output;
+  EXPECT_EQ(plan.manifest.tensors[output].dtype, DType::kF32);
+  EXPECT_EQ(plan.manifest.tensors[plan.tensors[2].output].dtype, DType::kBF16);
+  const std::vector<uint8_t>& halves = reader.bytes(bias);
+  const std::vector<uint8_t>& floats = finished->output->bytes(output);
+  ASSERT_EQ(floats.size(), 2 * halves.size());
+  for (size_t i = 0; i < halves.size() / 2; ++i) {
+    // A BF16 is the upper half of its F32.
+    EXPECT_EQ(floats[4 * i] | floats[4 * i + 1], 0);
+    EXPECT_EQ(floats[4 * i + 2], halves[2 * i]);
+    EXPECT_EQ(floats[4 * i + 3], halves[2 * i + 1]);
+  }
+  EXPECT_THAT(ReasonFor(reader, "tied.weight"),
+              HasSubstr("a bias of F16 that is tied, where torch has float32"));
+}
+
+// Scales are those of monoquant's own storage, as F64; whatever the pieces.
+TEST(TorchAoPlanTest, ScalesAndZeroPoints) {
+  MemoryReader reader;
+  // More rows than are written at a time, in rows of several pieces too.
+  Add(reader, "tall.weight", {40000, 4});
+  Add(reader, "wide.weight", {3, 40001});
+  const auto wide = RunPlan(reader, *MakeTorchAo(reader), 64 << 10);
+  ASSERT_TRUE(wide.ok()) << wide.status();
+  const auto large = RunPlan(reader, *MakeTorchAo(reader));
+  ASSERT_TRUE(large.ok()) << large.status();
+  EXPECT_TRUE(wide->output->all() == large->output->all());
+  const auto plain = RunPlan(reader, *MakePlan(reader.index(), Recipe()));
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  for (size_t t = 0; t < 2; ++t) {
+    const std::vector<uint8_t>& doubles =
+        wide->output->bytes(wide->plan.tensors[t].scale);
+    const std::vector<uint8_t>& floats =
+        plain->output->bytes(plain->plan.tensors[t].scale);
+    ASSERT_EQ(doubles.size(), 2 * floats.size());
+    for (size_t i = 0; i < floats.size() / sizeof(float); ++i) {
+      double stored;
+      float scale;
+      std::memcpy(&stored, &doubles[i * sizeof(stored)], sizeof(stored));
+      std::memcpy(&scale, &floats[i * sizeof(scale)], sizeof(scale));
+      ASSERT_EQ(stored, static_cast<double>(scale));
+    }
+    const std::vector<uint8_t>& zeros =
+        wide->output->bytes(wide->plan.tensors[t].zero_point);
+    EXPECT_EQ(zeros, std::vector<uint8_t>(doubles.size(), 0));
+    EXPECT_TRUE(wide->output->bytes(wide->plan.tensors[t].output) ==
+                plain->output->bytes(plain->plan.tensors[t].output));
+  }
+}
+
+TEST(TorchAoModulesTest, PartsOfModules) {
+  MemoryReader reader;
+  Add(reader, "fc.bias", {4});
+  Add(reader, "cell.weight_hh", {4, 4});
+  Add(reader, "fc.weight", {4, 4});
+  Add(reader, "cell.bias_hh", {4});
+  Add(reader, "conv.weight", {4, 4, 1});
+  const auto modules = FindTorchAoModules(reader.index());
+  ASSERT_EQ(modules.size(), 2u);
+  EXPECT_EQ(modules[0].name, "cell");
+  EXPECT_THAT(modules[0].weights, ElementsAre(1));
+  EXPECT_THAT(modules[0].biases, ElementsAre(3));
+  EXPECT_EQ(modules[0].problem, "lacks a weight");
+  EXPECT_EQ(modules[1].name, "fc");
+  EXPECT_THAT(modules[1].weights, ElementsAre(2));
+  EXPECT_THAT(modules[1].biases, ElementsAre(0));
+  EXPECT_EQ(modules[1].problem, "");
+}
+
+}  // namespace
+}  // namespace monoquant
