@@ -78,7 +78,8 @@ struct PlanOptions {
   // those that NonfiniteSearch found.
   std::vector<std::pair<size_t, std::string>> keep;
   // How quantized tensors are stored. What the storage has no place for is left
-  // as it is, or is an error where a rule asks for it. Scales are F32 in kPlain
+  // as it is, or is an error where a rule asks for it; so is what outputs are
+  // not to have (CheckWritable). Scales are F32 in kPlain
   // unless the recipe says so, otherwise of the weight's type, which the layers
   // of engines have.
   QuantStorage storage = QuantStorage::kPlain;
@@ -102,7 +103,8 @@ absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
                               const PlanOptions& options = {});
 
 // The plan that changes nothing: for converting between containers. Keeps the
-// quantization record.
+// quantization record; where another program quantized the tensors, monoquant
+// is named as the writer of the output, and there is no recipe.
 absl::StatusOr<Plan> MakeCopyPlan(const CheckpointIndex& index);
 
 // The plan as docs/schemas/plan.json describes it.

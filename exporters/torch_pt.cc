@@ -38,6 +38,7 @@ absl::Status AddSmall(Archive& archive, absl::string_view name,
 
 absl::StatusOr<Archive> BuildArchive(const Manifest& manifest) {
   const std::vector<OutputTensor>& tensors = manifest.tensors;
+  MQ_RETURN_IF_ERROR(CheckHasWriter(manifest.record));
   std::vector<size_t> storage(tensors.size());
   size_t num_storages = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {

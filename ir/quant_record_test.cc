@@ -73,6 +73,23 @@ TEST(QuantRecordTest, RecipeMayBeAbsent) {
   }
 }
 
+// Weights of another program have a record without a version, which is none to
+// write.
+TEST(QuantRecordTest, OfAnotherProgram) {
+  QuantRecord record;
+  EXPECT_TRUE(record.empty());
+  EXPECT_TRUE(CheckHasWriter(record).ok());
+  record.version = "0.1.0";
+  EXPECT_FALSE(record.empty());
+  EXPECT_TRUE(CheckHasWriter(record).ok());
+  record = MakeRecord();
+  EXPECT_TRUE(CheckHasWriter(record).ok());
+  record.version = "";
+  EXPECT_FALSE(record.empty());
+  ExpectError(CheckHasWriter(record), absl::StatusCode::kFailedPrecondition,
+              "tensor 'a': was quantized by another program");
+}
+
 // Each case damages one place of the text above.
 TEST(QuantRecordTest, JsonRefuses) {
   const struct {
@@ -103,8 +120,8 @@ TEST(QuantRecordTest, JsonRefuses) {
        "\"scale\" must be absent for this scheme"},
       {"\"scheme\":{\"format\":\"bf16\"}",
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
-       "\"storage\" must be one of plain, compressed-tensors, gptq, awq, found "
-       "\"gguf\""},
+       "\"storage\" must be one of plain, compressed-tensors, gptq, awq, "
+       "pack-quantized, int-quantized, gptq-v2, found \"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},
   };

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -52,17 +53,37 @@ enum class QuantStorage : uint8_t {
   // A word is of one column and eight rows: 0, 2, 4, 6, 1, 3, 5, 7 from its
   // lowest bits on.
   kAwq = 3,
+
+  // What other programs write and monoquant reads; no output has it
+  // (CheckWritable).
+
+  // The format of this name of compressed-tensors, for int4 and int8 per
+  // tensor, of axis 0 or in groups, symmetric or not: as the packed weights of
+  // kCompressedTensors, and where the scheme is asymmetric
+  //   M.weight_zero_point  I32 [words, groups] or [words, 1]: 32 / bits rows to
+  //                        a word, in the order and with the offset of codes
+  //                        I8 [1]: per tensor, as it is
+  kPackQuantized = 4,
+  // The formats "int-quantized" and "naive-quantized" of compressed-tensors,
+  // for int8 per tensor, of axis 0 or in groups, symmetric or not:
+  //   M.weight             I8 [rows, columns]
+  //   M.weight_scale       [1], [rows, 1] or [rows, groups]
+  //   M.weight_zero_point  I8, of the same shape, where it is asymmetric
+  kIntQuantized = 5,
+  // Version 2 of GPTQ's: as kGptq, with zero points as they are.
+  kGptqV2 = 6,
 };
 
-// "plain", "compressed-tensors", "gptq", "awq" and back.
+// "plain", "compressed-tensors", "gptq", "awq", "pack-quantized",
+// "int-quantized", "gptq-v2" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
 std::string StorageNames();
 
 // What the scales of a weight of type `weight` have where nothing else is said:
-// F32 in kPlain, the weight's type (which layers of engines have) in
-// kCompressedTensors, F16 in kGptq and kAwq, which have no other.
+// F32 in kPlain, the weight's type (which layers of engines have) in those of
+// compressed-tensors, F16 in those of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.
@@ -87,10 +108,14 @@ struct CodePacking {
   // Of zero points that are packed: they are stored less 1, and none is the
   // lowest level.
   bool zero_points_less_1 = false;
+  // In kRows: zero points are packed, each word has those of 32 / bits rows for
+  // one group (kPackQuantized).
+  bool zero_point_words = false;
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
-           a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1;
+           a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1 &&
+           a.zero_point_words == b.zero_point_words;
   }
 };
 
@@ -104,7 +129,10 @@ struct StoredPart {
 // What a tensor holds that follows from the scheme and the weight's shape.
 enum class ConstantKind : uint8_t {
   kDimensions,  // I64 [dimensions]: the weight's shape
-  kGroupIndex,  // I32 [columns]: the group of each
+  // I32 [columns]: the group of each. That is how it is written; who reads
+  // weights goes by what is stored, since GPTQ may have put columns that are
+  // quantized together into one group ("act order").
+  kGroupIndex,
 };
 
 struct StoredConstant {
@@ -122,15 +150,22 @@ struct StoredWeight {
   std::vector<StoredConstant> constants;
 };
 
-// Where a weight called `name` of this shape goes. The scheme fits the shape
-// (ComputeParamLayout). In kPlain the zero point of a symmetric scheme is one
-// for all, a scalar.
+// Where a weight called `name` of this shape goes, or lies. The scheme fits the
+// shape (ComputeParamLayout). In kPlain the zero point of a symmetric scheme is
+// one for all, a scalar.
 //
 // FailedPrecondition, without the name, for what the storage has no place for.
+// What it has a place for, can be read; CheckWritable says more of outputs.
 absl::StatusOr<StoredWeight> StoreWeight(QuantStorage storage,
                                          absl::string_view name,
                                          const QuantScheme& scheme,
                                          absl::Span<const int64_t> shape);
+
+// Whether an output may have a weight that StoreWeight has found a place for:
+// whether all programs load it that the storage is written for.
+// FailedPrecondition, without the name, if not.
+absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
+                           absl::Span<const int64_t> shape);
 
 // The bytes of a constant of a weight that StoreWeight has found a place for.
 std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,

@@ -1,3 +1,6 @@
+// What is written for the programs that read compressed-tensors: the one of its
+// formats that goes with the scheme, as far as they load it.
+
 #include "absl/strings/str_cat.h"
 #include "ir/status_macros.h"
 #include "ir/storages.h"
@@ -62,6 +65,7 @@ DType ScaleDType(DType weight) { return weight; }
 
 }  // namespace
 
-const StorageRow kCompressedTensorsStorage = {kName, Store, ScaleDType};
+const StorageRow kCompressedTensorsStorage = {kName, Store, ScaleDType,
+                                              nullptr};
 
 }  // namespace monoquant::internal

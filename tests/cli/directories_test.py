@@ -294,7 +294,7 @@ class DirectoriesTest(CliTestCase):
              for row in inspection["quantization"]["tensors"]],
             [(name, "compressed-tensors", name + "_packed")
              for name in ("fc1.weight", "fc2.weight")])
-        self.assertIn("shape of fc1.weight", self.succeed("inspect", "again"))
+        self.assertIn("constant of fc1.weight", self.succeed("inspect", "again"))
         self.succeed("compare", "hf", "again", "--fail-under", "10")
         # What is decoded is no longer what the configuration says; what is
         # copied is.
