@@ -16,8 +16,8 @@ absl::Status RunDequantize(const DequantizeArgs& args, Streams& streams) {
   if (transform.file.reader->index().quant.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         transform.file.path,
-        ": holds no tensors that monoquant quantized; to change the container "
-        "use 'monoquant convert'"));
+        ": holds no quantized tensors, or reads as floats already; to change "
+        "the container use 'monoquant convert'"));
   }
   DequantizeOptions options;
   options.dtype = args.dtype;

@@ -99,9 +99,10 @@ std::string ToText(const Input& input, const Selection& selection) {
   const CheckpointIndex& index = input.reader->index();
   std::string text = absl::StrCat(Printable(input.path), "  ",
                                   IndexToLine(index, input.file_bytes), "\n");
-  if (!index.quant.empty()) {
-    absl::StrAppend(&text, "quantized by monoquant ",
-                    Printable(index.quant.version), " from ",
+  // What other programs quantized, is in the notes.
+  if (!index.quant.version.empty()) {
+    absl::StrAppend(&text, index.quant.recipe.empty() ? "written" : "quantized",
+                    " by monoquant ", Printable(index.quant.version), " from ",
                     Printable(index.quant.source_name), "\n");
   }
   for (const auto& [key, value] : index.metadata) {

@@ -16,6 +16,7 @@
 #include "ir/checkpoint.h"
 #include "ir/errors.h"
 #include "ir/local_files.h"
+#include "ir/quant_record.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -154,6 +155,13 @@ std::vector<size_t> SourceFiles(const Input& file, const Input& input,
     }
     source[stored[i].name] = position;
   }
+  // Codes may lie under another name than their weight's.
+  for (const QuantizedTensor& tensor : file.reader->index().quant.tensors) {
+    const auto codes = source.find(tensor.codes_name());
+    if (codes == source.end()) continue;
+    const size_t of_codes = codes->second;
+    source[tensor.name] = of_codes;
+  }
   std::vector<size_t> result(plan.manifest.tensors.size());
   position = 0;
   for (const TensorPlan& tensor : plan.tensors) {
@@ -258,6 +266,20 @@ void DropQuantization(const Input& file, OutputPlan* output) {
       "true of the output");
 }
 
+// Files in which programs of GPTQ's and AWQ's looked for the configuration
+// before it was in config.json.
+constexpr absl::string_view kQuantizationFiles[] = {"quantize_config.json",
+                                                    "quant_config.json"};
+
+// They are about what was decoded, too.
+void DropQuantizationFiles(OutputPlan* output) {
+  for (const absl::string_view name : kQuantizationFiles) {
+    if (std::erase(output->side_files, name) == 0) continue;
+    output->notes.push_back(absl::StrCat(
+        "not carried, since it is not true of the output: ", name));
+  }
+}
+
 }  // namespace
 
 uint64_t OutputPlan::weight_bytes() const {
@@ -316,6 +338,7 @@ absl::StatusOr<OutputPlan> PlanOutput(const Input& file, const Input& input,
   } else if (IsDecoded(file, input)) {
     DropQuantization(file, &output);
   }
+  if (IsDecoded(file, input)) DropQuantizationFiles(&output);
   return output;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/casts.h"
+#include "core/column_groups.h"
 #include "core/pieces.h"
 #include "core/registry.h"
 #include "core/stored_tensor.h"
@@ -27,6 +28,37 @@ namespace {
 constexpr uint64_t kBlockElements = 32 * kTileElements;
 // The same for codes in WordOrder: each column of a block takes a read.
 constexpr uint64_t kOrderedBlockElements = 1024 * kTileElements;
+
+// How many of `left` elements from `first` on are decoded at a time.
+uint64_t BlockSize(const StoredTensorPlace& place, uint64_t first,
+                   uint64_t left) {
+  const bool ordered = place.packing.order != CodeOrder::kRows;
+  const uint64_t block = ordered ? kOrderedBlockElements : kBlockElements;
+  uint64_t size = std::min(block, left);
+  // Where words go down the rows, a range in several rows takes all of each,
+  // and eight of the longest must fit.
+  const bool by_rows = ordered || place.packing.zero_point_words;
+  const uint64_t row = place.layout.row;
+  if (by_rows && row > block / 8) size = std::min(size, row - first % row);
+  return size;
+}
+
+// Those of elements from `first` on of a tensor whose columns are in `columns`.
+void SpreadParams(const ColumnGroups& columns, const ParamLayout& layout,
+                  const SlotRange& slots, absl::Span<const QParams> params,
+                  uint64_t first, absl::Span<QParams> each) {
+  const uint64_t groups = layout.row / layout.segment;
+  uint64_t row = first / layout.row;
+  uint64_t column = first % layout.row;
+  for (QParams& of_element : each) {
+    const uint64_t slot = row * groups + columns.GroupOf(column);
+    of_element = params[static_cast<size_t>(slot - slots.first)];
+    if (++column == layout.row) {
+      column = 0;
+      ++row;
+    }
+  }
+}
 
 // One tensor of the result.
 struct Source {
@@ -77,10 +109,14 @@ absl::Status DequantizingReader::DecodeBlock(const Source& source,
       ReadStoredCodes(*base_, place, rows, first, count, &codes));
   SlotRange slots;
   std::vector<QParams> params;
+  std::optional<ColumnGroups> columns;
   if (has_scales) {
-    slots = SlotsOf(place.layout, first, count);
+    MQ_ASSIGN_OR_RETURN(columns, ReadColumnGroups(*base_, place, first, count));
+    slots = columns.has_value() ? SlotsOfRows(place.layout, first, count)
+                                : SlotsOf(place.layout, first, count);
     MQ_RETURN_IF_ERROR(ReadStoredParams(*base_, place, slots, &params));
   }
+  std::vector<QParams> each(columns.has_value() ? kTileElements : 0);
   const Codec& codec = DefaultRegistry().GetCodec(place.scheme.format);
   uint8_t level_tile[kTileElements];
   float value_tile[kTileElements];
@@ -93,7 +129,13 @@ absl::Status DequantizingReader::DecodeBlock(const Source& source,
     if (has_scales) {
       const absl::Span<uint8_t> levels = absl::MakeSpan(level_tile, size);
       rows.Unpack(at, from, levels);
-      coder.Dequantize(at, levels, slots, params, values);
+      if (columns.has_value()) {
+        const absl::Span<QParams> of_tile = absl::MakeSpan(each).first(size);
+        SpreadParams(*columns, place.layout, slots, params, at, of_tile);
+        coder.DequantizeEach(levels, of_tile, values);
+      } else {
+        coder.Dequantize(at, levels, slots, params, values);
+      }
     } else {
       codec.decode(from, values);
     }
@@ -122,13 +164,12 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
   }
   const StoredTensorPlace& place = *source.codes;
   const TensorCoder coder(place.scheme, place.layout, nullptr, place.packing);
-  const uint64_t block = place.packing.order == CodeOrder::kRows
-                             ? kBlockElements
-                             : kOrderedBlockElements;
-  for (uint64_t done = 0; done < count; done += block) {
+  for (uint64_t done = 0; done < count;) {
+    const uint64_t size = BlockSize(place, first + done, count - done);
     MQ_RETURN_IF_ERROR(DecodeBlock(source, coder, info.dtype, first + done,
-                                   std::min(block, count - done),
+                                   size,
                                    dst.data() + done * FloatBytes(info.dtype)));
+    done += size;
   }
   return absl::OkStatus();
 }
@@ -150,6 +191,11 @@ absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
   if (!tensor.scale.empty()) place.scale = by_name.at(tensor.scale);
   if (!tensor.zero_point.empty()) {
     place.zero_point = by_name.at(tensor.zero_point);
+  }
+  for (size_t i = 0; i < stored.constants.size(); ++i) {
+    if (stored.constants[i].kind == ConstantKind::kGroupIndex) {
+      place.group_index = by_name.at(tensor.constants[i]);
+    }
   }
   return place;
 }
@@ -191,7 +237,8 @@ bool Builder::SameValues(const Source& a, const Source& b) const {
     return Owner(part) == Owner(other);
   };
   return c.scheme == d.scheme && c.packing == d.packing &&
-         same(c.scale, d.scale) && same(c.zero_point, d.zero_point);
+         same(c.scale, d.scale) && same(c.zero_point, d.zero_point) &&
+         same(c.group_index, d.group_index);
 }
 
 // The tensor of the result that the next one, `info` from `source`, is tied to.

@@ -406,6 +406,269 @@ TEST(DequantizingReaderTest, PlainCheckpointsPassThrough) {
   EXPECT_EQ(reader->Locate(0)->size, 2048u);
 }
 
+// ------------------------------------------- what other programs quantized --
+
+std::vector<uint8_t> RandomBytes(size_t count, uint64_t seed) {
+  testing::Random random(seed);
+  std::vector<uint8_t> bytes(count);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.Bits());
+  return bytes;
+}
+
+template <typename T>
+std::vector<uint8_t> BytesOf(const std::vector<T>& values) {
+  std::vector<uint8_t> bytes(values.size() * sizeof(T));
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+template <typename T>
+T At(const std::vector<uint8_t>& bytes, size_t i) {
+  T value;
+  std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
+  return value;
+}
+
+// The record of the one weight of `reader`, and no version.
+void Describe(QuantStorage storage, const QuantScheme& scheme,
+              const Shape& shape, MemoryReader* reader) {
+  const auto stored = StoreWeight(storage, "l.weight", scheme, shape);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  reader->mutable_index().quant.tensors.push_back(
+      RecordOf("l.weight", scheme, storage, *stored, DType::kF32, shape));
+}
+
+// Whether any range of the only tensor of `reader` has these values.
+void ExpectRanges(const CheckpointReader& reader,
+                  const std::vector<float>& expected) {
+  ASSERT_EQ(reader.index().tensors.size(), 1u);
+  const uint64_t size = expected.size();
+  for (uint64_t first : {uint64_t{0}, uint64_t{1}, size / 3, size - 2}) {
+    for (uint64_t count : {uint64_t{1}, uint64_t{2}, size / 2, size - first}) {
+      if (first + count > size) continue;
+      const std::vector<uint8_t> part = ReadRange(reader, 0, first, count);
+      ASSERT_EQ(std::memcmp(part.data(), expected.data() + first, part.size()),
+                0)
+          << first << " " << count;
+    }
+  }
+}
+
+// A layer of GPTQ's: codes as they come, and columns in any groups.
+struct GptqLayer {
+  int64_t rows;
+  int64_t columns;
+  int64_t groups;
+  int64_t bits;
+  std::vector<uint8_t> codes = {};
+  std::vector<uint8_t> scales = {};
+  std::vector<uint8_t> zero_points = {};
+  std::vector<int32_t> group_of = {};
+
+  GptqLayer(int64_t num_rows, int64_t num_columns, int64_t num_groups,
+            int64_t code_bits)
+      : rows(num_rows),
+        columns(num_columns),
+        groups(num_groups),
+        bits(code_bits) {
+    const size_t bytes = static_cast<size_t>(rows * columns * bits / 8);
+    codes = RandomBytes(bytes, 1);
+    std::vector<float> values =
+        testing::Make(Values::kRandom, static_cast<size_t>(groups * rows));
+    scales.resize(values.size() * 2);
+    FromFloat(DType::kF16, values, scales.data());
+    zero_points = RandomBytes(static_cast<size_t>(groups * rows * bits / 8), 2);
+    testing::Random random(3);
+    for (int64_t i = 0; i < columns; ++i) {
+      group_of.push_back(
+          static_cast<int32_t>(random.Bits() % static_cast<uint64_t>(groups)));
+    }
+  }
+
+  std::shared_ptr<MemoryReader> Open(QuantStorage storage) const {
+    auto reader = std::make_shared<MemoryReader>();
+    reader->AddBytes("l.g_idx", DType::kI32, {columns}, BytesOf(group_of));
+    reader->AddBytes("l.qweight", DType::kI32, {columns * bits / 32, rows},
+                     codes);
+    reader->AddBytes("l.qzeros", DType::kI32, {groups, rows * bits / 32},
+                     zero_points);
+    reader->AddBytes("l.scales", DType::kF16, {groups, rows}, scales);
+    QuantScheme scheme;
+    scheme.format = bits == 4 ? NumberFormat::kUInt4 : NumberFormat::kUInt8;
+    scheme.symmetric = false;
+    scheme.scale_dtype = DType::kF16;
+    scheme.granularity = groups == 1 ? Granularity::kAxis : Granularity::kGroup;
+    if (groups > 1) scheme.group_size = columns / groups;
+    Describe(storage, scheme, {rows, columns}, reader.get());
+    return reader;
+  }
+
+  // What GPTQModel computes.
+  std::vector<float> Decode(uint32_t added_to_zero_points) const {
+    std::vector<float> scale(scales.size() / 2);
+    ToFloat(DType::kF16, scales.data(), absl::MakeSpan(scale));
+    const int64_t per_word = 32 / bits;
+    const auto code_of = [&](uint32_t word, int64_t i) {
+      return static_cast<int32_t>(word >> (i % per_word * bits) &
+                                  ((1u << bits) - 1));
+    };
+    std::vector<float> values;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c) {
+        const int64_t g = group_of[static_cast<size_t>(c)];
+        const uint32_t codes_word =
+            At<uint32_t>(codes, static_cast<size_t>(c / per_word * rows + r));
+        const uint32_t zeros_word =
+            At<uint32_t>(zero_points,
+                         static_cast<size_t>((g * rows + r) / per_word)) +
+            added_to_zero_points;
+        values.push_back(static_cast<float>(code_of(codes_word, c) -
+                                            code_of(zeros_word, r)) *
+                         scale[static_cast<size_t>(g * rows + r)]);
+      }
+    }
+    return values;
+  }
+};
+
+// Columns in any order of groups, rows of a part of a unit, both versions.
+TEST(DequantizingReaderTest, GptqOfOtherPrograms) {
+  for (GptqLayer layer : {GptqLayer(8, 48, 3, 4), GptqLayer(24, 32, 4, 8),
+                          GptqLayer(16, 20, 1, 8), GptqLayer(8, 12, 3, 8),
+                          GptqLayer(16, 7000, 100, 4)}) {
+    SCOPED_TRACE(absl::StrCat(layer.rows, " x ", layer.columns));
+    for (const bool ordered : {false, true}) {
+      if (ordered) {
+        for (size_t i = 0; i < layer.group_of.size(); ++i) {
+          layer.group_of[i] = static_cast<int32_t>(
+              static_cast<int64_t>(i) * layer.groups / layer.columns);
+        }
+      }
+      const uint32_t ones = layer.bits == 4 ? 0x11111111 : 0x01010101;
+      ExpectRanges(
+          *MakeDequantizingReader(layer.Open(QuantStorage::kGptq)).value(),
+          layer.Decode(ones));
+      ExpectRanges(
+          *MakeDequantizingReader(layer.Open(QuantStorage::kGptqV2)).value(),
+          layer.Decode(0));
+    }
+  }
+}
+
+// Rows longer than what is decoded at a time are read one by one.
+TEST(DequantizingReaderTest, GptqOfLongRows) {
+  const GptqLayer layer(8, 530000, 2, 4);
+  const auto reader = *MakeDequantizingReader(layer.Open(QuantStorage::kGptq));
+  const std::vector<float> expected = layer.Decode(0x11111111);
+  const uint64_t first = 529990;
+  const uint64_t count = 530020;
+  const std::vector<uint8_t> part = ReadRange(*reader, 0, first, count);
+  EXPECT_EQ(std::memcmp(part.data(), expected.data() + first, part.size()), 0);
+}
+
+// Never a wrong value: a group that does not exist, and too many to hold.
+TEST(DequantizingReaderTest, GroupsOfColumnsThatAreNone) {
+  for (const int32_t group : {-1, 3, 2147483647}) {
+    GptqLayer layer(8, 48, 3, 4);
+    layer.group_of[5] = group;
+    const auto reader =
+        *MakeDequantizingReader(layer.Open(QuantStorage::kGptq));
+    std::vector<uint8_t> value(4);
+    ExpectError(reader->Read(0, 48 + 5, 1, absl::MakeSpan(value)),
+                absl::StatusCode::kDataLoss,
+                absl::StrCat("tensor 'l.g_idx': column 5 is in group ", group,
+                             ", but there are 3 groups"));
+    // Other columns are read.
+    EXPECT_TRUE(reader->Read(0, 48 + 6, 1, absl::MakeSpan(value)).ok());
+  }
+  GptqLayer many(8, 140000, 70000, 4);
+  many.group_of[0] = 1;
+  const auto reader = *MakeDequantizingReader(many.Open(QuantStorage::kGptq));
+  std::vector<uint8_t> value(4);
+  ExpectError(reader->Read(0, 0, 1, absl::MakeSpan(value)),
+              absl::StatusCode::kUnimplemented, "of 70000 groups");
+}
+
+// Of tied layers with other groups of columns only the codes are the same.
+TEST(DequantizingReaderTest, TiesWithOtherGroupsOfColumns) {
+  const GptqLayer layer(8, 16, 2, 4);
+  const std::shared_ptr<MemoryReader> base = layer.Open(QuantStorage::kGptq);
+  base->AddBytes("m.g_idx", DType::kI32, {16}, std::vector<uint8_t>(64));
+  base->AddTie("m.qweight", 1);
+  base->AddTie("m.qzeros", 2);
+  base->AddTie("m.scales", 3);
+  QuantizedTensor other = base->index().quant.tensors[0];
+  other.name = "m.weight";
+  other.codes = "m.qweight";
+  other.scale = "m.scales";
+  other.zero_point = "m.qzeros";
+  other.constants = {"m.g_idx"};
+  base->mutable_index().quant.tensors.push_back(other);
+  const auto reader = *MakeDequantizingReader(base);
+  ASSERT_EQ(reader->index().tensors.size(), 2u);
+  EXPECT_EQ(reader->index().tensors[1].tie, kNoTie);
+}
+
+// Asymmetric weights of compressed-tensors: their zero points lie in words that
+// go down the rows.
+TEST(DequantizingReaderTest, PackQuantizedAsymmetric) {
+  const struct {
+    int64_t rows, columns, groups, bits;
+  } cases[] = {{11, 9, 3, 4},
+               {8, 16, 1, 4},
+               {6, 12, 4, 8},
+               {1, 5, 1, 8},
+               {3, 60000, 5000, 4}};
+  for (const auto& layer : cases) {
+    const int64_t rows = layer.rows;
+    const int64_t columns = layer.columns;
+    const int64_t groups = layer.groups;
+    const int64_t bits = layer.bits;
+    SCOPED_TRACE(absl::StrCat(rows, " x ", columns, ", ", groups));
+    const int64_t per_word = 32 / bits;
+    const int64_t words = (columns + per_word - 1) / per_word;
+    const int64_t lines = (rows + per_word - 1) / per_word;
+    const std::vector<uint8_t> codes =
+        RandomBytes(static_cast<size_t>(rows * words * 4), 1);
+    const std::vector<uint8_t> zeros =
+        RandomBytes(static_cast<size_t>(lines * groups * 4), 2);
+    const std::vector<float> scales =
+        testing::Make(Values::kRandom, static_cast<size_t>(rows * groups));
+    auto base = std::make_shared<MemoryReader>();
+    base->AddBytes("l.weight_packed", DType::kI32, {rows, words}, codes);
+    base->AddBytes("l.weight_scale", DType::kF32, {rows, groups},
+                   BytesOf(scales));
+    base->AddBytes("l.weight_shape", DType::kI64, {2},
+                   BytesOf<int64_t>({rows, columns}));
+    base->AddBytes("l.weight_zero_point", DType::kI32, {lines, groups}, zeros);
+    QuantScheme scheme;
+    scheme.format = bits == 4 ? NumberFormat::kInt4 : NumberFormat::kInt8;
+    scheme.symmetric = false;
+    scheme.granularity = groups == 1 ? Granularity::kAxis : Granularity::kGroup;
+    if (groups > 1) scheme.group_size = columns / groups;
+    Describe(QuantStorage::kPackQuantized, scheme, {rows, columns}, base.get());
+
+    std::vector<float> expected;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c) {
+        const auto code_of = [&](const std::vector<uint8_t>& bytes,
+                                 int64_t word, int64_t i) {
+          return static_cast<int32_t>(
+              At<uint32_t>(bytes, static_cast<size_t>(word)) >>
+                  (i % per_word * bits) &
+              ((1u << bits) - 1));
+        };
+        const int64_t g = c * groups / columns;
+        expected.push_back(
+            static_cast<float>(code_of(codes, r * words + c / per_word, c) -
+                               code_of(zeros, r / per_word * groups + g, r)) *
+            scales[static_cast<size_t>(r * groups + g)]);
+      }
+    }
+    ExpectRanges(*MakeDequantizingReader(base).value(), expected);
+  }
+}
+
 TEST(DequantizingReaderTest, Errors) {
   MemoryReader original;
   original.Add("w", {8, 64}, testing::Make(Values::kRandom, 512));

@@ -38,6 +38,13 @@ std::string BareName(absl::string_view path) {
   return std::string(path);
 }
 
+// Says that this monoquant writes what it has read from there.
+void SetWriter(const CheckpointIndex& index, QuantRecord* record) {
+  record->version = kVersion;
+  record->source_container = index.container;
+  record->source_name = BareName(index.path);
+}
+
 // Makes the plan for one index and recipe.
 class Planner {
  public:
@@ -61,6 +68,8 @@ class Planner {
   absl::Status QuantizeByDefault(TensorPlan* plan) const;
   absl::StatusOr<ResolvedScheme> Resolve(const SchemeSpec& spec,
                                          const TensorInfo& tensor) const;
+  absl::StatusOr<StoredWeight> Store(const TensorInfo& tensor,
+                                     const QuantScheme& scheme) const;
   absl::StatusOr<CodePacking> PackingOf(size_t tensor,
                                         const QuantScheme& scheme) const;
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
@@ -97,11 +106,13 @@ class Planner {
 absl::Status Planner::CheckNotQuantized() const {
   if (index_.quant.tensors.empty()) return absl::OkStatus();
   const QuantizedTensor& first = index_.quant.tensors.front();
+  const std::string& source = index_.quant.source_name;
   return absl::FailedPreconditionError(absl::StrCat(
       index_.path, ": is already quantized (tensor ", QuotedName(first.name),
-      " is ", SchemeToString(first.scheme),
-      "); dequantize it first, or start from ",
-      QuotedName(index_.quant.source_name), ", which it was made from"));
+      " is ", SchemeToString(first.scheme), "); dequantize it first, or start ",
+      source.empty() ? "from the original"
+                     : absl::StrCat("from ", QuotedName(source),
+                                    ", which it was made from")));
 }
 
 absl::Status Planner::UnmatchedRule(size_t rule) const {
@@ -162,20 +173,27 @@ uint64_t QuantizedBytes(const QuantScheme& scheme, const ParamLayout& layout) {
              (FloatBytes(scheme.scale_dtype) + (scheme.symmetric ? 0 : 1));
 }
 
-// How the codes of a tensor lie in their own. FailedPrecondition if the storage
-// has no place for it under one of its names.
+// FailedPrecondition for what the storage has no place for, or has one that
+// outputs do not use.
+absl::StatusOr<StoredWeight> Planner::Store(const TensorInfo& tensor,
+                                            const QuantScheme& scheme) const {
+  MQ_ASSIGN_OR_RETURN(
+      StoredWeight stored,
+      StoreWeight(options_.storage, tensor.name, scheme, tensor.shape));
+  MQ_RETURN_IF_ERROR(CheckWritable(options_.storage, scheme, tensor.shape));
+  return stored;
+}
+
+// How the codes of a tensor lie in their own. FailedPrecondition if it cannot
+// be stored under one of its names.
 absl::StatusOr<CodePacking> Planner::PackingOf(
     size_t tensor, const QuantScheme& scheme) const {
   if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tensor));
   for (const size_t tie : ties_[tensor]) {
     if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tie));
-    MQ_RETURN_IF_ERROR(
-        StoreWeight(options_.storage, info(tie).name, scheme, info(tie).shape)
-            .status());
+    MQ_RETURN_IF_ERROR(Store(info(tie), scheme).status());
   }
-  MQ_ASSIGN_OR_RETURN(const StoredWeight stored,
-                      StoreWeight(options_.storage, info(tensor).name, scheme,
-                                  info(tensor).shape));
+  MQ_ASSIGN_OR_RETURN(const StoredWeight stored, Store(info(tensor), scheme));
   return stored.packing;
 }
 
@@ -387,9 +405,7 @@ absl::Status Planner::OutputQuantized(const TensorPlan& owner,
                                       TensorPlan* plan) {
   const TensorInfo& tensor = info(plan->input);
   const bool tied = plan->action == Action::kTie;
-  MQ_ASSIGN_OR_RETURN(
-      const StoredWeight stored,
-      StoreWeight(options_.storage, tensor.name, owner.scheme, tensor.shape));
+  MQ_ASSIGN_OR_RETURN(const StoredWeight stored, Store(tensor, owner.scheme));
   const auto add = [&](const std::optional<StoredPart>& part, size_t shared,
                        size_t* output) {
     if (!part.has_value()) return absl::OkStatus();
@@ -453,9 +469,7 @@ absl::StatusOr<Plan> Planner::Make() {
   plan_.nonfinite = recipe_.nonfinite;
   plan_.manifest.metadata = index_.metadata;
   QuantRecord& record = plan_.manifest.record;
-  record.version = kVersion;
-  record.source_container = index_.container;
-  record.source_name = BareName(index_.path);
+  SetWriter(index_, &record);
   record.recipe = RecipeToJson(recipe_).ToString();
 
   plan_.tensors.reserve(count);
@@ -522,6 +536,9 @@ absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
 absl::StatusOr<Plan> MakeCopyPlan(const CheckpointIndex& index) {
   Plan plan;
   plan.manifest.record = index.quant;
+  if (index.quant.version.empty() && !index.quant.empty()) {
+    SetWriter(index, &plan.manifest.record);
+  }
   plan.manifest.metadata = index.metadata;
   for (size_t i = 0; i < index.tensors.size(); ++i) {
     const TensorInfo& tensor = index.tensors[i];

@@ -78,8 +78,9 @@ struct PlanOptions {
   // those that NonfiniteSearch found.
   std::vector<std::pair<size_t, std::string>> keep;
   // How quantized tensors are stored. What the storage has no place for is left
-  // as it is, or is an error where a rule asks for it. Scales are those of
-  // DefaultScaleDType unless the recipe says otherwise.
+  // as it is, or is an error where a rule asks for it; so is what outputs are
+  // not to have (CheckWritable). Scales are those of DefaultScaleDType unless the
+  // recipe says otherwise.
   //
   // In kTorchAo modules are quantized as a whole, whatever their size, since
   // torch replaces all modules of a class; their biases become F32.
@@ -104,7 +105,8 @@ absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
                               const PlanOptions& options = {});
 
 // The plan that changes nothing: for converting between containers. Keeps the
-// quantization record.
+// quantization record; where another program quantized the tensors, monoquant
+// is named as the writer of the output, and there is no recipe.
 absl::StatusOr<Plan> MakeCopyPlan(const CheckpointIndex& index);
 
 // The plan as docs/schemas/plan.json describes it.

@@ -391,6 +391,43 @@ TEST(MakeCopyPlanTest, KeepsEverything) {
   EXPECT_EQ(plan.input_bytes, plan.output_bytes);
 }
 
+// monoquant writes what another program quantized, and says so; that is all of
+// the record that changes.
+TEST(MakeCopyPlanTest, OfAnotherProgram) {
+  MemoryReader reader = Model();
+  QuantizedTensor tensor;
+  tensor.name = "fc.weight";
+  reader.mutable_index().quant.tensors.push_back(tensor);
+  const Plan plan = *MakeCopyPlan(reader.index());
+  const QuantRecord& record = plan.manifest.record;
+  EXPECT_EQ(record.version, kVersion);
+  EXPECT_EQ(record.source_container, "memory");
+  EXPECT_EQ(record.source_name, "model.test");
+  EXPECT_EQ(record.recipe, "");
+  ASSERT_EQ(record.tensors.size(), 1u);
+  EXPECT_EQ(record.tensors[0].name, "fc.weight");
+  EXPECT_TRUE(MakeCopyPlan(Model().index())->manifest.record.empty());
+  ExpectError(MakePlan(reader.index(), Recipe()), kCannot,
+              "is already quantized (tensor 'fc.weight' is int8 axis 0 "
+              "symmetric); dequantize it first, or start from the original");
+}
+
+// Storages that are only read are not for outputs, whatever they have a place
+// for.
+TEST(MakePlanTest, StoragesThatAreOnlyRead) {
+  MemoryReader reader;
+  Add(reader, "fc.weight", {32, 32}, DType::kF16);
+  for (QuantStorage storage :
+       {QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
+        QuantStorage::kGptqV2}) {
+    PlanOptions options;
+    options.storage = storage;
+    ExpectError(
+        MakePlan(reader.index(), Rules({"*=int8,scale_dtype=f16"}), options),
+        kCannot, "is read but not written; use");
+  }
+}
+
 TEST(PlanToJsonTest, Example) {
   MemoryReader reader;
   Add(reader, "fc.weight", {2, 256});

@@ -46,7 +46,9 @@ Block BlockOf(uint64_t first, uint64_t count, uint64_t row, uint64_t unit) {
   block.columns = row;
   if (first / row == last / row) {
     block.first_column = first % row / unit * unit;
-    block.columns = (last % row / unit + 1) * unit - block.first_column;
+    // A row of bytes may end within a unit.
+    block.columns =
+        std::min((last % row / unit + 1) * unit, row) - block.first_column;
   }
   return block;
 }
@@ -177,6 +179,41 @@ absl::Status ReadWideZeroPoints(const CheckpointReader& reader, size_t tensor,
   return absl::OkStatus();
 }
 
+// Zero points in words that go down the rows (CodePacking::zero_point_words).
+absl::Status ReadZeroPointWords(const CheckpointReader& reader,
+                                const StoredTensorPlace& place,
+                                const SlotRange& slots,
+                                std::vector<uint8_t>* zero_points) {
+  const uint64_t bits = static_cast<uint64_t>(BitsOfCode(place.scheme.format));
+  const uint64_t per_word = 32 / bits;
+  const uint32_t mask = (uint32_t{1} << bits) - 1;
+  const uint64_t groups = place.layout.row / place.layout.segment;
+  const uint64_t row = slots.first / groups;
+  const uint64_t last_row = (slots.first + slots.count - 1) / groups;
+  // The words of all rows that a word has, of these columns.
+  const uint64_t column = row == last_row ? slots.first % groups : 0;
+  const uint64_t columns = row == last_row ? slots.count : groups;
+  const uint64_t first_line = row / per_word;
+  const uint64_t lines = last_row / per_word + 1 - first_line;
+  std::vector<uint32_t> words(static_cast<size_t>(lines * columns));
+  MQ_RETURN_IF_ERROR(reader.Read(
+      place.zero_point, first_line * groups + column, lines * columns,
+      absl::MakeSpan(reinterpret_cast<uint8_t*>(words.data()),
+                     words.size() * sizeof(uint32_t))));
+  const int32_t offset = place.packing.offset ? 1 << (bits - 1) : 0;
+  zero_points->resize(static_cast<size_t>(slots.count));
+  for (uint64_t i = 0; i < slots.count; ++i) {
+    const uint64_t r = (slots.first + i) / groups;
+    const uint64_t c = (slots.first + i) % groups;
+    const uint32_t word = words[static_cast<size_t>(
+        (r / per_word - first_line) * columns + c - column)];
+    const uint32_t stored = word >> (r % per_word * bits) & mask;
+    (*zero_points)[static_cast<size_t>(i)] =
+        static_cast<uint8_t>(static_cast<int32_t>(stored) - offset);
+  }
+  return absl::OkStatus();
+}
+
 // `zero_points` gets one for all slots if only one is stored.
 absl::Status ReadParamRows(const CheckpointReader& reader,
                            const StoredTensorPlace& place,
@@ -188,6 +225,9 @@ absl::Status ReadParamRows(const CheckpointReader& reader,
                                  absl::MakeSpan(*scales)));
   zero_points->assign(1, 0);
   if (place.zero_point == kNoTie) return absl::OkStatus();
+  if (place.packing.zero_point_words) {
+    return ReadZeroPointWords(reader, place, slots, zero_points);
+  }
   const DType dtype = reader.index().tensors[place.zero_point].dtype;
   if (dtype == DType::kI64) {
     return ReadWideZeroPoints(reader, place.zero_point, slots, zero_points);

@@ -26,6 +26,8 @@ struct StoredTensorPlace {
   size_t codes = kNoTie;
   size_t scale = kNoTie;
   size_t zero_point = kNoTie;
+  // Of the group of each column (ConstantKind::kGroupIndex).
+  size_t group_index = kNoTie;
 };
 
 // The codes of elements [first, first + count), which are not none, packed row
@@ -36,7 +38,8 @@ absl::Status ReadStoredCodes(const CheckpointReader& reader,
                              const CodeRows& rows, uint64_t first,
                              uint64_t count, std::vector<uint8_t>* bytes);
 
-// The parameters of a range of slots of a format with scales.
+// The parameters of a range of slots of a format with scales. Takes memory for
+// so many slots, and for those of eight rows more where they are packed.
 absl::Status ReadStoredParams(const CheckpointReader& reader,
                               const StoredTensorPlace& place,
                               const SlotRange& slots,

@@ -65,4 +65,11 @@ void TensorCoder::Dequantize(uint64_t first, absl::Span<const uint8_t> levels,
                   });
 }
 
+void TensorCoder::DequantizeEach(absl::Span<const uint8_t> levels,
+                                 absl::Span<const QParams> params,
+                                 absl::Span<float> values) const {
+  ActiveKernels().levels_to_values(grid_.kind, params.data(), /*run=*/1,
+                                   levels.data(), levels.size(), values.data());
+}
+
 }  // namespace monoquant

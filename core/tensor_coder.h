@@ -46,6 +46,11 @@ class TensorCoder {
                   const SlotRange& slots, absl::Span<const QParams> params,
                   absl::Span<float> values) const;
 
+  // Dequantize with parameters for each element by itself.
+  void DequantizeEach(absl::Span<const uint8_t> levels,
+                      absl::Span<const QParams> params,
+                      absl::Span<float> values) const;
+
  private:
   ParamLayout layout_;
   LevelGrid grid_;

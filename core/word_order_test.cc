@@ -78,6 +78,39 @@ TEST(WordOrderTest, ZeroPointsOfGptq) {
   EXPECT_EQ(loaded, levels);
 }
 
+// GPTQModel takes 1 from a whole word, so that zero points of 0 borrow from
+// their neighbours: eight of them are 0xeeeeeeef, of 8 bits 0xfefefeff. They
+// are read as it reads them.
+TEST(WordOrderTest, ZeroPointsOfGptqThatBorrowed) {
+  const struct {
+    uint64_t bits;
+    std::vector<uint32_t> words;
+    std::vector<uint8_t> levels;
+  } cases[] = {
+      {4, {0xeeeeeeef}, {0, 0, 0, 0, 0, 0, 0, 0}},
+      // 0x3f001705 less 0x11111111.
+      {4, {0x2def05f4}, {5, 0, 7, 1, 0, 0, 15, 3}},
+      {4, {0x77777777}, {8, 8, 8, 8, 8, 8, 8, 8}},
+      {8, {0xfefefeff, 0x7f7f7f7f}, {0, 0, 0, 0, 128, 128, 128, 128}},
+  };
+  for (const auto& c : cases) {
+    const WordOrder order(Packing(CodeOrder::kColumnWords), c.bits);
+    std::vector<uint8_t> loaded(8);
+    order.LoadZeroPoints(8, 1, Bytes(c.words).data(), loaded.data());
+    EXPECT_EQ(loaded, c.levels);
+  }
+}
+
+// In version 2 they are stored as they are.
+TEST(WordOrderTest, ZeroPointsOfGptqV2) {
+  CodePacking packing = Packing(CodeOrder::kColumnWords);
+  packing.zero_points_less_1 = false;
+  const WordOrder order(packing, 4);
+  std::vector<uint8_t> loaded(8);
+  order.LoadZeroPoints(8, 1, Bytes({0xf0876510}).data(), loaded.data());
+  EXPECT_EQ(loaded, (std::vector<uint8_t>{0, 1, 5, 6, 7, 8, 0, 15}));
+}
+
 TEST(WordOrderTest, ZeroPointsOfAwq) {
   const WordOrder order(Packing(CodeOrder::kRowWords), 4);
   const std::vector<uint8_t> levels = {0, 1, 2, 3, 4, 5, 6, 15};

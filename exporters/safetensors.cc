@@ -102,6 +102,7 @@ struct File {
 
 absl::StatusOr<File> BuildFile(const Manifest& manifest) {
   const std::vector<OutputTensor>& tensors = manifest.tensors;
+  MQ_RETURN_IF_ERROR(CheckHasWriter(manifest.record));
   File file;
   file.layout.offsets.resize(tensors.size());
   for (const OutputTensor& tensor : tensors) {

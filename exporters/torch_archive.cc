@@ -38,6 +38,7 @@ absl::Status AddSmall(Archive& archive, absl::string_view name,
 absl::StatusOr<Archive> BuildArchive(const Manifest& manifest,
                                      MakeTorchPickle make_pickle) {
   const std::vector<OutputTensor>& tensors = manifest.tensors;
+  MQ_RETURN_IF_ERROR(CheckHasWriter(manifest.record));
   Archive archive;
   MQ_ASSIGN_OR_RETURN(TorchPickle pickle, make_pickle(manifest));
   MQ_RETURN_IF_ERROR(AddSmall(archive, "data.pkl", std::move(pickle.pickle)));

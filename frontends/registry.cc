@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "frontends/dcp/dcp_reader.h"
 #include "frontends/dcp/dcp_safetensors_reader.h"
+#include "frontends/engines/quantization_config.h"
 #include "frontends/foreign.h"
 #include "frontends/frontend.h"
 #include "frontends/legacy/legacy_reader.h"
@@ -86,6 +87,8 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(
   MQ_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointReader> reader,
                       OpenContainer(files, options));
   if (options.as_stored) return reader;
+  MQ_ASSIGN_OR_RETURN(reader,
+                      ApplyQuantizationConfig(std::move(reader), files));
   return ApplyScales(std::move(reader), files);
 }
 

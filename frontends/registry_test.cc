@@ -176,6 +176,39 @@ TEST(RegistryTest, ScalesAreAppliedToTheWholeCheckpoint) {
               absl::StatusCode::kDataLoss, "has scales for 'w'");
 }
 
+// What config.json says of weights counts for the whole checkpoint too.
+TEST(RegistryTest, WeightsOfAnotherProgramInShards) {
+  const auto shard = [](absl::string_view name, absl::string_view dtype,
+                        absl::string_view shape, size_t bytes) {
+    std::string header = absl::StrCat("{\"", name, "\":{\"dtype\":\"", dtype,
+                                      "\",\"shape\":", shape,
+                                      ",\"data_offsets\":[0,", bytes, "]}}");
+    return absl::StrCat(std::string(1, static_cast<char>(header.size())),
+                        std::string(7, '\0'), header, std::string(bytes, '\0'));
+  };
+  const CheckpointFiles files = InMemoryFiles(
+      "dir",
+      {{"a.safetensors", shard("l.qweight", "I32", "[8,1]", 32)},
+       {"b.safetensors", shard("l.qzeros", "I32", "[1,1]", 4)},
+       {"c.safetensors", shard("l.scales", "F16", "[1,8]", 16)},
+       {"config.json", R"({"quantization_config": {"quant_method": "awq"}})"},
+       {"model.safetensors.index.json",
+        R"({"weight_map":{"l.qweight":"a.safetensors",)"
+        R"("l.qzeros":"b.safetensors","l.scales":"c.safetensors"}})"}});
+  const auto opened = OpenCheckpoint(files);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const CheckpointIndex& index = (*opened)->index();
+  EXPECT_EQ(index.container, "safetensors-sharded");
+  EXPECT_EQ(index.tensors.size(), 3);
+  ASSERT_EQ(index.quant.tensors.size(), 1);
+  EXPECT_EQ(index.quant.tensors[0].name, "l.weight");
+  OpenOptions options;
+  options.as_stored = true;
+  const auto stored = OpenCheckpoint(files, options);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_TRUE((*stored)->index().quant.empty());
+}
+
 TEST(RegistryTest, ErrorsOfTheSourceArePassedOn) {
   CheckpointFiles files = InMemoryFiles("a.pt", {{"a.pt", "x"}});
   files.open =

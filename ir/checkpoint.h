@@ -81,8 +81,11 @@ struct CheckpointIndex {
   // Text metadata of the container (safetensors' __metadata__ without
   // monoquant's own keys), ordered by key.
   std::vector<std::pair<std::string, std::string>> metadata;
-  // Which of the tensors are codes, scales and zero points, if monoquant wrote
-  // this file. Empty otherwise.
+  // Which of the tensors are codes, scales and zero points of what others. In a
+  // file of monoquant's own it is the record that lies in it; with weights that
+  // another program quantized, what the reader has found out (its version is
+  // empty). Empty if there is neither. Weights that are listed as the floats
+  // that they stand for are not in it.
   QuantRecord quant;
   // Path of the dict that was taken as the state dict ("model"); empty for the
   // top level.

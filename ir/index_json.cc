@@ -37,8 +37,10 @@ Json QuantizationToJson(const QuantRecord& record) {
     tensors.Append(std::move(json));
   }
   Json json;
-  json.Set("version", record.version);
-  json.Set("source", record.source_name);
+  // Null where another program quantized the tensors.
+  json.Set("version", NameOrNull(record.version));
+  json.Set("source",
+           record.version.empty() ? Json() : Json(record.source_name));
   json.Set("tensors", std::move(tensors));
   return json;
 }

@@ -33,7 +33,8 @@ struct OutputTensor {
 struct Manifest {
   // Codes come first, then their scale and zero point, in the input's order.
   std::vector<OutputTensor> tensors;
-  // Empty (record.empty()) for a plain float checkpoint.
+  // Empty (record.empty()) for a plain float checkpoint; otherwise it names its
+  // writer (CheckHasWriter).
   QuantRecord record;
   // Text metadata to carry over, ordered by key.
   std::vector<std::pair<std::string, std::string>> metadata;

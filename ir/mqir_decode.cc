@@ -281,7 +281,9 @@ class Decoder {
     const mqir::Quantization* from = index.quantization();
     if (from == nullptr) return absl::OkStatus();
     QuantRecord& record = result_.checkpoint.quant;
-    if (record.empty()) return Wrong("has a quantization but no provenance");
+    if (record.version.empty()) {
+      return Wrong("has a quantization but no provenance");
+    }
     MQ_RETURN_IF_ERROR(Copy(from->recipe(), "a recipe", &record.recipe));
     if (!record.recipe.empty()) {
       const absl::StatusOr<Json> recipe = ParseJson(record.recipe);

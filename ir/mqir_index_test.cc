@@ -315,6 +315,8 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(Granularity::kGroup));
   EXPECT_EQ(static_cast<int>(mqir::Convention::COMPRESSED_TENSORS),
             static_cast<int>(Convention::kCompressedTensors));
+  EXPECT_EQ(static_cast<int>(mqir::Storage::GPTQ_V2),
+            static_cast<int>(QuantStorage::kGptqV2));
 }
 
 TEST(MqirIndexTest, BareFileNames) {

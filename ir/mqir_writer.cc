@@ -9,6 +9,7 @@
 #include "ir/crc32.h"
 #include "ir/mqir_format.h"
 #include "ir/mqir_index.h"
+#include "ir/quant_record.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -79,6 +80,7 @@ absl::Status ApplyLinks(absl::Span<const MqirLink> links, MqirIndex* index) {
 absl::StatusOr<MqirIndex> MakeIndex(const Manifest& manifest,
                                     absl::Span<const MqirLink> links) {
   if (manifest.tensors.size() > kMaxMqirTensors) return TooLarge();
+  MQ_RETURN_IF_ERROR(CheckHasWriter(manifest.record));
   MqirIndex index;
   index.checkpoint = ToCheckpoint(manifest);
   // Before anything relies on ties, sizes and the record.

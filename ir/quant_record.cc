@@ -346,6 +346,16 @@ absl::StatusOr<QuantRecord> QuantRecordFromJson(absl::string_view text) {
   return record;
 }
 
+absl::Status CheckHasWriter(const QuantRecord& record) {
+  if (!record.version.empty() || record.tensors.empty()) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "tensor ", QuotedName(record.tensors.front().name),
+      ": was quantized by another program, and the quantization record does "
+      "not say who writes it now; plan the output with MakeCopyPlan"));
+}
+
 absl::Status MergeQuantRecord(QuantRecord part, QuantRecord* record) {
   if (record->empty()) {
     *record = std::move(part);

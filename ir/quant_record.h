@@ -1,5 +1,6 @@
-// What monoquant did to a checkpoint: written into every output, so that the
-// output explains itself, can be read back as floats, and the run be repeated.
+// How a checkpoint is quantized. monoquant writes it into every output, so that
+// the output explains itself, can be read back as floats, and the run be
+// repeated. For what other programs quantized, a reader makes it.
 
 #ifndef MONOQUANT_IR_QUANT_RECORD_H_
 #define MONOQUANT_IR_QUANT_RECORD_H_
@@ -24,6 +25,7 @@ namespace monoquant {
 // stated, not guessed ("W.scale", "W.zero_point").
 struct QuantizedTensor {
   std::string name;
+  // Of what another program quantized, the convention says nothing.
   QuantScheme scheme;
   // Of the tensor before quantization.
   DType dtype = DType::kF32;
@@ -48,19 +50,22 @@ QuantizedTensor RecordOf(absl::string_view name, const QuantScheme& scheme,
                          DType dtype, Shape shape);
 
 struct QuantRecord {
-  // Version of monoquant that wrote the file; empty if no monoquant did.
+  // Version of monoquant that wrote the file. Empty if another program did;
+  // then there is nothing but the tensors.
   std::string version;
   // Container and bare file name of the input. No path, no time, no machine:
   // equal runs give equal files.
   std::string source_container;
   std::string source_name;
-  // The recipe as it was applied: the text of a JSON object (core/recipe.h), or
-  // empty.
+  // The recipe as it was applied: the text of a JSON object (core/recipe.h).
+  // Empty if the tensors were quantized by another program, and monoquant
+  // copied them.
   std::string recipe;
   // In the order of the tensors.
   std::vector<QuantizedTensor> tensors;
 
-  bool empty() const { return version.empty(); }
+  // Whether nothing is quantized and no monoquant wrote the file.
+  bool empty() const { return version.empty() && tensors.empty(); }
 };
 
 // The key under which safetensors metadata and the name under which a zip
@@ -74,6 +79,10 @@ inline constexpr absl::string_view kQuantRecordFile = "monoquant.json";
 // which is wrong.
 std::string QuantRecordToJson(const QuantRecord& record);
 absl::StatusOr<QuantRecord> QuantRecordFromJson(absl::string_view text);
+
+// FailedPrecondition if there are tensors and no version: such a record is none
+// to write, since it does not say who has written the file (MakeCopyPlan).
+absl::Status CheckHasWriter(const QuantRecord& record);
 
 // Adds what `part`, the record of one file, says to `record`, that of the
 // checkpoint that the file is a shard of; empty before the first. DataLoss if

@@ -73,6 +73,23 @@ TEST(QuantRecordTest, RecipeMayBeAbsent) {
   }
 }
 
+// Weights of another program have a record without a version, which is none to
+// write.
+TEST(QuantRecordTest, OfAnotherProgram) {
+  QuantRecord record;
+  EXPECT_TRUE(record.empty());
+  EXPECT_TRUE(CheckHasWriter(record).ok());
+  record.version = "0.1.0";
+  EXPECT_FALSE(record.empty());
+  EXPECT_TRUE(CheckHasWriter(record).ok());
+  record = MakeRecord();
+  EXPECT_TRUE(CheckHasWriter(record).ok());
+  record.version = "";
+  EXPECT_FALSE(record.empty());
+  ExpectError(CheckHasWriter(record), absl::StatusCode::kFailedPrecondition,
+              "tensor 'a': was quantized by another program");
+}
+
 // Each case damages one place of the text above.
 TEST(QuantRecordTest, JsonRefuses) {
   const struct {
@@ -104,7 +121,7 @@ TEST(QuantRecordTest, JsonRefuses) {
       {"\"scheme\":{\"format\":\"bf16\"}",
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
        "\"storage\" must be one of plain, compressed-tensors, gptq, awq, fp8, "
-       "torchao, torch-ao, found "
+       "torchao, torch-ao, pack-quantized, int-quantized, gptq-v2, found "
        "\"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},

@@ -13,10 +13,11 @@ namespace {
 
 // By enum value.
 constexpr const internal::StorageRow* kStorages[] = {
-    &internal::kPlainStorage, &internal::kCompressedTensorsStorage,
-    &internal::kGptqStorage,  &internal::kAwqStorage,
-    &internal::kFp8Storage,   &internal::kTorchaoStorage,
-    &internal::kTorchAoStorage,
+    &internal::kPlainStorage,         &internal::kCompressedTensorsStorage,
+    &internal::kGptqStorage,          &internal::kAwqStorage,
+    &internal::kFp8Storage,           &internal::kTorchaoStorage,
+    &internal::kTorchAoStorage,       &internal::kPackQuantizedStorage,
+    &internal::kIntQuantizedStorage,  &internal::kGptqV2Storage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
@@ -60,6 +61,13 @@ absl::StatusOr<StoredWeight> StoreWeight(QuantStorage storage,
   return kStorages[static_cast<size_t>(storage)]->store(name, scheme, shape);
 }
 
+absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
+                           absl::Span<const int64_t> shape) {
+  const auto check = kStorages[static_cast<size_t>(storage)]->check_writable;
+  if (!HasScales(scheme.format) || check == nullptr) return absl::OkStatus();
+  return check(scheme, shape);
+}
+
 std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
                                    absl::Span<const int64_t> shape) {
   std::vector<uint8_t> bytes;
@@ -92,6 +100,11 @@ absl::Status NoPlace(absl::string_view storage, absl::string_view what,
                      absl::string_view remedy) {
   return absl::FailedPreconditionError(
       absl::StrCat(storage, " has no place for ", what, "; ", remedy));
+}
+
+absl::Status OnlyRead(absl::string_view storage, absl::string_view other) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(storage, " is read but not written; use ", other));
 }
 
 absl::Status CheckIsLayerWeight(absl::string_view storage,

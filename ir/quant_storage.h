@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -68,10 +69,29 @@ enum class QuantStorage : uint8_t {
   //   W.zero_point  I64 [rows], all 0
   // The exporter packs them, with the module's bias, into torch's objects.
   kTorchAo = 6,
+
+  // What other programs write and monoquant reads; no output has it
+  // (CheckWritable).
+
+  // The format of this name of compressed-tensors, for int4 and int8 per
+  // tensor, of axis 0 or in groups, symmetric or not: as the packed weights of
+  // kCompressedTensors, and where the scheme is asymmetric
+  //   M.weight_zero_point  I32 [words, groups] or [words, 1]: 32 / bits rows to
+  //                        a word, in the order and with the offset of codes
+  //                        I8 [1]: per tensor, as it is
+  kPackQuantized = 7,
+  // The formats "int-quantized" and "naive-quantized" of compressed-tensors,
+  // for int8 per tensor, of axis 0 or in groups, symmetric or not:
+  //   M.weight             I8 [rows, columns]
+  //   M.weight_scale       [1], [rows, 1] or [rows, groups]
+  //   M.weight_zero_point  I8, of the same shape, where it is asymmetric
+  kIntQuantized = 8,
+  // Version 2 of GPTQ's: as kGptq, with zero points as they are.
+  kGptqV2 = 9,
 };
 
-// "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao" and
-// back.
+// "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao",
+// "pack-quantized", "int-quantized", "gptq-v2" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
@@ -79,8 +99,8 @@ std::string StorageNames();
 
 // What the scales of a weight of type `weight` are rounded to where nothing
 // else is said: F32 in kPlain, kFp8, kTorchao and kTorchAo, the weight's type
-// (which layers of engines have) in kCompressedTensors, F16 in kGptq and kAwq,
-// which have no other.
+// (which layers of engines have) in those of compressed-tensors, F16 in those of
+// GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.
@@ -105,10 +125,14 @@ struct CodePacking {
   // Of zero points that are packed: they are stored less 1, and none is the
   // lowest level.
   bool zero_points_less_1 = false;
+  // In kRows: zero points are packed, each word has those of 32 / bits rows for
+  // one group (kPackQuantized).
+  bool zero_point_words = false;
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
-           a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1;
+           a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1 &&
+           a.zero_point_words == b.zero_point_words;
   }
 };
 
@@ -122,7 +146,10 @@ struct StoredPart {
 // What a tensor holds that follows from the scheme and the weight's shape.
 enum class ConstantKind : uint8_t {
   kDimensions,  // I64 [dimensions]: the weight's shape
-  kGroupIndex,  // I32 [columns]: the group of each
+  // I32 [columns]: the group of each. That is how it is written; who reads
+  // weights goes by what is stored, since GPTQ may have put columns that are
+  // quantized together into one group ("act order").
+  kGroupIndex,
   kZeroPoints,  // I8 [rows, 1]: all 0
 };
 
@@ -141,15 +168,22 @@ struct StoredWeight {
   std::vector<StoredConstant> constants;
 };
 
-// Where a weight called `name` of this shape goes. The scheme fits the shape
-// (ComputeParamLayout). In kPlain the zero point of a symmetric scheme is one
-// for all, a scalar.
+// Where a weight called `name` of this shape goes, or lies. The scheme fits the
+// shape (ComputeParamLayout). In kPlain the zero point of a symmetric scheme is
+// one for all, a scalar.
 //
 // FailedPrecondition, without the name, for what the storage has no place for.
+// What it has a place for, can be read; CheckWritable says more of outputs.
 absl::StatusOr<StoredWeight> StoreWeight(QuantStorage storage,
                                          absl::string_view name,
                                          const QuantScheme& scheme,
                                          absl::Span<const int64_t> shape);
+
+// Whether an output may have a weight that StoreWeight has found a place for:
+// whether all programs load it that the storage is written for.
+// FailedPrecondition, without the name, if not.
+absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
+                           absl::Span<const int64_t> shape);
 
 // The bytes of a constant of a weight that StoreWeight has found a place for.
 std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,

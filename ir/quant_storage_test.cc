@@ -45,11 +45,14 @@ TEST(QuantStorageTest, NamesLeadBack) {
   for (QuantStorage storage :
        {QuantStorage::kPlain, QuantStorage::kCompressedTensors,
         QuantStorage::kGptq, QuantStorage::kAwq, QuantStorage::kFp8,
-        QuantStorage::kTorchao, QuantStorage::kTorchAo}) {
+        QuantStorage::kTorchao, QuantStorage::kTorchAo,
+        QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
+        QuantStorage::kGptqV2}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
   EXPECT_EQ(StorageNames(),
-            "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao");
+            "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao, "
+            "pack-quantized, int-quantized, gptq-v2");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -244,7 +247,7 @@ TEST(QuantStorageTest, GptqAndAwqHaveNoPlaceFor) {
   QuantScheme good = Scheme(NumberFormat::kInt4, Granularity::kGroup, 32);
   good.scale_dtype = DType::kF16;
   QuantScheme wide = good;
-  wide.scale_dtype = DType::kBF16;
+  wide.scale_dtype = DType::kF32;
   QuantScheme inner = good;
   inner.granularity = Granularity::kAxis;
   inner.axis = 1;
@@ -265,7 +268,7 @@ TEST(QuantStorageTest, GptqAndAwqHaveNoPlaceFor) {
        "m.weight",
        wide,
        {32, 32},
-       "gptq has no place for BF16 scales; use F16"},
+       "gptq has no place for F32 scales; use F16"},
       {QuantStorage::kGptq,
        "m.weight",
        inner,
@@ -280,8 +283,8 @@ TEST(QuantStorageTest, GptqAndAwqHaveNoPlaceFor) {
       {QuantStorage::kGptq,
        "m.weight",
        good,
-       {48, 32},
-       "a weight of shape [48, 32], whose rows are no multiple of 32; leave "
+       {36, 32},
+       "a weight of shape [36, 32], whose rows are no multiple of 8; leave "
        "it"},
       {QuantStorage::kGptq,
        "m.weight",
@@ -451,6 +454,126 @@ TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
                           Scheme(NumberFormat::kFp16, Granularity::kTensor),
                           {3})
                   .ok());
+
+// The formats of compressed-tensors that are only read.
+TEST(QuantStorageTest, PackQuantizedAndIntQuantized) {
+  const struct {
+    QuantStorage storage;
+    QuantScheme scheme;
+    bool symmetric;
+    const char* codes;
+    const char* scale;
+    const char* zero_point;
+    const char* constants;
+  } cases[] = {
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt4, Granularity::kGroup, 3), true,
+       "m.weight_packed I32 [6, 2]", "m.weight_scale F32 [6, 3]", "-",
+       "m.weight_shape I64 [2]"},
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt4, Granularity::kGroup, 3), false,
+       "m.weight_packed I32 [6, 2]", "m.weight_scale F32 [6, 3]",
+       "m.weight_zero_point I32 [1, 3]", "m.weight_shape I64 [2]"},
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kAxis), false,
+       "m.weight_packed I32 [6, 3]", "m.weight_scale F32 [6, 1]",
+       "m.weight_zero_point I32 [2, 1]", "m.weight_shape I64 [2]"},
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kTensor), false,
+       "m.weight_packed I32 [6, 3]", "m.weight_scale F32 [1]",
+       "m.weight_zero_point I8 [1]", "m.weight_shape I64 [2]"},
+      {QuantStorage::kIntQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kAxis), true,
+       "m.weight I8 [6, 9]", "m.weight_scale F32 [6, 1]", "-", ""},
+      {QuantStorage::kIntQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kGroup, 3), false,
+       "m.weight I8 [6, 9]", "m.weight_scale F32 [6, 3]",
+       "m.weight_zero_point I8 [6, 3]", ""},
+      {QuantStorage::kIntQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kTensor), false,
+       "m.weight I8 [6, 9]", "m.weight_scale F32 [1]",
+       "m.weight_zero_point I8 [1]", ""},
+  };
+  for (const auto& c : cases) {
+    QuantScheme scheme = c.scheme;
+    scheme.symmetric = c.symmetric;
+    SCOPED_TRACE(SchemeToString(scheme));
+    const auto stored = StoreWeight(c.storage, "m.weight", scheme, {6, 9});
+    ASSERT_TRUE(stored.ok()) << stored.status();
+    EXPECT_EQ(Text(stored->codes), c.codes);
+    EXPECT_EQ(Text(stored->scale), c.scale);
+    EXPECT_EQ(Text(stored->zero_point), c.zero_point);
+    EXPECT_EQ(ConstantsText(*stored), c.constants);
+    EXPECT_EQ(stored->packing.offset, !stored->constants.empty());
+    EXPECT_EQ(stored->packing.zero_point_words,
+              stored->zero_point.has_value() &&
+                  stored->zero_point->dtype == DType::kI32);
+  }
+  QuantScheme inner = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  inner.axis = 1;
+  ExpectError(
+      StoreWeight(QuantStorage::kPackQuantized, "m.weight", inner, {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "int8 axis 1 symmetric");
+  ExpectError(
+      StoreWeight(QuantStorage::kPackQuantized, "m.weight",
+                  Scheme(NumberFormat::kUInt4, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "uint4; use int4 or int8");
+  ExpectError(
+      StoreWeight(QuantStorage::kIntQuantized, "m.weight",
+                  Scheme(NumberFormat::kInt4, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "int4; use int8");
+  ExpectError(
+      StoreWeight(QuantStorage::kIntQuantized, "m",
+                  Scheme(NumberFormat::kInt8, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "end in '.weight'");
+}
+
+// Version 2 has the tensors of version 1.
+TEST(QuantStorageTest, GptqV2) {
+  QuantScheme scheme = Scheme(NumberFormat::kUInt4, Granularity::kGroup, 16);
+  scheme.scale_dtype = DType::kBF16;
+  const auto one =
+      StoreWeight(QuantStorage::kGptq, "m.weight", scheme, {8, 32});
+  const auto two =
+      StoreWeight(QuantStorage::kGptqV2, "m.weight", scheme, {8, 32});
+  ASSERT_TRUE(one.ok() && two.ok()) << one.status() << two.status();
+  EXPECT_EQ(Text(two->scale), "m.scales BF16 [2, 8]");
+  EXPECT_EQ(Text(two->zero_point), Text(one->zero_point));
+  EXPECT_EQ(ConstantsText(*two), ConstantsText(*one));
+  EXPECT_TRUE(one->packing.zero_points_less_1);
+  EXPECT_FALSE(two->packing.zero_points_less_1);
+}
+
+// What can be read is more than what is written.
+TEST(QuantStorageTest, WhatOutputsMayHave) {
+  QuantScheme scheme = Scheme(NumberFormat::kInt4, Granularity::kGroup, 8);
+  scheme.scale_dtype = DType::kF16;
+  QuantScheme wide = scheme;
+  wide.scale_dtype = DType::kBF16;
+  const Shape shape = {32, 32};
+  for (QuantStorage storage :
+       {QuantStorage::kPlain, QuantStorage::kCompressedTensors,
+        QuantStorage::kGptq, QuantStorage::kAwq}) {
+    EXPECT_TRUE(CheckWritable(storage, scheme, shape).ok());
+  }
+  const auto cannot = absl::StatusCode::kFailedPrecondition;
+  ExpectError(CheckWritable(QuantStorage::kGptq, scheme, {8, 32}), cannot,
+              "a weight of shape [8, 32], whose rows are no multiple of 32");
+  for (QuantStorage storage : {QuantStorage::kGptq, QuantStorage::kAwq}) {
+    ExpectError(CheckWritable(storage, wide, shape), cannot,
+                "has no place for BF16 scales; use F16");
+  }
+  ExpectError(CheckWritable(QuantStorage::kGptqV2, scheme, shape), cannot,
+              "gptq-v2 is read but not written; use gptq");
+  for (QuantStorage storage :
+       {QuantStorage::kPackQuantized, QuantStorage::kIntQuantized}) {
+    ExpectError(CheckWritable(storage, scheme, shape), cannot,
+                "is read but not written; use compressed-tensors");
+    EXPECT_TRUE(CheckWritable(storage,
+                              Scheme(NumberFormat::kBf16, Granularity::kTensor),
+                              {3})
+                    .ok());
+  }
 }
 
 TEST(QuantStorageTest, ScaleTypesByDefault) {

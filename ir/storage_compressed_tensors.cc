@@ -1,3 +1,6 @@
+// What is written for the programs that read compressed-tensors: the one of its
+// formats that goes with the scheme, as far as they load it.
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -78,6 +81,7 @@ DType ScaleDType(DType weight) { return weight; }
 
 }  // namespace
 
-const StorageRow kCompressedTensorsStorage = {kName, Store, ScaleDType};
+const StorageRow kCompressedTensorsStorage = {kName, Store, ScaleDType,
+                                              nullptr};
 
 }  // namespace monoquant::internal

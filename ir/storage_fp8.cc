@@ -38,6 +38,7 @@ DType ScaleDType(DType) { return DType::kF32; }
 
 }  // namespace
 
-const StorageRow kFp8Storage = {kName, Store, ScaleDType};
+const StorageRow kFp8Storage = {kName, Store, ScaleDType,
+                                  /*check_writable=*/nullptr};
 
 }  // namespace monoquant::internal

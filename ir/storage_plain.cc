@@ -30,6 +30,6 @@ absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,
   return stored;
 }
 
-const StorageRow kPlainStorage = {"plain", StorePlain, ScaleDType};
+const StorageRow kPlainStorage = {"plain", StorePlain, ScaleDType, nullptr};
 
 }  // namespace monoquant::internal

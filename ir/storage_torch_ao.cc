@@ -59,6 +59,7 @@ DType ScaleDType(DType) { return DType::kF32; }
 
 }  // namespace
 
-const StorageRow kTorchAoStorage = {kName, Store, ScaleDType};
+const StorageRow kTorchAoStorage = {kName, Store, ScaleDType,
+                                  /*check_writable=*/nullptr};
 
 }  // namespace monoquant::internal

@@ -50,6 +50,7 @@ DType ScaleDType(DType) { return DType::kF32; }
 
 }  // namespace
 
-const StorageRow kTorchaoStorage = {kName, Store, ScaleDType};
+const StorageRow kTorchaoStorage = {kName, Store, ScaleDType,
+                                  /*check_writable=*/nullptr};
 
 }  // namespace monoquant::internal

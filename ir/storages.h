@@ -23,6 +23,9 @@ struct StorageRow {
                                         absl::Span<const int64_t> shape);
   // DefaultScaleDType, of a weight whose type scales can have.
   DType (*scale_dtype)(DType weight);
+  // CheckWritable for schemes with scales; null if all can be written.
+  absl::Status (*check_writable)(const QuantScheme& scheme,
+                                 absl::Span<const int64_t> shape);
 };
 
 extern const StorageRow kPlainStorage;
@@ -32,6 +35,9 @@ extern const StorageRow kAwqStorage;
 extern const StorageRow kFp8Storage;
 extern const StorageRow kTorchaoStorage;
 extern const StorageRow kTorchAoStorage;
+extern const StorageRow kPackQuantizedStorage;
+extern const StorageRow kIntQuantizedStorage;
+extern const StorageRow kGptqV2Storage;
 
 // As in kPlain, casts too.
 absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,
@@ -41,6 +47,9 @@ absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,
 // FailedPrecondition: "STORAGE has no place for WHAT; REMEDY".
 absl::Status NoPlace(absl::string_view storage, absl::string_view what,
                      absl::string_view remedy);
+
+// FailedPrecondition: "STORAGE is read but not written; use OTHER".
+absl::Status OnlyRead(absl::string_view storage, absl::string_view other);
 
 // NoPlace unless it is a matrix called "*.weight", as layers have.
 absl::Status CheckIsLayerWeight(absl::string_view storage,

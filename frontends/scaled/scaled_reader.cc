@@ -1,5 +1,6 @@
 #include "frontends/scaled/scaled_reader.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +11,10 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "frontends/name_list.h"
 #include "frontends/read_range.h"
@@ -21,6 +24,7 @@
 #include "frontends/tensors/narrow_floats.h"
 #include "frontends/tensors/param_window.h"
 #include "ir/dtype.h"
+#include "ir/quant_record.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -178,13 +182,30 @@ std::vector<Entry> ListPairs(absl::Span<const ScaledTensor> scaled,
   return entries;
 }
 
+// Those of `pairs` whose weight the quantization record does not describe.
+std::vector<ScalePair> WithoutRecorded(const CheckpointIndex& index,
+                                       std::vector<ScalePair> pairs) {
+  absl::flat_hash_set<absl::string_view> recorded;
+  for (const QuantizedTensor& tensor : index.quant.tensors) {
+    recorded.insert(tensor.codes_name());
+  }
+  pairs.erase(std::remove_if(pairs.begin(), pairs.end(),
+                             [&](const ScalePair& pair) {
+                               return recorded.contains(
+                                   index.tensors[pair.weight].name);
+                             }),
+              pairs.end());
+  return pairs;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> ApplyScales(
     std::unique_ptr<CheckpointReader> reader, const CheckpointFiles& files) {
   const CheckpointIndex& base = reader->index();
-  if (!base.quant.empty() || !MayHaveScalePairs(base)) return reader;
-  MQ_ASSIGN_OR_RETURN(const std::vector<ScalePair> pairs, FindScalePairs(base));
+  if (!base.quant.version.empty() || !MayHaveScalePairs(base)) return reader;
+  MQ_ASSIGN_OR_RETURN(std::vector<ScalePair> pairs, FindScalePairs(base));
+  pairs = WithoutRecorded(base, std::move(pairs));
   if (pairs.empty()) return reader;
   MQ_ASSIGN_OR_RETURN(const Shape block, ConfiguredBlockSize(files));
   std::vector<ScaledTensor> scaled;

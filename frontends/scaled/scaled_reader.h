@@ -16,6 +16,7 @@ namespace monoquant {
 // tensor: code * scale, rounded once. The scales are no longer listed, and the
 // notes say so. A checkpoint without such pairs comes back as it is, and so
 // does one that monoquant wrote, which says itself what its tensors are.
+// Weights that are in the quantization record stay codes.
 //
 // The size of blocks is that in config.json among `files`, or follows from the
 // shapes. DataLoss, naming the tensors, if half a pair is missing or the halves

@@ -23,6 +23,9 @@
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/quant_record.h"
+#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 #include "ir/testing.h"
 
@@ -246,6 +249,33 @@ TEST(ScaledReaderTest, WhatIsLeftAlone) {
   const Opened recorded = Apply(own);
   ASSERT_TRUE(recorded.ok()) << recorded.status();
   EXPECT_EQ((*recorded)->index().tensors.size(), 2);
+}
+
+// Of a checkpoint that another program quantized, what its record describes
+// stays codes, and the rest is read as floats.
+TEST(ScaledReaderTest, BesideARecord) {
+  FakeReader fake;
+  fake.Add("a.weight", DType::kF8E4M3, {2, 1}, "\x38\x38");
+  fake.Add("a.weight_scale", DType::kF32, {2, 1}, BytesOf<float>({2, 3}));
+  fake.Add("b.weight", DType::kF8E4M3, {1, 2}, "\x38\x38");
+  fake.Add("b.weight_scale", DType::kF32, {1, 2}, BytesOf<float>({2, 3}));
+  QuantizedTensor recorded;
+  recorded.name = "a.weight";
+  recorded.scheme.format = NumberFormat::kFp8E4M3;
+  recorded.shape = {2, 1};
+  recorded.scale = "a.weight_scale";
+  recorded.storage = QuantStorage::kCompressedTensors;
+  fake.mutable_index().quant.tensors = {recorded};
+  const Opened reader = Apply(fake);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  const CheckpointIndex& index = (*reader)->index();
+  ASSERT_EQ(index.tensors.size(), 3u);
+  EXPECT_EQ(index.tensors[0].dtype, DType::kF8E4M3);
+  EXPECT_EQ(index.tensors[1].name, "a.weight_scale");
+  EXPECT_EQ(index.tensors[2].dtype, DType::kF32);
+  EXPECT_EQ(*ReadTensor(**reader, 2), BytesOf<float>({2, 3}));
+  EXPECT_EQ(index.quant.tensors.size(), 1u);
+  EXPECT_TRUE(ValidateIndex(index).ok()) << ValidateIndex(index);
 }
 
 TEST(ScaledReaderTest, PairsThatMakeNoSense) {

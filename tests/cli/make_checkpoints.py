@@ -20,6 +20,7 @@ _TYPES = {
     "F16": (2, "HalfStorage"),
     "BF16": (2, "BFloat16Storage"),
     "I64": (8, "LongStorage"),
+    "I32": (4, "IntStorage"),
     "U8": (1, "ByteStorage"),
     "BOOL": (1, "BoolStorage"),
 }

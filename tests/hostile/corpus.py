@@ -1,6 +1,7 @@
 """All hostile cases, one module a container or a kind of malice."""
 
 from tests.hostile import (
+    config_cases,
     dcp_cases,
     flatbuffer_cases,
     index_cases,
@@ -32,6 +33,7 @@ _MODULES = (
     numpy_cases,
     safetensors_cases,
     index_cases,
+    config_cases,
     dcp_cases,
     mqir_cases,
     recipe_cases,

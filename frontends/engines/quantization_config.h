@@ -1,0 +1,33 @@
+// Model directories that programs of engines quantized: what config.json says
+// of their weights becomes the quantization record that they have none of.
+
+#ifndef MONOQUANT_FRONTENDS_ENGINES_QUANTIZATION_CONFIG_H_
+#define MONOQUANT_FRONTENDS_ENGINES_QUANTIZATION_CONFIG_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "ir/byte_source.h"
+#include "ir/checkpoint.h"
+
+namespace monoquant {
+
+// `reader`, with the weights that quantization_config in the config.json among
+// `files` is about in CheckpointIndex::quant; the notes say so. The tensors
+// stay as they are. A checkpoint with a record of its own comes back as it is,
+// and so does one without such tensors, without such a file, and with a
+// quant_method other than compressed-tensors, gptq and awq.
+//
+// A weight's type before it was quantized is the configuration's dtype or
+// torch_dtype, where that is a float type. Reads the index and config.json, and
+// of weights that compressed-tensors packed their dimensions.
+//
+// DataLoss, naming tensor or entry, if a part of a weight is missing, left over
+// or contradicts another, or the configuration; Unimplemented for variants that
+// are not read.
+absl::StatusOr<std::unique_ptr<CheckpointReader>> ApplyQuantizationConfig(
+    std::unique_ptr<CheckpointReader> reader, const CheckpointFiles& files);
+
+}  // namespace monoquant
+
+#endif  // MONOQUANT_FRONTENDS_ENGINES_QUANTIZATION_CONFIG_H_

@@ -1,0 +1,751 @@
+// Guards: which tensors are one weight of a directory that another program
+// quantized, and how; that a configuration which lies, and every part that is
+// missing or does not fit, is found when the file is opened, in little memory.
+
+#include "frontends/engines/quantization_config.h"
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "frontends/testing/read_tensor.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "ir/byte_source.h"
+#include "ir/checkpoint.h"
+#include "ir/dtype.h"
+#include "ir/quant_record.h"
+#include "ir/quant_scheme.h"
+#include "ir/shape.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using testing::BytesOf;
+using ::testing::ElementsAre;
+using testing::ExpectError;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
+constexpr absl::StatusCode kUnimplemented = absl::StatusCode::kUnimplemented;
+
+struct Tensor {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  // Those of M.weight_shape; of others nothing is read.
+  std::vector<int64_t> values = {};
+};
+
+using Tensors = std::vector<Tensor>;
+
+// An index, and the values of a few tensors.
+class FakeReader : public CheckpointReader {
+ public:
+  explicit FakeReader(const Tensors& tensors) {
+    index_.path = "m";
+    for (const Tensor& tensor : tensors) {
+      TensorInfo info;
+      info.name = tensor.name;
+      info.dtype = tensor.dtype;
+      info.shape = tensor.shape;
+      info.byte_size = ByteSize(tensor.dtype, tensor.shape).value();
+      index_.tensors.push_back(std::move(info));
+      bytes_.push_back(BytesOf(tensor.values));
+    }
+  }
+
+  CheckpointIndex& mutable_index() { return index_; }
+  const CheckpointIndex& index() const override { return index_; }
+
+  absl::Status Read(size_t tensor, uint64_t, uint64_t,
+                    absl::Span<uint8_t> dst) const override {
+    if (bytes_[tensor].size() != dst.size()) {
+      return absl::InternalError("opening reads this tensor");
+    }
+    std::memcpy(dst.data(), bytes_[tensor].data(), dst.size());
+    return absl::OkStatus();
+  }
+
+  std::optional<FileExtent> Locate(size_t tensor) const override {
+    return FileExtent{"f", tensor, 1};
+  }
+
+ private:
+  CheckpointIndex index_;
+  std::vector<std::string> bytes_;
+};
+
+using Opened = absl::StatusOr<std::unique_ptr<CheckpointReader>>;
+
+// `config` is all of a config.json; there is none if it is empty.
+Opened Open(const Tensors& tensors, absl::string_view config) {
+  std::vector<std::pair<std::string, std::string>> files = {{"m", ""}};
+  if (!config.empty()) files.emplace_back("config.json", config);
+  return ApplyQuantizationConfig(std::make_unique<FakeReader>(tensors),
+                                 InMemoryFiles("m", std::move(files)));
+}
+
+std::string Config(absl::string_view quantization,
+                   absl::string_view dtype = "bfloat16") {
+  return absl::StrCat(R"({"dtype": ")", dtype, R"(", "quantization_config": )",
+                      quantization, "}");
+}
+
+std::string Gptq(absl::string_view entries) {
+  return Config(absl::StrCat(R"({"quant_method": "gptq", )", entries, "}"));
+}
+
+std::string Awq(absl::string_view entries) {
+  return Config(absl::StrCat(R"({"quant_method": "awq", )", entries, "}"),
+                "float16");
+}
+
+// With one group of layers of these weights.
+std::string Compressed(absl::string_view weights,
+                       absl::string_view entries = "") {
+  return Config(absl::StrCat(
+      R"({"quant_method": "compressed-tensors", "config_groups": {"group_0": )",
+      R"({"targets": ["Linear"], "weights": )", weights, "}}", entries, "}"));
+}
+
+// "NAME: SCHEME, STORAGE, DTYPE SHAPE: CODES PARTS", one a weight, or the
+// error.
+std::vector<std::string> Weights(const Opened& opened) {
+  if (!opened.ok()) return {opened.status().ToString()};
+  std::vector<std::string> lines;
+  for (const QuantizedTensor& tensor : (*opened)->index().quant.tensors) {
+    lines.push_back(absl::StrCat(
+        tensor.name, ": ", SchemeToString(tensor.scheme), ", ",
+        StorageName(tensor.storage), ", ", DTypeName(tensor.dtype), " ",
+        ShapeToString(tensor.shape), ": ", tensor.codes_name(), " ",
+        absl::StrJoin(tensor.part_names(), " ")));
+  }
+  return lines;
+}
+
+// `tensors` without the one of this name, or with another in its place.
+Tensors Changed(Tensors tensors, absl::string_view name,
+                std::optional<Tensor> other = std::nullopt) {
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].name != name) continue;
+    if (other.has_value()) {
+      tensors[i] = *std::move(other);
+    } else {
+      tensors.erase(tensors.begin() + static_cast<int64_t>(i));
+    }
+    return tensors;
+  }
+  ADD_FAILURE() << name;
+  return tensors;
+}
+
+// ------------------------------------------------------------------- gptq --
+
+Tensors GptqLayer(const std::string& base, int64_t bits, int64_t rows,
+                  int64_t columns, int64_t groups) {
+  return {{base + ".g_idx", DType::kI32, {columns}},
+          {base + ".qweight", DType::kI32, {columns * bits / 32, rows}},
+          {base + ".qzeros", DType::kI32, {groups, rows * bits / 32}},
+          {base + ".scales", DType::kF16, {groups, rows}}};
+}
+
+Tensors operator+(Tensors a, const Tensors& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+TEST(GptqTest, Weights) {
+  const Tensors tensors = GptqLayer("a", 4, 8, 64, 2) +
+                          Tensors{{"norm.weight", DType::kBF16, {64}}};
+  EXPECT_THAT(
+      Weights(Open(tensors, Gptq(R"("bits": 4, "group_size": 32, "sym": true,
+                                    "desc_act": true)"))),
+      ElementsAre("a.weight: int4 group 32 symmetric, F16 scales, gptq, BF16 "
+                  "[8, 64]: a.qweight a.scales a.qzeros a.g_idx"));
+  const std::string v2 =
+      R"("bits": 4, "group_size": 32, "sym": false,
+         "checkpoint_format": "gptq_v2")";
+  EXPECT_THAT(Weights(Open(tensors, Gptq(v2))),
+              ElementsAre("a.weight: uint4 group 32 asymmetric, F16 scales, "
+                          "gptq-v2, BF16 [8, 64]: a.qweight a.scales a.qzeros "
+                          "a.g_idx"));
+  EXPECT_THAT(
+      Weights(Open(GptqLayer("a", 8, 8, 20, 1),
+                   Gptq(R"("bits": 8, "group_size": -1, "format": "gptq")"))),
+      ElementsAre("a.weight: uint8 axis 0 asymmetric, F16 scales, gptq, BF16 "
+                  "[8, 20]: a.qweight a.scales a.qzeros a.g_idx"));
+  // Sizes that the configuration leaves out.
+  EXPECT_THAT(Weights(Open(tensors, Gptq(R"("bits": null)"))),
+              ElementsAre(HasSubstr("uint4 group 32 asymmetric")));
+  // Scales of the other type of two bytes.
+  EXPECT_THAT(Weights(Open(Changed(tensors, "a.scales",
+                                   Tensor{"a.scales", DType::kBF16, {2, 8}}),
+                           Gptq(R"("bits": 4)"))),
+              ElementsAre(HasSubstr("BF16 scales, gptq")));
+}
+
+TEST(GptqTest, LayersOfSeveralKinds) {
+  const Tensors tensors =
+      GptqLayer("a", 4, 8, 64, 2) + GptqLayer("b", 8, 8, 64, 4);
+  EXPECT_THAT(Weights(Open(tensors, Gptq(R"("bits": 4, "group_size": 32,
+                                    "dynamic": {"+:b": {"bits": 8}})"))),
+              ElementsAre(HasSubstr("a.weight: uint4 group 32"),
+                          HasSubstr("b.weight: uint8 group 16")));
+}
+
+// The type before quantization is that of the model, or F16.
+TEST(GptqTest, TypesOfTheModel) {
+  const Tensors tensors = GptqLayer("a", 4, 8, 64, 2);
+  const struct {
+    const char* members;
+    const char* dtype;
+  } cases[] = {
+      {R"("dtype": "float32")", "gptq, F32 ["},
+      {R"("torch_dtype": "torch.bfloat16")", "gptq, BF16 ["},
+      {R"("dtype": "float16", "torch_dtype": "float32")", "gptq, F16 ["},
+      {R"("dtype": "auto")", "gptq, F16 ["},
+      {R"("dtype": {"text_config": "float32"})", "gptq, F16 ["},
+      {R"("dtype": 32)", "gptq, F16 ["},
+      {R"("a": 1)", "gptq, F16 ["}};
+  for (const auto& c : cases) {
+    EXPECT_THAT(
+        Weights(Open(tensors, absl::StrCat("{", c.members,
+                                           R"(, "quantization_config": )"
+                                           R"({"quant_method": "gptq"}})"))),
+        ElementsAre(HasSubstr(c.dtype)))
+        << c.members;
+  }
+}
+
+TEST(GptqTest, PartsThatAreMissingOrLeftOver) {
+  const Tensors tensors = GptqLayer("a", 4, 8, 64, 2);
+  const std::string config = Gptq(R"("bits": 4, "group_size": 32)");
+  ExpectError(Open(Changed(tensors, "a.scales"), config), kDataLoss,
+              "m: tensor 'a.qweight': its scales 'a.scales' are missing; the "
+              "checkpoint is incomplete, download or copy all of it again");
+  ExpectError(Open(Changed(tensors, "a.qzeros"), config), kDataLoss,
+              "its zero points 'a.qzeros' are missing");
+  ExpectError(Open(Changed(tensors, "a.g_idx"), config), kDataLoss,
+              "its groups of columns 'a.g_idx' are missing");
+  ExpectError(Open(Changed(tensors, "a.qweight"), config), kDataLoss,
+              "m: tensor 'a.g_idx': belongs to 'a.qweight', which is missing; "
+              "the checkpoint is incomplete");
+  ExpectError(
+      Open(tensors + Tensors{{"a.weight", DType::kF16, {8, 64}}}, config),
+      kDataLoss,
+      "holds the codes of 'a.weight', which is there by "
+      "itself; remove");
+}
+
+TEST(GptqTest, WhatDoesNotFit) {
+  const Tensors tensors = GptqLayer("a", 4, 8, 64, 2);
+  const struct {
+    absl::StatusCode code;
+    Tensors tensors;
+    const char* config;
+    const char* message;
+  } cases[] = {
+      // Tensors and configuration.
+      {kDataLoss, tensors, R"("bits": 8)",
+       "has codes of 4 bits, but quantization_config says 8; check that both"},
+      {kDataLoss, tensors, R"("bits": 4, "group_size": 64)",
+       "its scales 'a.scales' are for 2 groups of 64 columns, but "
+       "quantization_config says groups of 64; check"},
+      {kDataLoss, tensors, R"("bits": 4, "group_size": -1)",
+       "but quantization_config says one group a row"},
+      {kDataLoss, tensors, R"("bits": 4, "group_size": 9223372036854775807)",
+       "says groups of 9223372036854775807"},
+      {kDataLoss, tensors, R"("group_size": 0)",
+       "config.json: quantization_config: group_size is 0, expected -1 or a "
+       "positive number; it says how the weights are quantized: download or"},
+      {kDataLoss, tensors, R"("group_size": -2)", "group_size is -2"},
+      {kDataLoss, tensors, R"("group_size": "32")",
+       "group_size is \"32\", expected a whole number"},
+      {kDataLoss, tensors, R"("group_size": 18446744073709551615)",
+       "group_size is 18446744073709551615, expected a whole number"},
+      {kDataLoss, tensors, R"("bits": [4])", "bits is [4]"},
+      {kDataLoss, tensors, R"("sym": 1)", "sym is 1, expected true or false"},
+      {kDataLoss, tensors, R"("checkpoint_format": 2)",
+       "checkpoint_format is 2, expected a text"},
+      {kUnimplemented, tensors, R"("checkpoint_format": "marlin")",
+       "config.json: quantization_config: the format \"marlin\", which is not "
+       "read; dequantize it with the program that wrote it, or take the "
+       "tensors as they are with --as-stored"},
+      // Tensors by themselves.
+      {kUnimplemented, GptqLayer("a", 2, 32, 64, 2), R"("bits": 2)",
+       "m: tensor 'a.qweight': has codes of 2 bits, which is not read"},
+      {kUnimplemented, GptqLayer("a", 3, 32, 64, 2), R"("bits": 3)",
+       "has codes of 3 bits"},
+      {kUnimplemented,
+       Changed(tensors, "a.qweight", Tensor{"a.qweight", DType::kI16, {16, 8}}),
+       R"("bits": 4)", "has codes in words of I16"},
+      {kDataLoss,
+       Changed(tensors, "a.qweight", Tensor{"a.qweight", DType::kI32, {64}}),
+       R"("bits": 4)", "is I32 [64], expected two dimensions"},
+      {kDataLoss,
+       Changed(tensors, "a.qweight", Tensor{"a.qweight", DType::kI32, {7, 8}}),
+       R"("bits": 4)", "is I32 [7, 8], which does not fit 'a.g_idx', I32 [64]"},
+      {kDataLoss,
+       Changed(tensors, "a.qweight", Tensor{"a.qweight", DType::kI32, {0, 8}}),
+       R"("bits": 4)", "which does not fit"},
+      {kDataLoss,
+       Changed(tensors, "a.g_idx", Tensor{"a.g_idx", DType::kI32, {0}}),
+       R"("bits": 4)", "which does not fit"},
+      {kDataLoss,
+       Changed(tensors, "a.g_idx", Tensor{"a.g_idx", DType::kI32, {64, 1}}),
+       R"("bits": 4)", "which does not fit"},
+      {kDataLoss,
+       Changed(tensors, "a.g_idx", Tensor{"a.g_idx", DType::kI64, {64}}),
+       R"("bits": 4)",
+       "its groups of columns 'a.g_idx' are I64 [64], expected I32 [64]"},
+      {kDataLoss,
+       Changed(tensors, "a.qzeros", Tensor{"a.qzeros", DType::kI32, {2, 2}}),
+       R"("bits": 4)",
+       "its zero points 'a.qzeros' are I32 [2, 2], expected I32 [2, 1]; check"},
+      {kDataLoss,
+       Changed(tensors, "a.scales", Tensor{"a.scales", DType::kF16, {2, 16}}),
+       R"("bits": 4)", "its scales 'a.scales' are F16 [2, 16], expected F16"},
+      {kDataLoss,
+       Changed(tensors, "a.scales", Tensor{"a.scales", DType::kF16, {0, 8}}),
+       R"("bits": 4)", "which is no division of 64 columns into groups"},
+      {kDataLoss,
+       Changed(tensors, "a.scales",
+               Tensor{"a.scales", DType::kF16, {1000000000, 8}}),
+       R"("bits": 4)", "which is no division of 64 columns into groups"},
+      {kDataLoss,
+       Changed(tensors, "a.scales", Tensor{"a.scales", DType::kF16, {}}),
+       R"("bits": 4)", "which is no division of 64 columns into groups"},
+      {kUnimplemented,
+       Changed(tensors, "a.scales", Tensor{"a.scales", DType::kF16, {3, 8}}),
+       R"("bits": 4)", "has 64 columns in 3 groups, not all of one size"},
+      {kUnimplemented,
+       Changed(tensors, "a.scales", Tensor{"a.scales", DType::kF32, {2, 8}}),
+       R"("bits": 4)", "has scales of F32"},
+      {kUnimplemented, GptqLayer("a", 4, 8, 96, 2),
+       R"("bits": 4, "group_size": 64)",
+       "has 96 columns in 2 groups, not all of one size"},
+      {kUnimplemented, GptqLayer("a", 8, 12, 64, 2), R"("bits": 8)",
+       "gptq has no place for a weight of shape [12, 64], whose rows are no "
+       "multiple of 8, which is not read"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    ExpectError(Open(c.tensors, Gptq(c.config)), c.code, c.message);
+  }
+}
+
+// -------------------------------------------------------------------- awq --
+
+Tensors AwqLayer(const std::string& base, int64_t rows, int64_t columns,
+                 int64_t groups) {
+  return {{base + ".qweight", DType::kI32, {columns, rows / 8}},
+          {base + ".qzeros", DType::kI32, {groups, rows / 8}},
+          {base + ".scales", DType::kF16, {groups, rows}}};
+}
+
+TEST(AwqTest, Weights) {
+  const Tensors tensors = AwqLayer("a", 16, 64, 2);
+  EXPECT_THAT(
+      Weights(Open(tensors, Awq(R"("bits": 4, "group_size": 32,
+                                   "zero_point": true, "version": "gemm")"))),
+      ElementsAre("a.weight: uint4 group 32 asymmetric, F16 scales, awq, F16 "
+                  "[16, 64]: a.qweight a.scales a.qzeros"));
+  EXPECT_THAT(Weights(Open(tensors, Awq(R"("version": "GEMM",
+                                           "zero_point": false)"))),
+              ElementsAre(HasSubstr("int4 group 32 symmetric")));
+  EXPECT_THAT(Weights(Open(AwqLayer("a", 16, 64, 1),
+                           Awq(R"("bits": 4, "group_size": -1)"))),
+              ElementsAre(HasSubstr("uint4 axis 0 asymmetric")));
+  // GPTQModel calls its own so.
+  EXPECT_THAT(Weights(Open(tensors, Gptq(R"("format": "gemm", "bits": 4,
+                                            "sym": true)"))),
+              ElementsAre(HasSubstr("int4 group 32 symmetric, F16 scales, "
+                                    "awq")));
+}
+
+TEST(AwqTest, WhatDoesNotFit) {
+  const Tensors tensors = AwqLayer("a", 16, 64, 2);
+  const struct {
+    absl::StatusCode code;
+    Tensors tensors;
+    const char* config;
+    const char* message;
+  } cases[] = {
+      {kUnimplemented, tensors, R"("version": "gemv")",
+       "quantization_config: the version \"gemv\", which is not read"},
+      {kUnimplemented, tensors, R"("version": "gemm", "bits": 8)",
+       "codes of 8 bits"},
+      {kDataLoss, Changed(tensors, "a.qzeros"), R"("bits": 4)",
+       "its zero points 'a.qzeros' are missing"},
+      {kDataLoss, Changed(tensors, "a.scales"), R"("bits": 4)",
+       "its scales 'a.scales' are missing"},
+      {kDataLoss, Changed(tensors, "a.qweight"), R"("bits": 4)",
+       "m: tensor 'a.qzeros': belongs to 'a.qweight', which is missing"},
+      {kDataLoss, tensors, R"("bits": 4, "group_size": 64)",
+       "are for 2 groups of 64 columns, but quantization_config says groups "
+       "of 64"},
+      {kDataLoss,
+       Changed(tensors, "a.scales", Tensor{"a.scales", DType::kF16, {2, 64}}),
+       R"("bits": 4)", "is I32 [64, 2], but its scales are F16 [2, 64]; check"},
+      // In the order of gemv.
+      {kDataLoss,
+       Changed(tensors, "a.qweight", Tensor{"a.qweight", DType::kI32, {16, 8}}),
+       R"("bits": 4)", "is I32 [16, 8], but its scales are F16 [2, 16]"},
+      {kUnimplemented, AwqLayer("a", 16, 12, 2), R"("bits": 4)",
+       "whose columns are no multiple of 8"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    ExpectError(Open(c.tensors, Awq(c.config)), c.code, c.message);
+  }
+}
+
+// ----------------------------------------------------- compressed-tensors --
+
+constexpr char kInt4Groups[] =
+    R"({"num_bits": 4, "type": "int", "symmetric": true, "strategy": "group",
+        "group_size": 32, "actorder": "static"})";
+constexpr char kInt4Rows[] =
+    R"({"num_bits": 4, "type": "int", "strategy": "channel",
+        "group_size": null, "actorder": null})";
+constexpr char kInt8Rows[] = R"({"num_bits": 8, "type": "int"})";
+constexpr char kFp8[] = R"({"num_bits": 8, "type": "float"})";
+
+Tensors PackedLayer(const std::string& base, int64_t bits, int64_t rows,
+                    int64_t columns, int64_t groups) {
+  return {{base + ".weight_packed",
+           DType::kI32,
+           {rows, (columns * bits + 31) / 32}},
+          {base + ".weight_scale", DType::kBF16, {rows, groups}},
+          {base + ".weight_shape", DType::kI64, {2}, {rows, columns}}};
+}
+
+TEST(CompressedTensorsTest, Packed) {
+  const Tensors tensors = PackedLayer("a", 4, 6, 64, 2);
+  EXPECT_THAT(Weights(Open(tensors, Compressed(kInt4Groups))),
+              ElementsAre("a.weight: int4 group 32 symmetric, BF16 scales, "
+                          "pack-quantized, BF16 [6, 64]: a.weight_packed "
+                          "a.weight_scale a.weight_shape"));
+  // Rows fill no words of zero points.
+  EXPECT_THAT(
+      Weights(
+          Open(tensors + Tensors{{"a.weight_zero_point", DType::kI32, {1, 2}}},
+               Compressed(kInt4Groups))),
+      ElementsAre(AllOf(HasSubstr("int4 group 32 asymmetric"),
+                        HasSubstr("a.weight_scale a.weight_zero_point "
+                                  "a.weight_shape"))));
+  EXPECT_THAT(
+      Weights(Open(PackedLayer("a", 8, 6, 9, 1), Compressed(kInt8Rows))),
+      ElementsAre(HasSubstr("int8 axis 0 symmetric")));
+  // One word of a row may hold 3 codes of either 4 or 8 bits.
+  EXPECT_THAT(
+      Weights(Open(PackedLayer("a", 4, 6, 3, 1), Compressed(kInt4Rows))),
+      ElementsAre(AllOf(HasSubstr("int4 axis 0"), HasSubstr("[6, 3]"))));
+  EXPECT_THAT(
+      Weights(Open(PackedLayer("a", 4, 6, 3, 1), Compressed(kInt8Rows))),
+      ElementsAre(HasSubstr("int8 axis 0")));
+  Tensors whole = PackedLayer("a", 4, 6, 64, 1);
+  whole[1].shape = {1};
+  EXPECT_THAT(Weights(Open(whole, Compressed(kInt4Rows))),
+              ElementsAre(HasSubstr("int4 tensor symmetric")));
+}
+
+TEST(CompressedTensorsTest, BytesAndFloats) {
+  const Tensors bytes = {{"a.weight", DType::kI8, {6, 64}},
+                         {"a.weight_scale", DType::kF16, {6, 1}},
+                         {"a.input_scale", DType::kBF16, {1}}};
+  EXPECT_THAT(Weights(Open(bytes, Compressed(kInt8Rows))),
+              ElementsAre("a.weight: int8 axis 0 symmetric, F16 scales, "
+                          "int-quantized, BF16 [6, 64]: a.weight "
+                          "a.weight_scale"));
+  EXPECT_THAT(
+      Weights(Open(bytes + Tensors{{"a.weight_zero_point", DType::kI8, {6, 1}}},
+                   Compressed(kInt8Rows))),
+      ElementsAre(HasSubstr("int8 axis 0 asymmetric")));
+  // "naive-quantized" has codes of any bits so.
+  EXPECT_THAT(Weights(Open(bytes, Compressed(kInt4Rows))),
+              ElementsAre(HasSubstr("int8 axis 0 symmetric")));
+  const Tensors floats = {{"a.weight", DType::kF8E4M3, {300, 64}},
+                          {"a.weight_scale", DType::kBF16, {300, 1}},
+                          {"b.weight", DType::kF8E4M3, {300, 64}},
+                          {"b.weight_scale", DType::kF32, {1}},
+                          {"c.weight", DType::kF8E4M3, {300, 64}},
+                          {"c.weight_scale", DType::kF32, {3, 1}},
+                          {"d.weight", DType::kF8E4M3, {300, 64}},
+                          {"d.weight_scale", DType::kF32, {}},
+                          {"e.weight", DType::kF8E4M3, {2, 300, 64}},
+                          {"e.weight_scale", DType::kF32, {2, 1, 1}}};
+  // The others are left to frontends/scaled.
+  EXPECT_THAT(Weights(Open(floats, Compressed(kFp8))),
+              ElementsAre(HasSubstr("a.weight: fp8_e4m3 axis 0, BF16 scales, "
+                                    "compressed-tensors, BF16"),
+                          HasSubstr("b.weight: fp8_e4m3 tensor")));
+}
+
+TEST(CompressedTensorsTest, SeveralGroups) {
+  const std::string config = Config(
+      R"({"quant_method": "compressed-tensors", "format": "mixed-precision",
+          "sparsity_config": {}, "transform_config": {"config_groups": {}},
+          "config_groups": {
+            "a": {"targets": ["re:.*a$"], "weights": {"num_bits": 4,
+                  "group_size": 32}},
+            "b": {"weights": {"num_bits": 8, "group_size": -1}},
+            "c": {"weights": null}, "d": {}}})");
+  EXPECT_THAT(Weights(Open(
+                  PackedLayer("a", 4, 6, 64, 2) + PackedLayer("b", 8, 6, 64, 1),
+                  config)),
+              ElementsAre(HasSubstr("a.weight: int4 group 32"),
+                          HasSubstr("b.weight: int8 axis 0")));
+}
+
+TEST(CompressedTensorsTest, WhatDoesNotFit) {
+  const Tensors tensors = PackedLayer("a", 4, 6, 64, 2);
+  const auto with = [&](const char* name, DType dtype, Shape shape,
+                        std::vector<int64_t> values = {}) {
+    return Changed(tensors, name, Tensor{name, dtype, shape, values});
+  };
+  const auto plus = [&](const char* name, DType dtype, Shape shape) {
+    return tensors + Tensors{{name, dtype, shape}};
+  };
+  const struct {
+    absl::StatusCode code;
+    Tensors tensors;
+    const char* weights;
+    const char* message;
+  } cases[] = {
+      {kDataLoss, Changed(tensors, "a.weight_scale"), kInt4Groups,
+       "m: tensor 'a.weight_packed': its scales 'a.weight_scale' are missing"},
+      {kDataLoss, Changed(tensors, "a.weight_shape"), kInt4Groups,
+       "its dimensions 'a.weight_shape' are missing"},
+      {kDataLoss, Changed(tensors, "a.weight_packed"), kInt4Groups,
+       "m: tensor 'a.weight_scale': belongs to 'a.weight', which is missing"},
+      {kDataLoss, plus("b.weight_zero_point", DType::kI32, {1, 2}), kInt4Groups,
+       "'b.weight_zero_point': belongs to 'b.weight', which is missing"},
+      {kDataLoss, plus("a.weight_zero_point", DType::kI8, {6, 2}), kInt4Groups,
+       "its zero points 'a.weight_zero_point' are I8 [6, 2], expected I32 "
+       "[1, 2]"},
+      {kDataLoss, plus("a.weight", DType::kBF16, {6, 64}), kInt4Groups,
+       "holds the codes of 'a.weight', which is there by itself"},
+      {kUnimplemented, plus("a.weight_g_idx", DType::kI32, {64}), kInt4Groups,
+       "has groups by activations (actorder), which is not read"},
+      // What the tensors say of themselves.
+      {kDataLoss, with("a.weight_shape", DType::kI64, {2}, {6, 63}),
+       kInt4Groups, "are BF16 [6, 2], which do not divide [6, 63]"},
+      {kDataLoss, with("a.weight_shape", DType::kI64, {2}, {7, 64}),
+       kInt4Groups,
+       "is I32 [6, 8], but 'a.weight_shape' says that the weight is [7, 64]"},
+      {kDataLoss, with("a.weight_shape", DType::kI64, {2}, {6, -64}),
+       kInt4Groups, "says that the weight is [6, -64]"},
+      {kDataLoss,
+       with("a.weight_shape", DType::kI64, {2}, {6, int64_t{1} << 62}),
+       kInt4Groups, "which does not fit 4611686018427387904 columns"},
+      {kDataLoss, with("a.weight_shape", DType::kI32, {2}), kInt4Groups,
+       "its dimensions 'a.weight_shape' are I32 [2], expected I64 [2]"},
+      {kDataLoss, with("a.weight_packed", DType::kI32, {6, 1000}), kInt4Groups,
+       "is I32 [6, 1000], which does not fit 64 columns"},
+      {kDataLoss, with("a.weight_scale", DType::kBF16, {6, 1000000000}),
+       kInt4Groups, "which do not divide [6, 64]"},
+      {kDataLoss, with("a.weight_scale", DType::kBF16, {6, 0}), kInt4Groups,
+       "which do not divide [6, 64]"},
+      {kDataLoss, with("a.weight_scale", DType::kBF16, {2, 2}), kInt4Groups,
+       "which do not divide [6, 64]"},
+      {kUnimplemented, with("a.weight_scale", DType::kF8E4M3, {6, 2}),
+       kInt4Groups, "has scales of F8_E4M3"},
+      {kUnimplemented, with("a.weight_packed", DType::kU8, {6, 32}),
+       kInt4Groups, "has floats of 4 bits (nvfp4, mxfp4), which is not read"},
+      {kUnimplemented, with("a.weight_packed", DType::kI64, {6, 4}),
+       kInt4Groups, "is I64 [6, 4], which is not read"},
+      // Tensors and configuration.
+      {kDataLoss, tensors, kInt8Rows,
+       "holds int4 group 32 symmetric, BF16 scales, which no entry of "
+       "config_groups in config.json describes; check"},
+      {kDataLoss, tensors, kFp8, "which no entry of config_groups"},
+      {kDataLoss, tensors, R"({"num_bits": 4, "group_size": 64})",
+       "which no entry of config_groups"},
+      {kUnimplemented, PackedLayer("a", 3, 6, 64, 2),
+       R"({"num_bits": 3, "group_size": 32})", "has codes of 3 bits"},
+      {kDataLoss, PackedLayer("a", 3, 6, 64, 2), kInt4Groups,
+       "holds codes of 3 bits, which no entry"},
+      // Bytes.
+      {kDataLoss,
+       {{"a.weight", DType::kI8, {6, 64}},
+        {"b.weight", DType::kI8, {6, 64}},
+        {"b.weight_scale", DType::kF16, {6, 1}}},
+       kInt8Rows,
+       "m: tensor 'a.weight': its scales 'a.weight_scale' are"},
+      {kDataLoss,
+       {{"a.weight", DType::kI8, {6, 64}},
+        {"a.weight_scale", DType::kF16, {6, 1}}},
+       kInt4Groups,
+       "holds int8 axis 0 symmetric, F16 scales, which no entry"},
+      {kUnimplemented,
+       {{"a.weight", DType::kI8, {6, 64, 1}},
+        {"a.weight_scale", DType::kF16, {6, 1}}},
+       kInt8Rows,
+       "is I8 [6, 64, 1]"},
+      // Floats.
+      {kUnimplemented,
+       {{"a.weight", DType::kF8E4M3, {6, 64}},
+        {"a.weight_scale", DType::kU8, {6, 2}}},
+       kFp8,
+       "has scales that are exponents (mxfp8), which is not read"},
+      {kDataLoss,
+       {{"a.weight", DType::kF8E4M3, {6, 64}},
+        {"a.weight_scale", DType::kBF16, {6, 1}}},
+       kInt8Rows,
+       "holds fp8_e4m3 axis 0, BF16 scales, which no entry"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    ExpectError(Open(c.tensors, Compressed(c.weights)), c.code, c.message);
+  }
+  ExpectError(Open(PackedLayer("a", 4, 6, 3, 1),
+                   Config(R"({"quant_method": "compressed-tensors",
+                              "config_groups": {
+                                "a": {"weights": {"num_bits": 4}},
+                                "b": {"weights": {"num_bits": 8}}}})")),
+              kUnimplemented,
+              "has codes of 4 or 8 bits, which its 3 columns do not tell");
+}
+
+TEST(CompressedTensorsTest, ConfigurationsThatLie) {
+  const Tensors tensors = PackedLayer("a", 4, 6, 64, 2);
+  const auto groups = [](absl::string_view value) {
+    return Config(absl::StrCat(
+        R"({"quant_method": "compressed-tensors", "config_groups": )", value,
+        "}"));
+  };
+  for (const char* value : {"[]", "null", "5", "\"group_0\""}) {
+    ExpectError(Open(tensors, groups(value)), kDataLoss,
+                "config.json: quantization_config: config_groups is no object; "
+                "it says how the weights are quantized");
+  }
+  const struct {
+    const char* weights;
+    const char* message;
+  } cases[] = {
+      {"4", "whose description is not what it can be: 4"},
+      {"[4]", "whose description is not"},
+      {R"({"type": 4})", "whose type is not"},
+      {R"({"num_bits": "4"})", "whose num_bits is not"},
+      {R"({"num_bits": 4.5})", "whose num_bits is not"},
+      {R"({"group_size": 0})", "whose group_size is not"},
+      {R"({"group_size": -32})", "whose group_size is not"},
+      {R"({"group_size": 1e3})", "whose group_size is not"},
+      {R"({"num_bits": 4, "group_size": 9223372036854775807})",
+       "which no entry of config_groups"},
+      {R"({"num_bits": -9223372036854775808})",
+       "which no entry of config_groups"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.weights);
+    ExpectError(Open(tensors, Compressed(c.weights)), kDataLoss, c.message);
+  }
+  for (const char* order : {"\"group\"", "\"dynamic\"", "true", "3"}) {
+    ExpectError(
+        Open(tensors, Compressed(absl::StrCat(
+                          R"({"num_bits": 4, "group_size": 32, "actorder": )",
+                          order, "}"))),
+        kUnimplemented, absl::StrCat("quantization_config: actorder ", order));
+  }
+  ExpectError(Open(tensors, Compressed(kInt4Groups,
+                                       R"(, "sparsity_config": {"format":
+                                  "sparse-24-bitmask"})")),
+              kUnimplemented,
+              "quantization_config: a sparsity_config, which is not");
+  ExpectError(Open(tensors, Compressed(kInt4Groups,
+                                       R"(, "transform_config":
+                                          {"config_groups": {"u": {}}})")),
+              kUnimplemented, "a transform_config, which is not read");
+  EXPECT_TRUE(Open(tensors, Compressed(kInt4Groups,
+                                       R"(, "sparsity_config": {"format":
+                                          "dense"})"))
+                  .ok());
+  // Many entries cost their text alone.
+  std::string many = R"({"x": {"weights": {"num_bits": 4, "group_size": 32}})";
+  for (int i = 0; i < 20000; ++i) {
+    absl::StrAppend(&many, R"(, ")", i, R"(": {"weights": {"num_bits": 4, )",
+                    R"("group_size": )", 100 + i, "}}");
+  }
+  Tensors layers;
+  for (int i = 0; i < 2000; ++i) {
+    layers = std::move(layers) + PackedLayer(absl::StrCat(i), 4, 6, 64, 2);
+  }
+  EXPECT_EQ(Weights(Open(layers, groups(many + "}"))).size(), 2000u);
+}
+
+// ------------------------------------------------------------ all of them --
+
+TEST(QuantizationConfigTest, OnlyTheRecordIsNew) {
+  const Tensors tensors = GptqLayer("a", 4, 8, 64, 2) +
+                          Tensors{{"norm.weight", DType::kBF16, {64}}};
+  const Opened opened = Open(tensors, Gptq(R"("bits": 4)"));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const CheckpointIndex& index = (*opened)->index();
+  ASSERT_EQ(index.tensors.size(), tensors.size());
+  EXPECT_EQ(index.path, "m");
+  EXPECT_EQ(index.quant.version, "");
+  EXPECT_FALSE(index.quant.empty());
+  EXPECT_THAT(index.notes,
+              ElementsAre("weights in the format of gptq, as config.json says "
+                          "(1): 'a.weight' (uint4 group 32 asymmetric, F16 "
+                          "scales)"));
+  EXPECT_EQ((*opened)->Locate(2)->offset, 2u);
+  EXPECT_TRUE(ValidateIndex(index).ok());
+}
+
+// Nothing is said of it, or nothing that is understood.
+TEST(QuantizationConfigTest, WhatIsLeftAlone) {
+  const Tensors tensors = GptqLayer("a", 4, 8, 64, 2);
+  for (const char* config :
+       {"", "{}", "[]", "5", R"({"quantization_config": null})",
+        R"({"quantization_config": []})", R"({"quantization_config": {}})",
+        R"({"quantization_config": {"quant_method": 5}})",
+        R"({"quantization_config": {"quant_method": "bitsandbytes"}})",
+        R"({"quantization_config": {"quant_method": "torchao"}})"}) {
+    const Opened opened = Open(tensors, config);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_TRUE((*opened)->index().quant.empty()) << config;
+    EXPECT_THAT((*opened)->index().notes, IsEmpty());
+  }
+  // Floats, whatever the configuration: it is not even read.
+  for (const std::string& config :
+       {Gptq(R"("bits": 4)"), std::string("{"),
+        Compressed(kInt4Groups, R"(, "sparsity_config": {"a": 1})")}) {
+    EXPECT_TRUE(Open({{"a.weight", DType::kBF16, {8, 64}}}, config).ok());
+  }
+  // A file of monoquant's own says itself what it is.
+  auto own = std::make_unique<FakeReader>(tensors);
+  own->mutable_index().quant.version = "1";
+  const Opened opened = ApplyQuantizationConfig(
+      std::move(own),
+      InMemoryFiles("m", {{"m", ""}, {"config.json", Gptq(R"("bits": 4)")}}));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT((*opened)->index().quant.tensors, IsEmpty());
+}
+
+TEST(QuantizationConfigTest, ConfigurationsThatCannotBeRead) {
+  const Tensors tensors = GptqLayer("a", 4, 8, 64, 2);
+  ExpectError(Open(tensors, "{"), kDataLoss,
+              "it says how the weights are quantized: download or copy it "
+              "again");
+  ExpectError(Open(tensors, std::string(100, '[') + std::string(100, ']')),
+              kDataLoss, "config.json: ");
+  ExpectError(Open(tensors, std::string((16 << 20) + 1, ' ')), kDataLoss,
+              "config.json: larger than the limit of 16777216 bytes");
+}
+
+}  // namespace
+}  // namespace monoquant

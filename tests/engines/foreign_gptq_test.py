@@ -1,0 +1,182 @@
+"""monoquant reads what GPTQModel wrote, in the layouts of GPTQ and AWQ.
+
+Models are quantized and saved by GPTQModel itself, one of them with columns in
+the order of their importance ("act order"). What `dequantize` makes of each layer
+equals the weight that GPTQModel computes from the file it wrote, bit for bit.
+"""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import unittest
+
+from tests.support import optional
+
+optional.require_engines()
+
+from tests.engines import quiet
+
+import gptqmodel
+import safetensors.torch
+import torch
+from gptqmodel import GPTQConfig, RTNConfig
+from gptqmodel.quantization import FORMAT
+from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
+
+from tests.engines import small_llama
+from tests.support import monoquant
+
+# Rounded to nearest.
+SCHEMES = {
+    "4 bits, symmetric": dict(bits=4, group_size=32),
+    "4 bits, asymmetric": dict(bits=4, group_size=32, sym=False),
+    "8 bits, symmetric": dict(bits=8, group_size=32),
+    "8 bits, asymmetric": dict(bits=8, group_size=64, sym=False),
+    "4 bits, a group a row": dict(bits=4, group_size=-1),
+    "one layer left out": dict(
+        bits=4, group_size=32,
+        dynamic={r"-:model\.layers\.1\.mlp\.up_proj$": {}}),
+    "4 and 8 bits": dict(bits=4, group_size=32,
+                         dynamic={r"+:.*down_proj$": {"bits": 8}}),
+    "version 2": dict(bits=4, group_size=32, sym=False,
+                      format=FORMAT.GPTQ_V2),
+}
+AWQ = {
+    "awq, asymmetric": dict(bits=4, group_size=32, sym=False),
+    "awq, symmetric": dict(bits=4, group_size=32, sym=True),
+}
+
+
+def write(source, folder, config, calibration=None):
+    model = gptqmodel.GPTQModel.load(source, config, device="cpu",
+                                     dtype=torch.float16)
+    if calibration is None:
+        model.quantize(calibration=None, backend=gptqmodel.BACKEND.AUTO)
+    else:
+        model.quantize(calibration, batch_size=1,
+                       backend=gptqmodel.BACKEND.GPTQ_TORCH)
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its config
+        model.save(folder)
+
+
+def calibration():
+    """Texts, already as tokens."""
+    torch.manual_seed(2)
+    texts = torch.randint(0, 125, (64, 48)).tolist()
+    return [{"input_ids": text, "attention_mask": [1] * len(text)}
+            for text in texts]
+
+
+def positive(source):
+    """Makes all weights of one layer positive: their zero points are 0, which
+    version 1 stores less 1."""
+    path = os.path.join(source, "model.safetensors")
+    tensors = safetensors.torch.load_file(path)
+    name = "model.layers.0.mlp.up_proj.weight"
+    tensors[name] = tensors[name].abs()
+    safetensors.torch.save_file(tensors, path, {"format": "pt"})
+
+
+class ForeignGptqTest(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        cls._folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls._folder.cleanup)
+        cls.source = os.path.join(cls._folder.name, "llama")
+        small_llama.make(cls.source, torch.float16)
+        positive(cls.source)
+
+    def write(self, name, config, calibration=None):
+        folder = os.path.join(self._folder.name, name.replace(" ", "_"))
+        write(self.source, folder, config, calibration)
+        return folder
+
+    def read(self, folder):
+        output = os.path.join(self._folder.name, "floats.safetensors")
+        monoquant.run("dequantize", "-m", folder, "-o", output, "--force",
+                      "--dtype", "f16")
+        return safetensors.torch.load_file(output)
+
+    def stored(self, folder):
+        return safetensors.torch.load_file(
+            os.path.join(folder, "model.safetensors"))
+
+    def check(self, weights, expected):
+        for key, weight in expected.items():
+            self.assertTrue(torch.equal(weights[key], weight), key)
+
+    def as_loaded(self, folder):
+        """{name: weight} as GPTQModel's own loader has them."""
+        model = gptqmodel.GPTQModel.load(
+            folder, device="cpu", backend=gptqmodel.BACKEND.GPTQ_TORCH,
+            dtype=torch.float16).model
+        weights = {}
+        for name, module in model.named_modules():
+            if hasattr(module, "dequantize_weight"):
+                weights[name + ".weight"] = module.dequantize_weight().T
+            elif isinstance(module, torch.nn.Linear):
+                weights[name + ".weight"] = module.weight
+        return {name: weight.detach().half()
+                for name, weight in weights.items()}
+
+    def test_every_scheme(self):
+        for name, options in SCHEMES.items():
+            with self.subTest(scheme=name):
+                folder = self.write(
+                    name, RTNConfig(offload_to_disk=False, **options))
+                self.check(self.read(folder), self.as_loaded(folder))
+
+    def test_zero_points_of_zero(self):
+        folder = self.write("zeros", RTNConfig(
+            offload_to_disk=False, **SCHEMES["4 bits, asymmetric"]))
+        words = self.stored(folder)["model.layers.0.mlp.up_proj.qzeros"]
+        # Eight zeros, from which 1 was taken as from one number.
+        self.assertIn(0xEEEEEEEF - 2**32, words.flatten().tolist())
+        self.check(self.read(folder), self.as_loaded(folder))
+
+    def test_act_order(self):
+        folder = self.write("act order", GPTQConfig(
+            bits=4, group_size=32, desc_act=True, offload_to_disk=False),
+            calibration())
+        groups = self.stored(folder)["model.layers.0.mlp.up_proj.g_idx"]
+        self.assertNotEqual(groups.tolist(), sorted(groups.tolist()))
+        self.check(self.read(folder), self.as_loaded(folder))
+
+    def test_awq(self):
+        for name, options in AWQ.items():
+            with self.subTest(scheme=name):
+                folder = self.write(name, RTNConfig(
+                    offload_to_disk=False, format=FORMAT.GEMM, **options))
+                expected = {
+                    key[:-len("qweight")] + "weight": dequantize_gemm(
+                        words, *(tensors[key[:-len("qweight")] + part]
+                                 for part in ("qzeros", "scales")), 4, 32).T
+                    for tensors in [self.stored(folder)]
+                    for key, words in tensors.items()
+                    if key.endswith(".qweight")}
+                self.check(self.read(folder), expected)
+                # As Transformers calls it.
+                path = os.path.join(folder, "config.json")
+                with open(path) as file:
+                    config = json.load(file)
+                config["quantization_config"] = {
+                    "quant_method": "awq", "bits": 4, "group_size": 32,
+                    "zero_point": not options["sym"], "version": "gemm"}
+                with open(path, "w") as file:
+                    json.dump(config, file)
+                self.check(self.read(folder), expected)
+
+    def test_three_bits_are_not_read(self):
+        folder = self.write("3 bits", RTNConfig(bits=3, group_size=32,
+                                                offload_to_disk=False))
+        with self.assertRaises(monoquant.Failed) as failed:
+            monoquant.run("inspect", folder)
+        self.assertEqual(failed.exception.exit_code, 6)
+        self.assertIn("codes of 3 bits", failed.exception.message)
+
+
+if __name__ == "__main__":
+    unittest.main()
