@@ -79,8 +79,8 @@ struct PlanOptions {
   std::vector<std::pair<size_t, std::string>> keep;
   // How quantized tensors are stored. What the storage has no place for is left
   // as it is, or is an error where a rule asks for it; so is what outputs are
-  // not to have (CheckWritable). Scales are those of DefaultScaleDType unless the
-  // recipe says otherwise.
+  // not to have (CheckWritable). Scales are those of DefaultScaleDType unless
+  // the recipe says otherwise.
   //
   // In kTorchAo modules are quantized as a whole, whatever their size, since
   // torch replaces all modules of a class; their biases become F32.

@@ -13,11 +13,11 @@ namespace {
 
 // By enum value.
 constexpr const internal::StorageRow* kStorages[] = {
-    &internal::kPlainStorage,         &internal::kCompressedTensorsStorage,
-    &internal::kGptqStorage,          &internal::kAwqStorage,
-    &internal::kFp8Storage,           &internal::kTorchaoStorage,
-    &internal::kTorchAoStorage,       &internal::kPackQuantizedStorage,
-    &internal::kIntQuantizedStorage,  &internal::kGptqV2Storage,
+    &internal::kPlainStorage,        &internal::kCompressedTensorsStorage,
+    &internal::kGptqStorage,         &internal::kAwqStorage,
+    &internal::kFp8Storage,          &internal::kTorchaoStorage,
+    &internal::kTorchAoStorage,      &internal::kPackQuantizedStorage,
+    &internal::kIntQuantizedStorage, &internal::kGptqV2Storage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {

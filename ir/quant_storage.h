@@ -99,8 +99,8 @@ std::string StorageNames();
 
 // What the scales of a weight of type `weight` are rounded to where nothing
 // else is said: F32 in kPlain, kFp8, kTorchao and kTorchAo, the weight's type
-// (which layers of engines have) in those of compressed-tensors, F16 in those of
-// GPTQ and AWQ.
+// (which layers of engines have) in those of compressed-tensors, F16 in those
+// of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.

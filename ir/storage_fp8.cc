@@ -39,6 +39,6 @@ DType ScaleDType(DType) { return DType::kF32; }
 }  // namespace
 
 const StorageRow kFp8Storage = {kName, Store, ScaleDType,
-                                  /*check_writable=*/nullptr};
+                                /*check_writable=*/nullptr};
 
 }  // namespace monoquant::internal

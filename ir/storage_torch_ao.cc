@@ -60,6 +60,6 @@ DType ScaleDType(DType) { return DType::kF32; }
 }  // namespace
 
 const StorageRow kTorchAoStorage = {kName, Store, ScaleDType,
-                                  /*check_writable=*/nullptr};
+                                    /*check_writable=*/nullptr};
 
 }  // namespace monoquant::internal

@@ -51,6 +51,6 @@ DType ScaleDType(DType) { return DType::kF32; }
 }  // namespace
 
 const StorageRow kTorchaoStorage = {kName, Store, ScaleDType,
-                                  /*check_writable=*/nullptr};
+                                    /*check_writable=*/nullptr};
 
 }  // namespace monoquant::internal
