@@ -27,12 +27,13 @@ struct Codec {
   int bits;
 
   // Formats with scales: what a byte with a level means, and the smallest and
-  // the largest level.
+  // the largest number that one is.
   LevelKind kind;
   int32_t qmin;
   int32_t qmax;
 
-  // Formats with scales: stores `levels`, which are within qmin .. qmax, in
+  // Formats with scales: stores `levels`, whose numbers are within qmin .. qmax,
+  // in
   // ceil(levels.size() * bits / 8) bytes; bits that are left over are 0.
   void (*pack)(absl::Span<const uint8_t> levels, uint8_t* bytes);
   // The inverse: reads `levels.size()` levels.
