@@ -496,7 +496,8 @@ TEST_P(KernelsTest, LevelsOfCodebooks) {
       const size_t run = 1 + random.Below(count + 40);
       std::vector<QParams> params(count / run + 1);
       for (QParams& p : params) {
-        p.scale = random.Below(5) == 0 ? 0 : std::exp2(random.Uniform(-148, 127));
+        p.scale =
+            random.Below(5) == 0 ? 0.0f : std::exp2(random.Uniform(-148, 127));
       }
       std::vector<float> values(count);
       for (size_t i = 0; i < count; ++i) {
