@@ -143,8 +143,12 @@ TEST(QParamsTest, AlwaysUsable) {
         // A step of float32 rounding more than half a level, at most; 4-bit
         // zero points are rounded, which costs up to half a level more.
         const double step = static_cast<double>(p.scale);
-        const double low = (codec->qmin - p.zero_point - 1.01) * step;
-        const double high = (codec->qmax - p.zero_point + 1.01) * step;
+        // Scales below all normal floats have few bits; all levels add up.
+        const double subnormal = codec->qmax * 0x1p-150;
+        const double low =
+            (codec->qmin - p.zero_point - 1.01) * step - subnormal;
+        const double high =
+            (codec->qmax - p.zero_point + 1.01) * step + subnormal;
         if (p.scale != kEps) {
           ASSERT_GE(static_cast<double>(min), low) << max;
           ASSERT_LE(static_cast<double>(max), high) << min;

@@ -247,7 +247,7 @@ TEST(QuantizeTensorTest, Empty) {
       const auto result = QuantizeTensor({}, shape, scheme);
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_TRUE(result->codes.empty());
-      for (float scale : result->scales) EXPECT_GT(scale, 0);
+      for (float scale : result->scales) EXPECT_TRUE(scale > 0 || IsCodebook(scheme.format));
       EXPECT_TRUE(DequantizeTensor(*result, shape, scheme).value().empty());
     }
   }

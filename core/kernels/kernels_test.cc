@@ -215,7 +215,9 @@ struct FloatFormat {
 
   // The nearest code, by looking at all of them.
   uint8_t Nearest(float value) const {
-    const double magnitude = std::fabs(static_cast<double>(value));
+    // From far away all of them would be at the same distance.
+    const double magnitude = std::fmin(std::fabs(static_cast<double>(value)),
+                                       static_cast<double>(most()));
     uint32_t best = 0;
     for (uint32_t code = 1; code <= largest; ++code) {
       const double distance = std::fabs(NumberOf(code) - magnitude);
@@ -337,9 +339,14 @@ TEST_P(KernelsTest, SmallFloatsWithoutSubnormalFloats) {
                                  codes.size(), decoded[flush].data());
       flushing.reset();
       for (size_t i = 0; i < values.size(); ++i) {
-        ASSERT_EQ(codes[i], known[i].second) << values[i] << " " << flush;
+        // What is flushed is a -0, which these formats tell from less than 0.
+        const bool flushed =
+            values[i] < 0 && values[i] > -0x1p-126f && !format.has_minus_zero;
+        ASSERT_EQ(codes[i], flush && flushed ? 0 : known[i].second)
+            << values[i] << " " << flush;
       }
     }
+    if (!format.has_minus_zero) continue;
     EXPECT_EQ(Bytes(decoded[0]), Bytes(decoded[1]));
   }
 }

@@ -13,8 +13,9 @@ namespace monoquant::element {
 
 // The exponent's bias is that of IEEE 754. Codes count up with the magnitude:
 // `kLargest` is that of the largest number, those above it are an infinity, if
-// there is one, and NaN. Without `kHasMinusZero` a -0 becomes the code of 0;
-// what is too small for a code keeps its sign in any case.
+// there is one, and NaN. Without `kHasMinusZero` a -0 becomes the code of 0, and
+// so does a subnormal float where these are flushed; what else is too small for
+// a code keeps its sign in any case.
 template <int kExponentBits, int kMantissaBits, uint32_t kLargest,
           bool kHasInfinity, bool kHasMinusZero>
 struct SmallFloat {
