@@ -30,9 +30,9 @@ inline uint64_t FloatBytes(DType dtype) {
 }
 
 // Converts `dst.size()` little-endian elements at `src`, in any alignment.
-// `dtype` is F16, BF16, F32 or F64, or F8_E8M0, which scales can be. F64 values are rounded to nearest even;
-// those beyond the range of float become infinite. Tells whether all results
-// are finite.
+// `dtype` is F16, BF16, F32 or F64, or F8_E8M0, which scales can be. F64 values
+// are rounded to nearest even; those beyond the range of float become infinite.
+// Tells whether all results are finite.
 bool ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst);
 
 // The inverse: writes `src.size()` elements to `dst`. Those of F8_E8M0 must be

@@ -126,8 +126,7 @@ LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
     const Convention convention = IsCodebook(scheme.format)
                                       ? Convention::kTorch
                                       : Convention::kCompressedTensors;
-    return {codec.kind,          codec.qmin,
-            codec.qmax,
+    return {codec.kind,          codec.qmin,        codec.qmax,
             /*symmetric=*/true,  convention,
             /*fused_add=*/false, scheme.scale_dtype};
   }

@@ -98,15 +98,16 @@ TEST(QuantizeTensorTest, ErrorIsAtMostHalfAStep) {
           const double step = static_cast<double>(quantized->scales[slot]);
           double most = scheme.symmetric ? 0.5 : 1.0;
           if (!HasZeroPoints(scheme.format)) {
-            most = HalfDistance(
-                scheme.format, std::fabs(static_cast<double>(values[i])) / step);
+            most =
+                HalfDistance(scheme.format,
+                             std::fabs(static_cast<double>(values[i])) / step);
           }
           // What is divided by where the scale is smaller.
           if (IsCodebook(scheme.format) && step < 1e-38) most = 1;
           // Scales below all normal floats have few bits; all levels add up.
-          const double subnormal =
-              scheme.format == NumberFormat::kFp8E5M2 ? 57344 * 0x1p-150
-                                                      : 448 * 0x1p-150;
+          const double subnormal = scheme.format == NumberFormat::kFp8E5M2
+                                       ? 57344 * 0x1p-150
+                                       : 448 * 0x1p-150;
           ASSERT_LE(std::fabs(static_cast<double>((*decoded)[i]) -
                               static_cast<double>(values[i])),
                     step * most * 1.0001 + subnormal)
@@ -205,8 +206,9 @@ TEST(QuantizeTensorTest, CodebookExample) {
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->scales, (std::vector<float>{2, 0}));
   EXPECT_EQ(result->codes, (std::vector<uint8_t>{0x0f, 0x78, 0x77, 0x77}));
-  EXPECT_EQ(*DequantizeTensor(*result, {2, 4}, scheme),
-            (std::vector<float>{2, -2, 2 * 0.07958029955625534f, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(
+      *DequantizeTensor(*result, {2, 4}, scheme),
+      (std::vector<float>{2, -2, 2 * 0.07958029955625534f, 0, 0, 0, 0, 0}));
   scheme.format = NumberFormat::kFp4;
   result = QuantizeTensor(values, {2, 4}, scheme);
   ASSERT_TRUE(result.ok());
@@ -220,8 +222,8 @@ TEST(QuantizeTensorTest, PowerOfTwoExample) {
   QuantScheme scheme;
   scheme.format = NumberFormat::kFp4E2M1;
   scheme.scale_dtype = DType::kF8E8M0;
-  const auto result =
-      QuantizeTensor({6.9f, -5, 0.2f, -0.2f, 7, -5, 0.5f, -0.0f}, {2, 4}, scheme);
+  const auto result = QuantizeTensor(
+      {6.9f, -5, 0.2f, -0.2f, 7, -5, 0.5f, -0.0f}, {2, 4}, scheme);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->scales, (std::vector<float>{1, 2}));
   // 6, -4 (a tie), 0, -0 | 3.5 -> 4 (a tie), -2.5 -> -2, 0.25 -> 0, 0
@@ -247,7 +249,8 @@ TEST(QuantizeTensorTest, Empty) {
       const auto result = QuantizeTensor({}, shape, scheme);
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_TRUE(result->codes.empty());
-      for (float scale : result->scales) EXPECT_TRUE(scale > 0 || IsCodebook(scheme.format));
+      for (float scale : result->scales)
+        EXPECT_TRUE(scale > 0 || IsCodebook(scheme.format));
       EXPECT_TRUE(DequantizeTensor(*result, shape, scheme).value().empty());
     }
   }

@@ -86,9 +86,9 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
   }
   if (spec.scale_dtype.has_value() &&
       !ScalesCanBe(spec.format, *spec.scale_dtype)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "scales of ", NumberFormatName(spec.format), " cannot be ",
-        DTypeName(*spec.scale_dtype), "; use F32, F16 or BF16"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("scales of ", NumberFormatName(spec.format), " cannot be ",
+                     DTypeName(*spec.scale_dtype), "; use F32, F16 or BF16"));
   }
   if (spec.axis < 0 || spec.axis >= kMaxDims) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -119,12 +119,12 @@ absl::Status CheckConvention(NumberFormat format, Convention stated) {
   if (!is_bitsandbytes && stated == Convention::kCompressedTensors) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "there is no convention ", ConventionName(stated), " for ",
-      NumberFormatName(format), ", which always ",
-      is_bitsandbytes ? "does what bitsandbytes does"
-                      : "divides as compressed-tensors does",
-      "; leave it out"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no convention ", ConventionName(stated), " for ",
+                   NumberFormatName(format), ", which always ",
+                   is_bitsandbytes ? "does what bitsandbytes does"
+                                   : "divides as compressed-tensors does",
+                   "; leave it out"));
 }
 
 absl::Status ValidateRecipe(const Recipe& recipe) {

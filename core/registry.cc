@@ -17,9 +17,9 @@ namespace monoquant {
 namespace {
 
 constexpr const Codec* kCodecs[kNumNumberFormats] = {
-    &kInt8Codec, &kUInt8Codec,   &kInt4Codec,    &kUInt4Codec,
-    &kFp16Codec, &kBf16Codec,    &kFp8E4M3Codec, &kFp8E5M2Codec,
-    &kNf4Codec,  &kFp4Codec,     &kFp4E2M1Codec,
+    &kInt8Codec, &kUInt8Codec, &kInt4Codec,    &kUInt4Codec,
+    &kFp16Codec, &kBf16Codec,  &kFp8E4M3Codec, &kFp8E5M2Codec,
+    &kNf4Codec,  &kFp4Codec,   &kFp4E2M1Codec,
 };
 
 constexpr const ObserverRow* kObservers[] = {

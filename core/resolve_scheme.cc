@@ -13,8 +13,8 @@ namespace {
 // Group sizes to try where the user states none: engines have kernels for them.
 constexpr uint64_t kGroupSizes[] = {128, 64, 32};
 
-// The largest of them that the programs take which have the format: bitsandbytes
-// has blocks of 64, the MX formats are in groups of 32.
+// The largest of them that the programs take which have the format:
+// bitsandbytes has blocks of 64, the MX formats are in groups of 32.
 uint64_t LargestGroup(const QuantScheme& scheme) {
   if (scheme.scale_dtype == DType::kF8E8M0) return 32;
   return IsCodebook(scheme.format) ? 64 : 128;
@@ -66,8 +66,8 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
     scheme.convention = spec.convention;
   }
 
-  const bool grouped = BitsOfCode(spec.format) < 8 ||
-                       scheme.scale_dtype == DType::kF8E8M0;
+  const bool grouped =
+      BitsOfCode(spec.format) < 8 || scheme.scale_dtype == DType::kF8E8M0;
   const Granularity by_default =
       grouped ? Granularity::kGroup : Granularity::kAxis;
   scheme.granularity = spec.granularity.value_or(by_default);
@@ -91,9 +91,8 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
       scheme.group_size = static_cast<int64_t>(group);
       return resolved;
     }
-    resolved.note =
-        absl::StrCat("no group of ", GroupSizesUpTo(largest),
-                     " divides its row of ", row);
+    resolved.note = absl::StrCat("no group of ", GroupSizesUpTo(largest),
+                                 " divides its row of ", row);
     scheme.granularity = Granularity::kAxis;
   } else if (spec.granularity == Granularity::kAxis) {
     if (static_cast<size_t>(spec.axis) >= shape.size()) {

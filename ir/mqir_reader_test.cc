@@ -82,8 +82,8 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
     tensor.scheme.granularity = static_cast<Granularity>(f % 3);
     tensor.scheme.axis = 1;
     tensor.scheme.group_size = 2;
-    const bool has_choice = HasZeroPoints(tensor.scheme.format) ||
-                            !HasScales(tensor.scheme.format);
+    const bool has_choice =
+        HasZeroPoints(tensor.scheme.format) || !HasScales(tensor.scheme.format);
     tensor.scheme.symmetric = f % 2 == 0 || !has_choice;
     tensor.scheme.convention = static_cast<Convention>(f / 2 % 2);
     if (HasScales(tensor.scheme.format)) {

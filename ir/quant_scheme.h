@@ -24,16 +24,16 @@ namespace monoquant {
 // casts.
 // The values are written into .mqir files: append, never renumber.
 enum class NumberFormat : uint8_t {
-  kInt8 = 0,     // codes -128 .. 127, one a byte
-  kUInt8 = 1,    // codes 0 .. 255, one a byte
-  kInt4 = 2,     // codes -8 .. 7, two a byte, see core/codecs/int4.h
-  kUInt4 = 3,    // codes 0 .. 15, two a byte
-  kFp16 = 4,     // IEEE binary16
-  kBf16 = 5,     // bfloat16
-  kFp8E4M3 = 6,  // 8-bit floats to 448, see core/codecs/fp8.h
-  kFp8E5M2 = 7,  // 8-bit floats to 57344, see core/codecs/fp8.h
-  kNf4 = 8,      // bitsandbytes' 16 quantiles, two a byte: core/codecs/nf4.h
-  kFp4 = 9,      // bitsandbytes' FP4, two a byte, see core/codecs/fp4.h
+  kInt8 = 0,      // codes -128 .. 127, one a byte
+  kUInt8 = 1,     // codes 0 .. 255, one a byte
+  kInt4 = 2,      // codes -8 .. 7, two a byte, see core/codecs/int4.h
+  kUInt4 = 3,     // codes 0 .. 15, two a byte
+  kFp16 = 4,      // IEEE binary16
+  kBf16 = 5,      // bfloat16
+  kFp8E4M3 = 6,   // 8-bit floats to 448, see core/codecs/fp8.h
+  kFp8E5M2 = 7,   // 8-bit floats to 57344, see core/codecs/fp8.h
+  kNf4 = 8,       // bitsandbytes' 16 quantiles, two a byte: core/codecs/nf4.h
+  kFp4 = 9,       // bitsandbytes' FP4, two a byte, see core/codecs/fp4.h
   kFp4E2M1 = 10,  // 4-bit floats to 6, two a byte, see core/codecs/fp4_e2m1.h
 };
 inline constexpr int kNumNumberFormats = 11;
@@ -95,7 +95,8 @@ bool HasScales(NumberFormat format);
 // they can be asymmetric, and only they have a choice of conventions.
 bool HasZeroPoints(NumberFormat format);
 
-// True for those whose codes are places in a table of bitsandbytes: nf4 and fp4.
+// True for those whose codes are places in a table of bitsandbytes: nf4 and
+// fp4.
 bool IsCodebook(NumberFormat format);
 
 // Bits of a stored code: 4, 8 or 16.

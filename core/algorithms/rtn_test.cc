@@ -180,8 +180,8 @@ TEST(RtnTest, DecodedLevelsComeBack) {
   }
 }
 
-// The same for the other formats, -0 of FP8 included: nothing is lost in a second
-// run but infinity, NaN, and which one of two zeros there was.
+// The same for the other formats, -0 of FP8 included: nothing is lost in a
+// second run but infinity, NaN, and which one of two zeros there was.
 TEST(RtnTest, DecodedCodesComeBack) {
   const struct {
     LevelKind kind;

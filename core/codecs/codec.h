@@ -32,9 +32,9 @@ struct Codec {
   int32_t qmin;
   int32_t qmax;
 
-  // Formats with scales: stores `levels`, whose numbers are within qmin .. qmax,
-  // in
-  // ceil(levels.size() * bits / 8) bytes; bits that are left over are 0.
+  // Formats with scales: stores `levels`, whose numbers are within qmin ..
+  // qmax, in ceil(levels.size() * bits / 8) bytes; bits that are left over are
+  // 0.
   void (*pack)(absl::Span<const uint8_t> levels, uint8_t* bytes);
   // The inverse: reads `levels.size()` levels.
   void (*unpack)(const uint8_t* bytes, absl::Span<uint8_t> levels);

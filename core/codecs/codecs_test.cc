@@ -37,8 +37,9 @@ std::vector<int> Unpack(const Codec& codec, const std::vector<uint8_t>& bytes,
   codec.unpack(bytes.data(), absl::MakeSpan(as_bytes));
   std::vector<int> levels;
   for (uint8_t byte : as_bytes) {
-    levels.push_back(codec.kind == LevelKind::kSigned ? static_cast<int8_t>(byte)
-                                                      : int{byte});
+    levels.push_back(codec.kind == LevelKind::kSigned
+                         ? static_cast<int8_t>(byte)
+                         : int{byte});
   }
   return levels;
 }

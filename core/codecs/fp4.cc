@@ -5,14 +5,14 @@
 namespace monoquant {
 
 const Codec kFp4Codec = {NumberFormat::kFp4,
-    "4-bit floats of bitsandbytes, two a byte",
-    4,
-    LevelKind::kFp4,
-    -1,
-    1,
-    PackNibbles,
-    UnpackNibbles<false>,
-    nullptr,
-    nullptr};
+                         "4-bit floats of bitsandbytes, two a byte",
+                         4,
+                         LevelKind::kFp4,
+                         -1,
+                         1,
+                         PackNibbles,
+                         UnpackNibbles<false>,
+                         nullptr,
+                         nullptr};
 
 }  // namespace monoquant

@@ -6,8 +6,8 @@
 //   level bits 2..0  0 to 7: 0, 1/192, 2/3, 1, 1/3, 1/2, 1/6, 1/4
 //
 // A level is a place in a table (core/kernels/codebooks.h). What looks like a
-// shuffle are floats with two bits of exponent and one of mantissa that have been
-// divided by the largest of them, 12, with exponents in the order that the
+// shuffle are floats with two bits of exponent and one of mantissa that have
+// been divided by the largest of them, 12, with exponents in the order that the
 // program gives them. 8 is a second 0.
 //
 // A scale is the largest magnitude of its values. Of numbers between 1/192 and

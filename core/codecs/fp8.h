@@ -28,8 +28,9 @@
 //   e = 0      m * 2^-16                  subnormal, and 0
 //   0x7c       infinity; above it NaN
 //
-// torch.float8_e5m2, F8_E5M2 of safetensors: the upper byte of a half. Where E4M3
-// has one bit more, this has the range for values that differ by more than that.
+// torch.float8_e5m2, F8_E5M2 of safetensors: the upper byte of a half. Where
+// E4M3 has one bit more, this has the range for values that differ by more than
+// that.
 
 #ifndef MONOQUANT_CORE_CODECS_FP8_H_
 #define MONOQUANT_CORE_CODECS_FP8_H_

@@ -4,7 +4,8 @@
 
 namespace monoquant {
 
-const Codec kNf4Codec = {NumberFormat::kNf4,
+const Codec kNf4Codec = {
+    NumberFormat::kNf4,
     "places of 16 quantiles of a normal distribution, two a byte",
     4,
     LevelKind::kNf4,

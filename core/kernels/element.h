@@ -75,8 +75,8 @@ inline uint16_t ToBFloat16(float value) {
 
 inline constexpr uint32_t kQuietNan = 0x7fc00000u;
 
-// E8M0: a power of two from 2^-127 to 2^127, of which only the exponent is kept,
-// with a float's bias. 255 is NaN.
+// E8M0: a power of two from 2^-127 to 2^127, of which only the exponent is
+// kept, with a float's bias. 255 is NaN.
 inline float FromE8M0(uint32_t code) {
   uint32_t bits = code << 23;
   bits = code == 0 ? 0x00400000u : bits;  // a subnormal float

@@ -230,7 +230,11 @@ struct FloatFormat {
 
   LevelGrid Grid() const {
     const int32_t end = static_cast<int32_t>(most());
-    return {kind, -end, end, true, Convention::kCompressedTensors,
+    return {kind,
+            -end,
+            end,
+            true,
+            Convention::kCompressedTensors,
             /*fused_add=*/false};
   }
 };
@@ -386,8 +390,8 @@ TEST_P(KernelsTest, LevelsOfSmallFloats) {
       for (QParams& p : params) p.scale = std::exp2(random.Uniform(-140, 20));
       std::vector<float> values(count);
       for (size_t i = 0; i < count; ++i) {
-        values[i] = params[i / run].scale * random.Uniform(-1.1f, 1.1f) *
-                    format.most();
+        values[i] =
+            params[i / run].scale * random.Uniform(-1.1f, 1.1f) * format.most();
         if (random.Below(4) == 0) values[i] *= 0x1p-12f;
         if (random.Below(9) == 0) values[i] = random.Finite();
         if (random.Below(9) == 0) values[i] = -0.0f;
@@ -400,8 +404,7 @@ TEST_P(KernelsTest, LevelsOfSmallFloats) {
         const float quotient = values[i] / params[i / run].scale;
         const float most = format.most();
         const float clamped = std::fmin(std::fmax(quotient, -most), most);
-        ASSERT_EQ(found[i],
-                  format.Nearest(std::copysign(clamped, values[i])))
+        ASSERT_EQ(found[i], format.Nearest(std::copysign(clamped, values[i])))
             << values[i] << " / " << params[i / run].scale;
       }
       std::vector<float> back(count + 1, 42.0f);
@@ -427,8 +430,8 @@ std::vector<Codebook> Codebooks() {
   Codebook nf4 = {
       LevelKind::kNf4,
       {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
-       -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
-       0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f,
+       -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f,
+       0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f,
        0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
        0.7229568362236023f, 1.0f}};
   Codebook fp4 = {LevelKind::kFp4, {}};
@@ -641,7 +644,8 @@ TEST_P(KernelsTest, Errors) {
 TEST_P(KernelsTest, RoundAndAddErrors) {
   Random random(21);
   std::vector<LevelGrid> grids;
-  for (const FloatFormat& format : kFloatFormats) grids.push_back(format.Grid());
+  for (const FloatFormat& format : kFloatFormats)
+    grids.push_back(format.Grid());
   for (const Codebook& book : Codebooks()) {
     grids.push_back(GridOfBook(book.kind));
   }

@@ -13,9 +13,9 @@ namespace monoquant::element {
 
 // The exponent's bias is that of IEEE 754. Codes count up with the magnitude:
 // `kLargest` is that of the largest number, those above it are an infinity, if
-// there is one, and NaN. Without `kHasMinusZero` a -0 becomes the code of 0, and
-// so does a subnormal float where these are flushed; what else is too small for
-// a code keeps its sign in any case.
+// there is one, and NaN. Without `kHasMinusZero` a -0 becomes the code of 0,
+// and so does a subnormal float where these are flushed; what else is too small
+// for a code keeps its sign in any case.
 template <int kExponentBits, int kMantissaBits, uint32_t kLargest,
           bool kHasInfinity, bool kHasMinusZero>
 struct SmallFloat {
@@ -71,9 +71,9 @@ struct SmallFloat {
     const uint32_t odd = (magnitude >> kShift) & 1u;
     const uint32_t normal =
         (magnitude - kBiasStep + kBelowHalf + odd) >> kShift;
-    const uint32_t subnormal = BitCast<uint32_t>(BitCast<float>(magnitude) +
-                                                 BitCast<float>(kMagic)) -
-                               kMagic;
+    const uint32_t subnormal =
+        BitCast<uint32_t>(BitCast<float>(magnitude) + BitCast<float>(kMagic)) -
+        kMagic;
     const uint32_t code = magnitude < kSmallestNormal ? subnormal : normal;
     return static_cast<uint8_t>(code | sign);
   }

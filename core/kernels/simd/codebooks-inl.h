@@ -95,8 +95,7 @@ class CodebookLevels {
     VU below = hn::Zero(kU);
     for (const float middle : Book::kMiddles) {
       const auto is_below = hn::Gt(x, hn::Set(kF, middle));
-      below =
-          hn::Sub(below, hn::BitCast(kU, hn::VecFromMask(kF, is_below)));
+      below = hn::Sub(below, hn::BitCast(kU, hn::VecFromMask(kF, is_below)));
     }
     return below;
   }
@@ -106,7 +105,8 @@ class CodebookLevels {
     static constexpr BytePlanes kPlanes = PlanesOf(Book::kNumbers);
     // In each of a lane's bytes, the code.
     const VU two = hn::Or(code, hn::ShiftLeft<8>(code));
-    const auto places = hn::BitCast(kBytes, hn::Or(two, hn::ShiftLeft<16>(two)));
+    const auto places =
+        hn::BitCast(kBytes, hn::Or(two, hn::ShiftLeft<16>(two)));
     const auto look_up = [&](size_t k, uint32_t mask) HWY_ATTR {
       const auto found = hn::TableLookupBytes(
           hn::LoadDup128(kBytes, kPlanes.bytes[k]), places);
