@@ -58,7 +58,8 @@ uint32_t LargestExponent(LevelKind kind) {
 // magnitude, which counts as the next one from a mantissa of 1.75 on.
 float PowerOfTwoScale(float magnitude, LevelKind kind) {
   constexpr uint32_t kQuarter = 1u << 21;  // of a mantissa's 1
-  const uint32_t bits = element::BitCast<uint32_t>(magnitude);
+  // Without a sign, as that of a 0 may be either.
+  const uint32_t bits = element::BitCast<uint32_t>(magnitude) & 0x7fffffffu;
   const uint32_t exponent = (bits + kQuarter) >> 23;
   const uint32_t largest = LargestExponent(kind);
   return element::FromE8M0(exponent > largest ? exponent - largest : 0);

@@ -220,8 +220,14 @@ TEST(QParamsTest, ScalesThatArePowersOfTwo) {
       EXPECT_EQ(scale_of(std::ldexp(1.75f, e)), 2 * one);
       EXPECT_EQ(scale_of(std::ldexp(std::nextafter(2.0f, 1.0f), e)), 2 * one);
     }
-    // The smallest one, where there is none that is small enough.
+    // The smallest one, where there is none that is small enough; whatever the
+    // signs of zeros are.
     EXPECT_EQ(scale_of(0), 0x1p-127f);
+    for (float min : {0.0f, -0.0f}) {
+      for (float max : {0.0f, -0.0f}) {
+        EXPECT_EQ(QParamsFromRange(min, max, grid).scale, 0x1p-127f);
+      }
+    }
     EXPECT_EQ(scale_of(1e-45f), 0x1p-127f);
     EXPECT_EQ(scale_of(0x1p-126f), 0x1p-127f);
   }
