@@ -380,7 +380,8 @@ absl::Status JobTensor::EmitConstants(EmitPiece emit) const {
   for (const TensorPlan::Constant& constant : tensor_.constants) {
     MQ_RETURN_IF_ERROR(
         emit(constant.output, 0,
-             ConstantBytes(constant.kind, tensor_.scheme, shape)));
+             ConstantBytes(constant.kind, tensor_.scheme, shape,
+                           tensor_.dtype)));
   }
   return absl::OkStatus();
 }

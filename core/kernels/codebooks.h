@@ -10,6 +10,8 @@
 
 #include <cstdint>
 
+#include "ir/codebooks.h"
+
 namespace monoquant::element {
 
 // A codebook has the number of each code; the middles between numbers that are
@@ -17,22 +19,7 @@ namespace monoquant::element {
 
 // Quantiles of a normal distribution, in order.
 struct Nf4 {
-  alignas(64) static constexpr float kNumbers[16] = {-1.0f,
-                                                     -0.6961928009986877f,
-                                                     -0.5250730514526367f,
-                                                     -0.39491748809814453f,
-                                                     -0.28444138169288635f,
-                                                     -0.18477343022823334f,
-                                                     -0.09105003625154495f,
-                                                     0.0f,
-                                                     0.07958029955625534f,
-                                                     0.16093020141124725f,
-                                                     0.24611230194568634f,
-                                                     0.33791524171829224f,
-                                                     0.44070982933044434f,
-                                                     0.5626170039176941f,
-                                                     0.7229568362236023f,
-                                                     1.0f};
+  static constexpr const float* kNumbers = kNf4Numbers;
   static constexpr float kMiddles[15] = {
       -0.8480963706970215f,   -0.6106328964233398f,  -0.4599952697753906f,
       -0.33967941999435425f,  -0.23460739850997925f, -0.13791173696517944f,
@@ -48,22 +35,7 @@ struct Nf4 {
 // There is a second 0, which numbers get that are above 0 by less than half a
 // step.
 struct Fp4 {
-  alignas(64) static constexpr float kNumbers[16] = {0.0f,
-                                                     0.0052083334885537624f,
-                                                     0.6666666865348816f,
-                                                     1.0f,
-                                                     0.3333333432674408f,
-                                                     0.5f,
-                                                     0.1666666716337204f,
-                                                     0.25f,
-                                                     0.0f,
-                                                     -0.0052083334885537624f,
-                                                     -0.6666666865348816f,
-                                                     -1.0f,
-                                                     -0.3333333432674408f,
-                                                     -0.5f,
-                                                     -0.1666666716337204f,
-                                                     -0.25f};
+  static constexpr const float* kNumbers = kFp4Numbers;
   static constexpr float kMiddles[15] = {
       -0.8333333730697632f,    -0.5833333730697632f,
       -0.4166666865348816f,    -0.2916666865348816f,
