@@ -14,7 +14,6 @@
 #include "cli/flag_values.h"
 #include "cli/help_text.h"
 #include "core/version.h"
-#include "exporters/exporter.h"
 #include "ir/shape.h"
 
 namespace monoquant::cli {
@@ -87,7 +86,7 @@ class Parser {
   // A flag with a value. Its setter runs for each occurrence, in the order of
   // the command line; the first error is kept.
   CLI::Option* Add(CLI::App* command, const char* group, const char* flag,
-                   const char* value, const std::string& help, Setter set) {
+                   const char* value, const char* help, Setter set) {
     return command
         ->add_option_function<std::string>(
             flag,
@@ -158,8 +157,8 @@ class Parser {
   void AddOutput(CLI::App* command, OutputArgs& output, const char* help) {
     Add(command, "Output", "-o,--output", "PATH", help, Text(output.path));
     Add(command, "Output", "--to", "FORMAT",
-        absl::StrCat(ExporterNames(),
-                     "; otherwise the output's extension decides"),
+        "safetensors, gptq, ... (docs/formats.md); otherwise as the output "
+        "ends",
         Text(output.to));
     Add(command, "Output", "--max-shard-size", "SIZE",
         "Spread the weights over files of at most this size, such as 5G",

@@ -387,204 +387,200 @@ TEST(QuantStorageTest, Torchao) {
     ExpectError(StoreWeight(QuantStorage::kTorchao, "m.weight", scheme, {6, 9}),
                 absl::StatusCode::kFailedPrecondition, message);
   }
+}
 
-  // One scale and zero point a row, in the types of torch's qint8 tensors.
-  TEST(QuantStorageTest, TorchAo) {
-    const QuantScheme scheme = Scheme(NumberFormat::kInt8, Granularity::kAxis);
-    for (const std::string name : {"m.weight", "m.weight_ih_l0",
-                                   "m.weight_hh_l1_reverse", "m.weight_ih"}) {
-      const StoredWeight stored =
-          StoreWeight(QuantStorage::kTorchAo, name, scheme, {6, 9}).value();
-      EXPECT_EQ(Text(stored.codes), name + " I8 [6, 9]");
-      EXPECT_EQ(Text(stored.scale), name + ".scale F64 [6]");
-      EXPECT_EQ(Text(stored.zero_point), name + ".zero_point I64 [6]");
-      EXPECT_EQ(ConstantsText(stored), "");
-      EXPECT_EQ(stored.packing, CodePacking());
-    }
+// One scale and zero point a row, in the types of torch's qint8 tensors.
+TEST(QuantStorageTest, TorchAo) {
+  const QuantScheme scheme = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  for (const std::string name : {"m.weight", "m.weight_ih_l0",
+                                 "m.weight_hh_l1_reverse", "m.weight_ih"}) {
+    const StoredWeight stored =
+        StoreWeight(QuantStorage::kTorchAo, name, scheme, {6, 9}).value();
+    EXPECT_EQ(Text(stored.codes), name + " I8 [6, 9]");
+    EXPECT_EQ(Text(stored.scale), name + ".scale F64 [6]");
+    EXPECT_EQ(Text(stored.zero_point), name + ".zero_point I64 [6]");
+    EXPECT_EQ(ConstantsText(stored), "");
+    EXPECT_EQ(stored.packing, CodePacking());
   }
+}
 
-  TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
-    const QuantScheme good = Scheme(NumberFormat::kInt8, Granularity::kAxis);
-    QuantScheme asymmetric = good;
-    asymmetric.symmetric = false;
-    QuantScheme columns = good;
-    columns.axis = 1;
-    const struct {
-      const char* name;
-      QuantScheme scheme;
-      Shape shape;
-      const char* message;
-    } cases[] = {
-        {"m.weight",
-         good,
-         {6, 9, 3},
-         "torch-ao has no place for a quantized tensor of 3 dimensions: torch "
-         "has no dynamic convolution, and a static one needs the range of its "
-         "outputs; leave it as it is (--skip)"},
-        {"m.weight", good, {6}, "a quantized tensor of 1 dimensions; leave"},
-        {"weight", good, {6, 9}, "whose name is not that of a weight of"},
-        {"m.in_proj_weight",
-         good,
-         {6, 9},
-         "whose name is not that of a weight"},
-        {"m.weight",
-         Scheme(NumberFormat::kUInt8, Granularity::kAxis),
-         {6, 9},
-         "torch-ao has no place for uint8; use int8"},
-        {"m.weight",
-         Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis),
-         {6, 9},
-         "torch-ao has no place for fp8_e4m3; use int8"},
-        {"m.weight", asymmetric, {6, 9}, "use symmetric"},
-        {"m.weight",
-         columns,
-         {6, 9},
-         "torch-ao has no place for int8 axis 1 symmetric; use a scale for "
-         "each "
-         "index of axis 0"},
-        {"m.weight",
-         Scheme(NumberFormat::kInt8, Granularity::kTensor),
-         {6, 9},
-         "no place for int8 tensor symmetric; use a scale for each index"},
-        {"m.weight",
-         Scheme(NumberFormat::kInt8, Granularity::kGroup, 3),
-         {6, 9},
-         "no place for int8 group 3 symmetric; use a scale for each index"},
-    };
-    for (const auto& c : cases) {
-      ExpectError(
-          StoreWeight(QuantStorage::kTorchAo, c.name, c.scheme, c.shape),
-          absl::StatusCode::kFailedPrecondition, c.message);
-    }
-    EXPECT_TRUE(StoreWeight(QuantStorage::kTorchAo, "b",
-                            Scheme(NumberFormat::kFp16, Granularity::kTensor),
-                            {3})
+TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
+  const QuantScheme good = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  QuantScheme asymmetric = good;
+  asymmetric.symmetric = false;
+  QuantScheme columns = good;
+  columns.axis = 1;
+  const struct {
+    const char* name;
+    QuantScheme scheme;
+    Shape shape;
+    const char* message;
+  } cases[] = {
+      {"m.weight",
+       good,
+       {6, 9, 3},
+       "torch-ao has no place for a quantized tensor of 3 dimensions: torch "
+       "has no dynamic convolution, and a static one needs the range of its "
+       "outputs; leave it as it is (--skip)"},
+      {"m.weight", good, {6}, "a quantized tensor of 1 dimensions; leave"},
+      {"weight", good, {6, 9}, "whose name is not that of a weight of"},
+      {"m.in_proj_weight", good, {6, 9}, "whose name is not that of a weight"},
+      {"m.weight",
+       Scheme(NumberFormat::kUInt8, Granularity::kAxis),
+       {6, 9},
+       "torch-ao has no place for uint8; use int8"},
+      {"m.weight",
+       Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis),
+       {6, 9},
+       "torch-ao has no place for fp8_e4m3; use int8"},
+      {"m.weight", asymmetric, {6, 9}, "use symmetric"},
+      {"m.weight",
+       columns,
+       {6, 9},
+       "torch-ao has no place for int8 axis 1 symmetric; use a scale for "
+       "each "
+       "index of axis 0"},
+      {"m.weight",
+       Scheme(NumberFormat::kInt8, Granularity::kTensor),
+       {6, 9},
+       "no place for int8 tensor symmetric; use a scale for each index"},
+      {"m.weight",
+       Scheme(NumberFormat::kInt8, Granularity::kGroup, 3),
+       {6, 9},
+       "no place for int8 group 3 symmetric; use a scale for each index"},
+  };
+  for (const auto& c : cases) {
+    ExpectError(StoreWeight(QuantStorage::kTorchAo, c.name, c.scheme, c.shape),
+                absl::StatusCode::kFailedPrecondition, c.message);
+  }
+  EXPECT_TRUE(StoreWeight(QuantStorage::kTorchAo, "b",
+                          Scheme(NumberFormat::kFp16, Granularity::kTensor),
+                          {3})
+                  .ok());
+}
+
+// The formats of compressed-tensors that are only read.
+TEST(QuantStorageTest, PackQuantizedAndIntQuantized) {
+  const struct {
+    QuantStorage storage;
+    QuantScheme scheme;
+    bool symmetric;
+    const char* codes;
+    const char* scale;
+    const char* zero_point;
+    const char* constants;
+  } cases[] = {
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt4, Granularity::kGroup, 3), true,
+       "m.weight_packed I32 [6, 2]", "m.weight_scale F32 [6, 3]", "-",
+       "m.weight_shape I64 [2]"},
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt4, Granularity::kGroup, 3), false,
+       "m.weight_packed I32 [6, 2]", "m.weight_scale F32 [6, 3]",
+       "m.weight_zero_point I32 [1, 3]", "m.weight_shape I64 [2]"},
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kAxis), false,
+       "m.weight_packed I32 [6, 3]", "m.weight_scale F32 [6, 1]",
+       "m.weight_zero_point I32 [2, 1]", "m.weight_shape I64 [2]"},
+      {QuantStorage::kPackQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kTensor), false,
+       "m.weight_packed I32 [6, 3]", "m.weight_scale F32 [1]",
+       "m.weight_zero_point I8 [1]", "m.weight_shape I64 [2]"},
+      {QuantStorage::kIntQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kAxis), true,
+       "m.weight I8 [6, 9]", "m.weight_scale F32 [6, 1]", "-", ""},
+      {QuantStorage::kIntQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kGroup, 3), false,
+       "m.weight I8 [6, 9]", "m.weight_scale F32 [6, 3]",
+       "m.weight_zero_point I8 [6, 3]", ""},
+      {QuantStorage::kIntQuantized,
+       Scheme(NumberFormat::kInt8, Granularity::kTensor), false,
+       "m.weight I8 [6, 9]", "m.weight_scale F32 [1]",
+       "m.weight_zero_point I8 [1]", ""},
+  };
+  for (const auto& c : cases) {
+    QuantScheme scheme = c.scheme;
+    scheme.symmetric = c.symmetric;
+    SCOPED_TRACE(SchemeToString(scheme));
+    const auto stored = StoreWeight(c.storage, "m.weight", scheme, {6, 9});
+    ASSERT_TRUE(stored.ok()) << stored.status();
+    EXPECT_EQ(Text(stored->codes), c.codes);
+    EXPECT_EQ(Text(stored->scale), c.scale);
+    EXPECT_EQ(Text(stored->zero_point), c.zero_point);
+    EXPECT_EQ(ConstantsText(*stored), c.constants);
+    EXPECT_EQ(stored->packing.offset, !stored->constants.empty());
+    EXPECT_EQ(stored->packing.zero_point_words,
+              stored->zero_point.has_value() &&
+                  stored->zero_point->dtype == DType::kI32);
+  }
+  QuantScheme inner = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  inner.axis = 1;
+  ExpectError(
+      StoreWeight(QuantStorage::kPackQuantized, "m.weight", inner, {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "int8 axis 1 symmetric");
+  ExpectError(
+      StoreWeight(QuantStorage::kPackQuantized, "m.weight",
+                  Scheme(NumberFormat::kUInt4, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "uint4; use int4 or int8");
+  ExpectError(
+      StoreWeight(QuantStorage::kIntQuantized, "m.weight",
+                  Scheme(NumberFormat::kInt4, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "int4; use int8");
+  ExpectError(
+      StoreWeight(QuantStorage::kIntQuantized, "m",
+                  Scheme(NumberFormat::kInt8, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition, "end in '.weight'");
+}
+
+// Version 2 has the tensors of version 1.
+TEST(QuantStorageTest, GptqV2) {
+  QuantScheme scheme = Scheme(NumberFormat::kUInt4, Granularity::kGroup, 16);
+  scheme.scale_dtype = DType::kBF16;
+  const auto one =
+      StoreWeight(QuantStorage::kGptq, "m.weight", scheme, {8, 32});
+  const auto two =
+      StoreWeight(QuantStorage::kGptqV2, "m.weight", scheme, {8, 32});
+  ASSERT_TRUE(one.ok() && two.ok()) << one.status() << two.status();
+  EXPECT_EQ(Text(two->scale), "m.scales BF16 [2, 8]");
+  EXPECT_EQ(Text(two->zero_point), Text(one->zero_point));
+  EXPECT_EQ(ConstantsText(*two), ConstantsText(*one));
+  EXPECT_TRUE(one->packing.zero_points_less_1);
+  EXPECT_FALSE(two->packing.zero_points_less_1);
+}
+
+// What can be read is more than what is written.
+TEST(QuantStorageTest, WhatOutputsMayHave) {
+  QuantScheme scheme = Scheme(NumberFormat::kInt4, Granularity::kGroup, 8);
+  scheme.scale_dtype = DType::kF16;
+  QuantScheme wide = scheme;
+  wide.scale_dtype = DType::kBF16;
+  const Shape shape = {32, 32};
+  for (QuantStorage storage :
+       {QuantStorage::kPlain, QuantStorage::kCompressedTensors,
+        QuantStorage::kGptq, QuantStorage::kAwq}) {
+    EXPECT_TRUE(CheckWritable(storage, scheme, shape).ok());
+  }
+  const auto cannot = absl::StatusCode::kFailedPrecondition;
+  ExpectError(CheckWritable(QuantStorage::kGptq, scheme, {8, 32}), cannot,
+              "a weight of shape [8, 32], whose rows are no multiple of 32");
+  for (QuantStorage storage : {QuantStorage::kGptq, QuantStorage::kAwq}) {
+    ExpectError(CheckWritable(storage, wide, shape), cannot,
+                "has no place for BF16 scales; use F16");
+  }
+  ExpectError(CheckWritable(QuantStorage::kGptqV2, scheme, shape), cannot,
+              "gptq-v2 is read but not written; use gptq");
+  for (QuantStorage storage :
+       {QuantStorage::kPackQuantized, QuantStorage::kIntQuantized}) {
+    ExpectError(CheckWritable(storage, scheme, shape), cannot,
+                "is read but not written; use compressed-tensors");
+    EXPECT_TRUE(CheckWritable(storage,
+                              Scheme(NumberFormat::kBf16, Granularity::kTensor),
+                              {3})
                     .ok());
+  }
+}
 
-    // The formats of compressed-tensors that are only read.
-    TEST(QuantStorageTest, PackQuantizedAndIntQuantized) {
-      const struct {
-        QuantStorage storage;
-        QuantScheme scheme;
-        bool symmetric;
-        const char* codes;
-        const char* scale;
-        const char* zero_point;
-        const char* constants;
-      } cases[] = {
-          {QuantStorage::kPackQuantized,
-           Scheme(NumberFormat::kInt4, Granularity::kGroup, 3), true,
-           "m.weight_packed I32 [6, 2]", "m.weight_scale F32 [6, 3]", "-",
-           "m.weight_shape I64 [2]"},
-          {QuantStorage::kPackQuantized,
-           Scheme(NumberFormat::kInt4, Granularity::kGroup, 3), false,
-           "m.weight_packed I32 [6, 2]", "m.weight_scale F32 [6, 3]",
-           "m.weight_zero_point I32 [1, 3]", "m.weight_shape I64 [2]"},
-          {QuantStorage::kPackQuantized,
-           Scheme(NumberFormat::kInt8, Granularity::kAxis), false,
-           "m.weight_packed I32 [6, 3]", "m.weight_scale F32 [6, 1]",
-           "m.weight_zero_point I32 [2, 1]", "m.weight_shape I64 [2]"},
-          {QuantStorage::kPackQuantized,
-           Scheme(NumberFormat::kInt8, Granularity::kTensor), false,
-           "m.weight_packed I32 [6, 3]", "m.weight_scale F32 [1]",
-           "m.weight_zero_point I8 [1]", "m.weight_shape I64 [2]"},
-          {QuantStorage::kIntQuantized,
-           Scheme(NumberFormat::kInt8, Granularity::kAxis), true,
-           "m.weight I8 [6, 9]", "m.weight_scale F32 [6, 1]", "-", ""},
-          {QuantStorage::kIntQuantized,
-           Scheme(NumberFormat::kInt8, Granularity::kGroup, 3), false,
-           "m.weight I8 [6, 9]", "m.weight_scale F32 [6, 3]",
-           "m.weight_zero_point I8 [6, 3]", ""},
-          {QuantStorage::kIntQuantized,
-           Scheme(NumberFormat::kInt8, Granularity::kTensor), false,
-           "m.weight I8 [6, 9]", "m.weight_scale F32 [1]",
-           "m.weight_zero_point I8 [1]", ""},
-      };
-      for (const auto& c : cases) {
-        QuantScheme scheme = c.scheme;
-        scheme.symmetric = c.symmetric;
-        SCOPED_TRACE(SchemeToString(scheme));
-        const auto stored = StoreWeight(c.storage, "m.weight", scheme, {6, 9});
-        ASSERT_TRUE(stored.ok()) << stored.status();
-        EXPECT_EQ(Text(stored->codes), c.codes);
-        EXPECT_EQ(Text(stored->scale), c.scale);
-        EXPECT_EQ(Text(stored->zero_point), c.zero_point);
-        EXPECT_EQ(ConstantsText(*stored), c.constants);
-        EXPECT_EQ(stored->packing.offset, !stored->constants.empty());
-        EXPECT_EQ(stored->packing.zero_point_words,
-                  stored->zero_point.has_value() &&
-                      stored->zero_point->dtype == DType::kI32);
-      }
-      QuantScheme inner = Scheme(NumberFormat::kInt8, Granularity::kAxis);
-      inner.axis = 1;
-      ExpectError(
-          StoreWeight(QuantStorage::kPackQuantized, "m.weight", inner, {6, 9}),
-          absl::StatusCode::kFailedPrecondition, "int8 axis 1 symmetric");
-      ExpectError(
-          StoreWeight(QuantStorage::kPackQuantized, "m.weight",
-                      Scheme(NumberFormat::kUInt4, Granularity::kAxis), {6, 9}),
-          absl::StatusCode::kFailedPrecondition, "uint4; use int4 or int8");
-      ExpectError(
-          StoreWeight(QuantStorage::kIntQuantized, "m.weight",
-                      Scheme(NumberFormat::kInt4, Granularity::kAxis), {6, 9}),
-          absl::StatusCode::kFailedPrecondition, "int4; use int8");
-      ExpectError(
-          StoreWeight(QuantStorage::kIntQuantized, "m",
-                      Scheme(NumberFormat::kInt8, Granularity::kAxis), {6, 9}),
-          absl::StatusCode::kFailedPrecondition, "end in '.weight'");
-    }
-
-    // Version 2 has the tensors of version 1.
-    TEST(QuantStorageTest, GptqV2) {
-      QuantScheme scheme =
-          Scheme(NumberFormat::kUInt4, Granularity::kGroup, 16);
-      scheme.scale_dtype = DType::kBF16;
-      const auto one =
-          StoreWeight(QuantStorage::kGptq, "m.weight", scheme, {8, 32});
-      const auto two =
-          StoreWeight(QuantStorage::kGptqV2, "m.weight", scheme, {8, 32});
-      ASSERT_TRUE(one.ok() && two.ok()) << one.status() << two.status();
-      EXPECT_EQ(Text(two->scale), "m.scales BF16 [2, 8]");
-      EXPECT_EQ(Text(two->zero_point), Text(one->zero_point));
-      EXPECT_EQ(ConstantsText(*two), ConstantsText(*one));
-      EXPECT_TRUE(one->packing.zero_points_less_1);
-      EXPECT_FALSE(two->packing.zero_points_less_1);
-    }
-
-    // What can be read is more than what is written.
-    TEST(QuantStorageTest, WhatOutputsMayHave) {
-      QuantScheme scheme = Scheme(NumberFormat::kInt4, Granularity::kGroup, 8);
-      scheme.scale_dtype = DType::kF16;
-      QuantScheme wide = scheme;
-      wide.scale_dtype = DType::kBF16;
-      const Shape shape = {32, 32};
-      for (QuantStorage storage :
-           {QuantStorage::kPlain, QuantStorage::kCompressedTensors,
-            QuantStorage::kGptq, QuantStorage::kAwq}) {
-        EXPECT_TRUE(CheckWritable(storage, scheme, shape).ok());
-      }
-      const auto cannot = absl::StatusCode::kFailedPrecondition;
-      ExpectError(
-          CheckWritable(QuantStorage::kGptq, scheme, {8, 32}), cannot,
-          "a weight of shape [8, 32], whose rows are no multiple of 32");
-      for (QuantStorage storage : {QuantStorage::kGptq, QuantStorage::kAwq}) {
-        ExpectError(CheckWritable(storage, wide, shape), cannot,
-                    "has no place for BF16 scales; use F16");
-      }
-      ExpectError(CheckWritable(QuantStorage::kGptqV2, scheme, shape), cannot,
-                  "gptq-v2 is read but not written; use gptq");
-      for (QuantStorage storage :
-           {QuantStorage::kPackQuantized, QuantStorage::kIntQuantized}) {
-        ExpectError(CheckWritable(storage, scheme, shape), cannot,
-                    "is read but not written; use compressed-tensors");
-        EXPECT_TRUE(
-            CheckWritable(
-                storage, Scheme(NumberFormat::kBf16, Granularity::kTensor), {3})
-                .ok());
-      }
-    }
-
-    TEST(QuantStorageTest, Bitsandbytes) {
+TEST(QuantStorageTest, Bitsandbytes) {
   const QuantScheme nf4 = Scheme(NumberFormat::kNf4, Granularity::kGroup, 64);
   const StoredWeight stored =
       StoreWeight(QuantStorage::kBitsandbytes, "m.weight", nf4, {6, 128})
@@ -624,40 +620,40 @@ TEST(QuantStorageTest, Torchao) {
 }
 
 TEST(QuantStorageTest, ScaleTypesByDefault) {
-      for (DType weight : {DType::kF32, DType::kF16, DType::kBF16}) {
-        EXPECT_EQ(DefaultScaleDType(QuantStorage::kPlain, weight), DType::kF32);
-        EXPECT_EQ(DefaultScaleDType(QuantStorage::kCompressedTensors, weight),
-                  weight);
-        EXPECT_EQ(DefaultScaleDType(QuantStorage::kGptq, weight), DType::kF16);
-        EXPECT_EQ(DefaultScaleDType(QuantStorage::kAwq, weight), DType::kF16);
-        EXPECT_EQ(DefaultScaleDType(QuantStorage::kFp8, weight), DType::kF32);
-        EXPECT_EQ(DefaultScaleDType(QuantStorage::kTorchao, weight),
-                  DType::kF32);
-        EXPECT_EQ(DefaultScaleDType(QuantStorage::kTorchAo, weight),
-                  DType::kF32);
-      }
-    }
+  for (DType weight : {DType::kF32, DType::kF16, DType::kBF16}) {
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kPlain, weight), DType::kF32);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kCompressedTensors, weight),
+              weight);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kGptq, weight), DType::kF16);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kAwq, weight), DType::kF16);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kFp8, weight), DType::kF32);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kTorchao, weight), DType::kF32);
+    EXPECT_EQ(DefaultScaleDType(QuantStorage::kTorchAo, weight), DType::kF32);
+  }
+}
 
-    TEST(QuantStorageTest, Constants) {
-      const QuantScheme scheme =
-          Scheme(NumberFormat::kInt4, Granularity::kGroup, 2);
-      EXPECT_EQ(ConstantBytes(ConstantKind::kDimensions, scheme, {3, 258},
+TEST(QuantStorageTest, Constants) {
+  const QuantScheme scheme =
+      Scheme(NumberFormat::kInt4, Granularity::kGroup, 2);
+  EXPECT_EQ(ConstantBytes(ConstantKind::kDimensions, scheme, {3, 258},
                           DType::kF32),
-                (std::vector<uint8_t>{3, 0, 0, 0, 0, 0, 0, 0,  //
-                                      2, 1, 0, 0, 0, 0, 0, 0}));
-      EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex, scheme, {3, 6},
+            (std::vector<uint8_t>{3, 0, 0, 0, 0, 0, 0, 0,  //
+                                  2, 1, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex, scheme, {3, 6},
                           DType::kF32),
-                (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,  //
-                                      1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}));
-      EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex,
-                              Scheme(NumberFormat::kInt8, Granularity::kAxis),
-                              {3, 2}),
-                std::vector<uint8_t>(8, 0));
-      EXPECT_EQ(ConstantBytes(ConstantKind::kZeroPoints,
-                              Scheme(NumberFormat::kInt8, Granularity::kAxis),
-                              {3, 2}),
-                std::vector<uint8_t>(3, 0));
-    }
+            (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,  //
+                                  1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}));
+  EXPECT_EQ(
+      ConstantBytes(ConstantKind::kGroupIndex,
+                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2},
+                    DType::kF32),
+      std::vector<uint8_t>(8, 0));
+  EXPECT_EQ(
+      ConstantBytes(ConstantKind::kZeroPoints,
+                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2},
+                    DType::kF32),
+      std::vector<uint8_t>(3, 0));
+}
 
-  }  // namespace
+}  // namespace
 }  // namespace monoquant
