@@ -36,8 +36,7 @@ Json BitsandbytesConfig(const Manifest& manifest) {
   config.Set("bnb_4bit_compute_dtype", GetDTypeInfo(dtype).torch_name);
   config.Set("bnb_4bit_quant_storage", "uint8");
   // Whoever names one must name all that are no Linear4bit, lm_head too.
-  config.Set("llm_int8_skip_modules",
-             Json(ToJsonArray(KeptModules(manifest))));
+  config.Set("llm_int8_skip_modules", Json(ToJsonArray(KeptModules(manifest))));
   return config;
 }
 

@@ -1,8 +1,8 @@
 // --to bitsandbytes: a model directory of NF4 or FP4 weights, as Transformers,
 // vLLM, TGI and PEFT (for QLoRA) load it.
 //
-// Weights are stored as QuantStorage::kBitsandbytes says, with plain scales. All
-// quantized layers have one scheme.
+// Weights are stored as QuantStorage::kBitsandbytes says, with plain scales.
+// All quantized layers have one scheme.
 
 #ifndef MONOQUANT_EXPORTERS_BITSANDBYTES_H_
 #define MONOQUANT_EXPORTERS_BITSANDBYTES_H_

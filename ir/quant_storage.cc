@@ -113,8 +113,8 @@ std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
       bytes.resize(static_cast<size_t>(shape.front()));
       break;
     case ConstantKind::kCodebook:
-      for (float number : scheme.format == NumberFormat::kNf4 ? kNf4Numbers
-                                                              : kFp4Numbers) {
+      for (float number :
+           scheme.format == NumberFormat::kNf4 ? kNf4Numbers : kFp4Numbers) {
         uint32_t bits;
         std::memcpy(&bits, &number, sizeof(bits));
         PutLittleEndian(bits, 4, &bytes);

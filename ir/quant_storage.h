@@ -111,9 +111,9 @@ std::optional<QuantStorage> StorageFromName(absl::string_view name);
 std::string StorageNames();
 
 // What the scales of a weight of type `weight` are rounded to where nothing
-// else is said: F32 in kPlain, kFp8, kTorchao, kTorchAo and kBitsandbytes, the weight's type
-// (which layers of engines have) in those of compressed-tensors, F16 in those
-// of GPTQ and AWQ.
+// else is said: F32 in kPlain, kFp8, kTorchao, kTorchAo and kBitsandbytes, the
+// weight's type (which layers of engines have) in those of compressed-tensors,
+// F16 in those of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.
@@ -147,7 +147,8 @@ struct CodePacking {
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
-           a.order == b.order && a.first_code_high == b.first_code_high && a.zero_points_less_1 == b.zero_points_less_1 &&
+           a.order == b.order && a.first_code_high == b.first_code_high &&
+           a.zero_points_less_1 == b.zero_points_less_1 &&
            a.zero_point_words == b.zero_point_words;
   }
 };

@@ -592,14 +592,14 @@ TEST(QuantStorageTest, Bitsandbytes) {
             "m.weight.quant_map F32 [16]\n"
             "m.weight.quant_state.bitsandbytes__nf4 U8 [160]");
   EXPECT_TRUE(stored.packing.first_code_high);
-  const std::vector<uint8_t> state = ConstantBytes(
-      ConstantKind::kQuantState, nf4, {6, 128}, DType::kBF16);
+  const std::vector<uint8_t> state =
+      ConstantBytes(ConstantKind::kQuantState, nf4, {6, 128}, DType::kBF16);
   EXPECT_EQ(state.size(), 160u);
   EXPECT_EQ(ParseJson(std::string(state.begin(), state.end()))->ToString(),
             R"({"quant_type":"nf4","blocksize":64,"dtype":"bfloat16",)"
             R"("shape":[6,128]})");
-  const std::vector<uint8_t> map = ConstantBytes(
-      ConstantKind::kCodebook, nf4, {6, 128}, DType::kBF16);
+  const std::vector<uint8_t> map =
+      ConstantBytes(ConstantKind::kCodebook, nf4, {6, 128}, DType::kBF16);
   EXPECT_EQ(map.size(), 64u);
   EXPECT_EQ(std::vector<uint8_t>(map.begin(), map.begin() + 4),
             (std::vector<uint8_t>{0, 0, 0x80, 0xbf}));  // -1
@@ -635,24 +635,22 @@ TEST(QuantStorageTest, ScaleTypesByDefault) {
 TEST(QuantStorageTest, Constants) {
   const QuantScheme scheme =
       Scheme(NumberFormat::kInt4, Granularity::kGroup, 2);
-  EXPECT_EQ(ConstantBytes(ConstantKind::kDimensions, scheme, {3, 258},
-                          DType::kF32),
-            (std::vector<uint8_t>{3, 0, 0, 0, 0, 0, 0, 0,  //
-                                  2, 1, 0, 0, 0, 0, 0, 0}));
-  EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex, scheme, {3, 6},
-                          DType::kF32),
-            (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,  //
-                                  1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}));
   EXPECT_EQ(
-      ConstantBytes(ConstantKind::kGroupIndex,
-                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2},
-                    DType::kF32),
-      std::vector<uint8_t>(8, 0));
+      ConstantBytes(ConstantKind::kDimensions, scheme, {3, 258}, DType::kF32),
+      (std::vector<uint8_t>{3, 0, 0, 0, 0, 0, 0, 0,  //
+                            2, 1, 0, 0, 0, 0, 0, 0}));
   EXPECT_EQ(
-      ConstantBytes(ConstantKind::kZeroPoints,
-                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2},
-                    DType::kF32),
-      std::vector<uint8_t>(3, 0));
+      ConstantBytes(ConstantKind::kGroupIndex, scheme, {3, 6}, DType::kF32),
+      (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,  //
+                            1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}));
+  EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex,
+                          Scheme(NumberFormat::kInt8, Granularity::kAxis),
+                          {3, 2}, DType::kF32),
+            std::vector<uint8_t>(8, 0));
+  EXPECT_EQ(ConstantBytes(ConstantKind::kZeroPoints,
+                          Scheme(NumberFormat::kInt8, Granularity::kAxis),
+                          {3, 2}, DType::kF32),
+            std::vector<uint8_t>(3, 0));
 }
 
 }  // namespace

@@ -44,16 +44,15 @@ absl::StatusOr<StoredWeight> Store(absl::string_view name,
   stored.codes.shape = {bytes, 1};
   stored.packing.first_code_high = true;
   const Shape& groups = stored.scale->shape;
-  stored.scale = StoredPart{absl::StrCat(name, ".absmax"), DType::kF32,
-                            {groups[0] * groups[1]}};
-  stored.constants = {
-      {{absl::StrCat(name, ".quant_map"), DType::kF32, {16}},
-       ConstantKind::kCodebook},
-      {{absl::StrCat(name, ".quant_state.bitsandbytes__",
-                     NumberFormatName(scheme.format)),
-        DType::kU8,
-        {kQuantStateBytes}},
-       ConstantKind::kQuantState}};
+  stored.scale = StoredPart{
+      absl::StrCat(name, ".absmax"), DType::kF32, {groups[0] * groups[1]}};
+  stored.constants = {{{absl::StrCat(name, ".quant_map"), DType::kF32, {16}},
+                       ConstantKind::kCodebook},
+                      {{absl::StrCat(name, ".quant_state.bitsandbytes__",
+                                     NumberFormatName(scheme.format)),
+                        DType::kU8,
+                        {kQuantStateBytes}},
+                       ConstantKind::kQuantState}};
   return stored;
 }
 
