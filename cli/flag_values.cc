@@ -176,7 +176,7 @@ absl::StatusOr<DType> ParseFloatDType(absl::string_view text) {
 
 absl::StatusOr<DType> ParseScaleDType(absl::string_view text) {
   if (const auto dtype = ScaleDTypeFromName(text)) return *dtype;
-  return BadValue("--scale-dtype", text, "use f32, f16 or bf16");
+  return BadValue("--scale-dtype", text, "use f32, f16, bf16 or e8m0");
 }
 
 absl::StatusOr<ProgressFlag> ParseProgress(absl::string_view text) {

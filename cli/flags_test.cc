@@ -195,7 +195,7 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
        "use tensor, axis, channel, group or block"},
       {"quantize m.pt --nonfinite maybe", "use error, keep or zero"},
       {"quantize m.pt --convention tf", "use torch or compressed-tensors"},
-      {"quantize m.pt --scale-dtype f64", "use f32, f16 or bf16"},
+      {"quantize m.pt --scale-dtype f64", "use f32, f16, bf16 or e8m0"},
       {"quantize m.pt --axis -1", "--axis -1: use a whole number from 0"},
       {"quantize m.pt -g 0", "--group-size 0: use a whole number from 1"},
       {"quantize m.pt -T 100000", "--threads 100000: use a whole number"},

@@ -55,14 +55,8 @@ absl::StatusOr<std::optional<NumberFormat>> ChooseFormat(
       return absl::InvalidArgumentError(
           absl::StrCat("--bits ", *args.bits, ": use 4, 8 or 16"));
   }
-  if (!args.type || *args.type == by_bits) return by_bits;
-  const bool same_bits =
-      (by_bits == NumberFormat::kInt4 && *args.type == NumberFormat::kUInt4) ||
-      (by_bits == NumberFormat::kInt8 &&
-       (*args.type == NumberFormat::kUInt8 ||
-        *args.type == NumberFormat::kFp8E4M3)) ||
-      (by_bits == NumberFormat::kFp16 && *args.type == NumberFormat::kBf16);
-  if (same_bits) return args.type;
+  if (!args.type) return by_bits;
+  if (BitsOfCode(*args.type) == *args.bits) return args.type;
   return absl::InvalidArgumentError(
       absl::StrCat("--bits ", *args.bits, " contradicts --type ",
                    NumberFormatName(*args.type), "; leave one of them out"));

@@ -60,6 +60,7 @@ void AddTensor(const TensorInfo& info, const TensorPlan& plan, Hash& hash) {
     hash.Add(uint64_t{plan.packing.offset});
     hash.Add(static_cast<uint64_t>(plan.packing.order));
     hash.Add(uint64_t{plan.packing.zero_points_less_1});
+    hash.Add(uint64_t{plan.packing.first_code_high});
     hash.Add(uint64_t{plan.packing.zero_point_words});
   }
   for (const size_t output : plan.outputs()) {

@@ -29,6 +29,11 @@ bool ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst) {
         dst[i] = static_cast<float>(value);
       }
       break;
+    case DType::kF8E8M0:
+      for (size_t i = 0; i < dst.size(); ++i) {
+        dst[i] = element::FromE8M0(src[i]);
+      }
+      break;
     default:  // F32, by the contract
       if (!dst.empty())
         std::memcpy(dst.data(), src, dst.size() * sizeof(float));
@@ -49,6 +54,11 @@ void FromFloat(DType dtype, absl::Span<const float> src, uint8_t* dst) {
       for (size_t i = 0; i < src.size(); ++i) {
         const double value = static_cast<double>(src[i]);
         std::memcpy(dst + i * sizeof(value), &value, sizeof(value));
+      }
+      return;
+    case DType::kF8E8M0:
+      for (size_t i = 0; i < src.size(); ++i) {
+        dst[i] = element::ToE8M0(src[i]);
       }
       return;
     default:  // F32, by the contract

@@ -24,18 +24,19 @@ uint16_t FloatToHalf(float value);
 float BFloat16ToFloat(uint16_t bits);
 uint16_t FloatToBFloat16(float value);
 
-// Bytes of one element of F16, BF16, F32 or F64.
+// Bytes of one element of F16, BF16, F32, F64 or F8_E8M0.
 inline uint64_t FloatBytes(DType dtype) {
   return static_cast<uint64_t>(GetDTypeInfo(dtype).bits) / 8;
 }
 
 // Converts `dst.size()` little-endian elements at `src`, in any alignment.
-// `dtype` is F16, BF16, F32 or F64. F64 values are rounded to nearest even;
-// those beyond the range of float become infinite. Tells whether all results
-// are finite.
+// `dtype` is F16, BF16, F32 or F64, or F8_E8M0, which scales can be. F64 values
+// are rounded to nearest even; those beyond the range of float become infinite.
+// Tells whether all results are finite.
 bool ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst);
 
-// The inverse: writes `src.size()` elements to `dst`.
+// The inverse: writes `src.size()` elements to `dst`. Those of F8_E8M0 must be
+// numbers that it has.
 void FromFloat(DType dtype, absl::Span<const float> src, uint8_t* dst);
 
 }  // namespace monoquant

@@ -133,6 +133,24 @@ TEST(CastsTest, DoublesAreRoundedOnce) {
   for (int i = 0; i < 6; ++i) EXPECT_EQ(floats[i], expected[i]) << i;
 }
 
+// Powers of two, the smallest of which is a subnormal float.
+TEST(CastsTest, EveryE8M0) {
+  for (uint32_t code = 0; code < 256; ++code) {
+    const uint8_t byte = static_cast<uint8_t>(code);
+    float value;
+    EXPECT_EQ(ToFloat(DType::kF8E8M0, &byte, absl::MakeSpan(&value, 1)),
+              code != 255);
+    if (code == 255) {
+      EXPECT_TRUE(std::isnan(value));
+      continue;
+    }
+    EXPECT_EQ(value, std::ldexp(1.0f, static_cast<int>(code) - 127));
+    uint8_t back;
+    FromFloat(DType::kF8E8M0, absl::MakeConstSpan(&value, 1), &back);
+    EXPECT_EQ(back, byte);
+  }
+}
+
 // The loops over many elements, at any alignment and length, against the
 // functions for one.
 TEST(CastsTest, BulkEqualsSingle) {

@@ -2,16 +2,28 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace monoquant {
 namespace {
 
 constexpr uint64_t kEndless = std::numeric_limits<uint64_t>::max();
 
+// Exchanges the two levels of each byte.
+void SwapPairs(absl::Span<uint8_t> levels) {
+  for (size_t i = 0; i + 1 < levels.size(); i += 2) {
+    std::swap(levels[i], levels[i + 1]);
+  }
+}
+
 }  // namespace
 
 CodeRows::CodeRows(const Codec& codec, uint64_t row, const CodePacking& packing)
-    : codec_(&codec), row_(row), row_bytes_(0), flip_(0) {
+    : codec_(&codec),
+      row_(row),
+      row_bytes_(0),
+      flip_(0),
+      first_high_(packing.first_code_high) {
   const uint64_t bits = static_cast<uint64_t>(codec.bits);
   // Codes in what a row takes a multiple of.
   const uint64_t unit = std::max<uint64_t>(1, packing.row_bytes * 8 / bits);
@@ -45,6 +57,7 @@ void CodeRows::Pack(uint64_t first, absl::Span<uint8_t> levels,
   if (flip_ != 0) {
     for (uint8_t& level : levels) level ^= flip_;
   }
+  if (first_high_) SwapPairs(levels);
   while (!levels.empty()) {
     const uint64_t left_in_row = row_ - first % row_;
     const size_t count =
@@ -57,6 +70,22 @@ void CodeRows::Pack(uint64_t first, absl::Span<uint8_t> levels,
     first += count;
     levels.remove_prefix(count);
   }
+}
+
+// Reads the levels of codes that begin with a byte.
+void CodeRows::UnpackCodes(const uint8_t* bytes,
+                           absl::Span<uint8_t> levels) const {
+  if (!first_high_) {
+    codec_->unpack(bytes, levels);
+    return;
+  }
+  const size_t even = levels.size() / 2 * 2;
+  codec_->unpack(bytes, levels.first(even));
+  SwapPairs(levels.first(even));
+  if (even == levels.size()) return;
+  uint8_t pair[2];
+  codec_->unpack(bytes + even / 2, absl::MakeSpan(pair));
+  levels[even] = pair[1];
 }
 
 void CodeRows::Unpack(uint64_t first, const uint8_t* bytes,
@@ -72,11 +101,11 @@ void CodeRows::Unpack(uint64_t first, const uint8_t* bytes,
     const uint8_t* at = bytes + (ByteOf(first) - begin);
     const uint64_t in_byte = in_row % per_byte;
     if (in_byte == 0) {
-      codec_->unpack(at, levels.first(count));
+      UnpackCodes(at, levels.first(count));
     } else {
       // Starts inside a byte: decode that byte and keep its end.
       uint8_t whole[8];
-      codec_->unpack(at, absl::MakeSpan(whole, per_byte));
+      UnpackCodes(at, absl::MakeSpan(whole, per_byte));
       count = std::min<size_t>(count, per_byte - in_byte);
       std::copy(whole + in_byte, whole + in_byte + count, levels.begin());
     }

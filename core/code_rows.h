@@ -46,10 +46,13 @@ class CodeRows {
               absl::Span<uint8_t> levels) const;
 
  private:
+  void UnpackCodes(const uint8_t* bytes, absl::Span<uint8_t> levels) const;
+
   const Codec* codec_;
   uint64_t row_;  // elements; one endless row where rows leave no gaps
   uint64_t row_bytes_;
   uint8_t flip_;  // the bits in which a code, as a byte, differs from its level
+  bool first_high_;  // whether the first code of a byte is in its upper half
 };
 
 }  // namespace monoquant

@@ -16,9 +16,12 @@ namespace {
 std::vector<uint8_t> Levels(const Codec& codec, uint64_t count) {
   std::vector<uint8_t> levels(static_cast<size_t>(count));
   for (size_t i = 0; i < levels.size(); ++i) {
-    const int span = codec.qmax - codec.qmin + 1;
-    levels[i] =
-        static_cast<uint8_t>(codec.qmin + static_cast<int>(i * 7) % span);
+    // Where levels are no whole numbers, every code is one.
+    const bool whole = HasZeroPoints(codec.format);
+    const int first = whole ? codec.qmin : 0;
+    const int last = whole ? codec.qmax : (1 << codec.bits) - 1;
+    levels[i] = static_cast<uint8_t>(first + static_cast<int>(i * 7) %
+                                                 (last - first + 1));
   }
   return levels;
 }
@@ -28,7 +31,7 @@ std::vector<uint8_t> Levels(const Codec& codec, uint64_t count) {
 void CheckAllSmall(const CodePacking& packing) {
   for (const Codec* codec : DefaultRegistry().codecs) {
     if (!HasScales(codec->format)) continue;
-    if (packing.offset && codec->qmin >= 0) continue;
+    if (packing.offset && codec->kind != LevelKind::kSigned) continue;
     SCOPED_TRACE(NumberFormatName(codec->format));
     for (uint64_t num_rows = 1; num_rows <= 4; ++num_rows) {
       for (uint64_t row = 1; row <= 9; ++row) {

@@ -79,6 +79,15 @@ const char* const kSpecs[] = {"int8",
                               "int4,block=5",
                               "fp8_e4m3,scale_dtype=f16",
                               "int4,group=3,asymmetric,scale_dtype=bf16",
+                              "fp8_e5m2",
+                              "fp8_e4m3,group=3,scale_dtype=e8m0",
+                              "fp8_e5m2,axis=1,scale_dtype=e8m0",
+                              "nf4,tensor",
+                              "nf4,group=3",
+                              "nf4,axis=1,scale_dtype=bf16",
+                              "fp4,group=3,scale_dtype=f16",
+                              "fp4_e2m1,group=3",
+                              "fp4_e2m1,axis=0,scale_dtype=e8m0",
                               "bf16"};
 
 // Every range of small tensors, with rows that end inside a byte, is a part of

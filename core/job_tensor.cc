@@ -378,9 +378,9 @@ absl::Status JobTensor::EmitParams(uint64_t first,
 absl::Status JobTensor::EmitConstants(EmitPiece emit) const {
   const Shape& shape = reader_.index().tensors[tensor_.input].shape;
   for (const TensorPlan::Constant& constant : tensor_.constants) {
-    MQ_RETURN_IF_ERROR(
-        emit(constant.output, 0,
-             ConstantBytes(constant.kind, tensor_.scheme, shape)));
+    MQ_RETURN_IF_ERROR(emit(
+        constant.output, 0,
+        ConstantBytes(constant.kind, tensor_.scheme, shape, tensor_.dtype)));
   }
   return absl::OkStatus();
 }

@@ -31,13 +31,24 @@ struct ValueRange {
 enum class LevelKind : uint8_t {
   kSigned,    // two's complement
   kUnsigned,  // plain
-  kE4M3,      // 8-bit float, element::FromE4M3
+  // Floats of 8 and 4 bits: core/kernels/small_floats.h.
+  kE4M3,
+  kE5M2,
+  kE2M1,
+  // Places in a table of bitsandbytes: core/kernels/codebooks.h.
+  kNf4,
+  kFp4,
 };
+
+// Whether levels are places in a table.
+inline bool IsCodebook(LevelKind kind) {
+  return kind == LevelKind::kNf4 || kind == LevelKind::kFp4;
+}
 
 // The levels of a scheme and the rules for placing them.
 struct LevelGrid {
   LevelKind kind = LevelKind::kSigned;
-  // The smallest and the largest level.
+  // The smallest and the largest number that a level is.
   int32_t qmin = 0;
   int32_t qmax = 0;
   bool symmetric = true;

@@ -245,18 +245,21 @@ TEST(MakePlanTest, ManifestOfFloat8) {
   Add(reader, "a", {4, 300}, DType::kF16);
   Add(reader, "b", {4, 256}, DType::kBF16);
   reader.AddTie("t", 1);
-  const Recipe recipe = Rules({"a=fp8_e4m3", "b=fp8_e4m3,group=128"});
+  Add(reader, "c", {4, 64}, DType::kF32);
+  const Recipe recipe = Rules(
+      {"a=fp8_e4m3", "b=fp8_e4m3,group=128", "c=fp4_e2m1,scale_dtype=e8m0"});
   const Plan plan = *MakePlan(reader.index(), recipe);
   std::vector<std::string> outputs;
   for (const OutputTensor& o : plan.manifest.tensors) {
     outputs.push_back(o.name + " " + std::string(DTypeName(o.dtype)) + " " +
                       ShapeToString(o.shape));
   }
-  EXPECT_THAT(outputs, ::testing::ElementsAre(
-                           "a F8_E4M3 [4, 300]", "a.scale F32 [4]",
-                           "b F8_E4M3 [4, 256]", "b.scale F32 [4, 2]",
-                           "t F8_E4M3 [4, 256]", "t.scale F32 [4, 2]"));
-  EXPECT_EQ(plan.output_bytes, 1200u + 16 + 1024 + 32);
+  EXPECT_THAT(outputs,
+              ::testing::ElementsAre("a F8_E4M3 [4, 300]", "a.scale F32 [4]",
+                                     "b F8_E4M3 [4, 256]", "b.scale F32 [4, 2]",
+                                     "t F8_E4M3 [4, 256]", "t.scale F32 [4, 2]",
+                                     "c U8 [4, 32]", "c.scale F8_E8M0 [4, 2]"));
+  EXPECT_EQ(plan.output_bytes, 1200u + 16 + 1024 + 32 + 128 + 8);
   for (const QuantizedTensor& tensor : plan.manifest.record.tensors) {
     EXPECT_EQ(tensor.scale, tensor.name + ".scale");
     EXPECT_EQ(tensor.zero_point, "");

@@ -41,6 +41,30 @@ float StoredScale(float scale, DType dtype) {
   return scale;
 }
 
+// What is to be taken off the exponent of a largest magnitude: that of the
+// largest number of a format.
+uint32_t LargestExponent(LevelKind kind) {
+  switch (kind) {
+    case LevelKind::kE2M1:
+      return 2;
+    case LevelKind::kE5M2:
+      return 15;
+    default:  // E4M3, as no other has such scales
+      return 8;
+  }
+}
+
+// A scale of the MX formats: a power of two, from the exponent of the largest
+// magnitude, which counts as the next one from a mantissa of 1.75 on.
+float PowerOfTwoScale(float magnitude, LevelKind kind) {
+  constexpr uint32_t kQuarter = 1u << 21;  // of a mantissa's 1
+  // Without a sign, as that of a 0 may be either.
+  const uint32_t bits = element::BitCast<uint32_t>(magnitude) & 0x7fffffffu;
+  const uint32_t exponent = (bits + kQuarter) >> 23;
+  const uint32_t largest = LargestExponent(kind);
+  return element::FromE8M0(exponent > largest ? exponent - largest : 0);
+}
+
 // The smallest level that a zero point can have.
 int32_t LowestZero(const LevelGrid& grid) {
   return grid.zero_points_above_lowest ? grid.qmin + 1 : grid.qmin;
@@ -67,7 +91,16 @@ QParams Torch(float min, float max, const LevelGrid& grid) {
   return {scale, ClampToGrid(zero, grid)};
 }
 
+// The largest magnitude itself, 0 included.
+QParams Bitsandbytes(float min, float max, const LevelGrid& grid) {
+  const float scale = std::max(-min, max);
+  return {scale == 0 ? 0.0f : StoredScale(scale, grid.scale_dtype), 0};
+}
+
 QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
+  if (grid.scale_dtype == DType::kF8E8M0) {
+    return {PowerOfTwoScale(std::max(-min, max), grid.kind), 0};
+  }
   const float levels = static_cast<float>(grid.qmax - grid.qmin);
   if (grid.symmetric) {
     const float scale = std::max(-min, max) / (levels / 2);
@@ -90,9 +123,12 @@ QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
 
 LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
   if (!HasZeroPoints(scheme.format)) {
-    return {codec.kind,          codec.qmin,
-            codec.qmax,
-            /*symmetric=*/true,  Convention::kCompressedTensors,
+    // bitsandbytes multiplies with a reciprocal, as torch does.
+    const Convention convention = IsCodebook(scheme.format)
+                                      ? Convention::kTorch
+                                      : Convention::kCompressedTensors;
+    return {codec.kind,          codec.qmin,        codec.qmax,
+            /*symmetric=*/true,  convention,
             /*fused_add=*/false, scheme.scale_dtype};
   }
   const bool fused_add = scheme.convention == Convention::kTorch &&
@@ -109,6 +145,7 @@ QParams QParamsFromRange(float min, float max, const LevelGrid& grid) {
     // Room for one level below 0, so that the largest value still has one.
     min = std::min(min, -max / static_cast<float>(grid.qmax - grid.qmin - 1));
   }
+  if (IsCodebook(grid.kind)) return Bitsandbytes(min, max, grid);
   return grid.convention == Convention::kCompressedTensors
              ? CompressedTensors(min, max, grid)
              : Torch(min, max, grid);

@@ -36,6 +36,10 @@ TEST(QParamsTest, KnownValues) {
   const NumberFormat i4 = NumberFormat::kInt4;
   const NumberFormat u4 = NumberFormat::kUInt4;
   const NumberFormat f8 = NumberFormat::kFp8E4M3;
+  const NumberFormat e5m2 = NumberFormat::kFp8E5M2;
+  const NumberFormat e2m1 = NumberFormat::kFp4E2M1;
+  const NumberFormat nf4 = NumberFormat::kNf4;
+  const NumberFormat fp4 = NumberFormat::kFp4;
   const struct {
     float min, max;
     NumberFormat format;
@@ -78,6 +82,17 @@ TEST(QParamsTest, KnownValues) {
       {-2e-9f, 1e-9f, f8, true, kTorch, 2e-9f / 448, 0},
       {0, 1e-45f, f8, true, kCt, kEps, 0},
       {-3e38f, kMax, f8, true, kCt, kMax / 448, 0},
+      // The other floats: 57344 and 6.
+      {0, 0, e5m2, true, kCt, kEps, 0},
+      {-7, 3, e5m2, true, kCt, 7 / 57344.0f, 0},
+      {0, 0, e2m1, true, kCt, kEps, 0},
+      {-7, 3, e2m1, true, kTorch, 7 / 6.0f, 0},
+      // bitsandbytes: the largest magnitude itself, however small.
+      {0, 0, nf4, true, kTorch, 0, 0},
+      {-0.0f, -0.0f, fp4, true, kTorch, 0, 0},
+      {-7, 3, nf4, true, kTorch, 7, 0},
+      {0, 1e-45f, fp4, true, kTorch, 1e-45f, 0},
+      {-3e38f, kMax, nf4, true, kTorch, kMax, 0},
       // Levels of unsigned and 4-bit formats.
       {-1, 3, u8, false, kTorch, 4 / 255.0f, 64},
       {-1, 3, u4, false, kTorch, 4 / 15.0f, 4},
@@ -120,14 +135,20 @@ TEST(QParamsTest, AlwaysUsable) {
         grid.zero_points_above_lowest = above_lowest;
         const QParams p = QParamsFromRange(min, max, grid);
         ASSERT_TRUE(std::isfinite(p.scale)) << min << " " << max;
-        ASSERT_GT(p.scale, 0) << min << " " << max;
+        if (min != 0 || max != 0 || !IsCodebook(codec->kind)) {
+          ASSERT_GT(p.scale, 0) << min << " " << max;
+        }
         ASSERT_GE(p.zero_point, codec->qmin + (above_lowest ? 1 : 0));
         ASSERT_LE(p.zero_point, codec->qmax);
         // A step of float32 rounding more than half a level, at most; 4-bit
         // zero points are rounded, which costs up to half a level more.
         const double step = static_cast<double>(p.scale);
-        const double low = (codec->qmin - p.zero_point - 1.01) * step;
-        const double high = (codec->qmax - p.zero_point + 1.01) * step;
+        // Scales below all normal floats have few bits; all levels add up.
+        const double subnormal = codec->qmax * 0x1p-150;
+        const double low =
+            (codec->qmin - p.zero_point - 1.01) * step - subnormal;
+        const double high =
+            (codec->qmax - p.zero_point + 1.01) * step + subnormal;
         if (p.scale != kEps) {
           ASSERT_GE(static_cast<double>(min), low) << max;
           ASSERT_LE(static_cast<double>(max), high) << min;
@@ -171,6 +192,44 @@ TEST(QParamsTest, ScalesOfSixteenBits) {
         }
       }
     }
+  }
+}
+
+// Powers of two for the largest magnitude, as MX formats have them.
+TEST(QParamsTest, ScalesThatArePowersOfTwo) {
+  const struct {
+    NumberFormat format;
+    int exponent;  // of its largest number
+  } formats[] = {{NumberFormat::kFp4E2M1, 2},
+                 {NumberFormat::kFp8E4M3, 8},
+                 {NumberFormat::kFp8E5M2, 15}};
+  for (const auto& f : formats) {
+    LevelGrid grid = Grid(f.format, true, kTorch);
+    grid.scale_dtype = DType::kF8E8M0;
+    const auto scale_of = [&](float magnitude) {
+      const QParams p = QParamsFromRange(-magnitude, magnitude / 2, grid);
+      EXPECT_EQ(p, QParamsFromRange(-magnitude / 2, magnitude, grid));
+      EXPECT_EQ(p.zero_point, 0);
+      EXPECT_EQ(element::FromE8M0(element::ToE8M0(p.scale)), p.scale);
+      return p.scale;
+    };
+    for (int e = -110; e <= 127; ++e) {
+      const float one = std::ldexp(1.0f, e - f.exponent);
+      EXPECT_EQ(scale_of(std::ldexp(1.0f, e)), one);
+      EXPECT_EQ(scale_of(std::ldexp(std::nextafter(1.75f, 1.0f), e)), one);
+      EXPECT_EQ(scale_of(std::ldexp(1.75f, e)), 2 * one);
+      EXPECT_EQ(scale_of(std::ldexp(std::nextafter(2.0f, 1.0f), e)), 2 * one);
+    }
+    // The smallest one, where there is none that is small enough; whatever the
+    // signs of zeros are.
+    EXPECT_EQ(scale_of(0), 0x1p-127f);
+    for (float min : {0.0f, -0.0f}) {
+      for (float max : {0.0f, -0.0f}) {
+        EXPECT_EQ(QParamsFromRange(min, max, grid).scale, 0x1p-127f);
+      }
+    }
+    EXPECT_EQ(scale_of(1e-45f), 0x1p-127f);
+    EXPECT_EQ(scale_of(0x1p-126f), 0x1p-127f);
   }
 }
 

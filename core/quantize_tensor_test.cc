@@ -75,6 +75,24 @@ std::vector<size_t> SlotsOfElements(const ParamLayout& layout) {
   return slots;
 }
 
+// Half of the largest distance between numbers of a format without zero points
+// around the number `level`.
+double HalfDistance(NumberFormat format, double level) {
+  switch (format) {
+    case NumberFormat::kFp8E4M3:
+      // Steps of a float: 2^-9, from 2^-6 on an eighth of what is there.
+      return std::max(0x1p-10, level / 16);
+    case NumberFormat::kFp8E5M2:
+      return std::max(0x1p-17, level / 8);
+    case NumberFormat::kFp4E2M1:
+      return std::max(0.25, level / 4);
+    case NumberFormat::kNf4:
+      return (1 - 0.6961928) / 2;  // at the lower end
+    default:
+      return 1.0 / 6;  // fp4: between two and three thirds
+  }
+}
+
 // The promise of min/max and round to nearest: no value moves by more than half
 // a step, and quantizing what came out changes no code.
 TEST(QuantizeTensorTest, ErrorIsAtMostHalfAStep) {
@@ -98,13 +116,16 @@ TEST(QuantizeTensorTest, ErrorIsAtMostHalfAStep) {
           const double step = static_cast<double>(quantized->scales[slot]);
           double most = scheme.symmetric ? 0.5 : 1.0;
           if (!HasZeroPoints(scheme.format)) {
-            // Steps of a float: 2^-9, from 2^-6 on an eighth of what is there.
-            const double level =
-                std::fabs(static_cast<double>(values[i])) / step;
-            most = std::max(0x1p-10, level / 16);
+            most =
+                HalfDistance(scheme.format,
+                             std::fabs(static_cast<double>(values[i])) / step);
           }
+          // What is divided by where the scale is smaller.
+          if (IsCodebook(scheme.format) && step < 1e-38) most = 1;
           // Scales below all normal floats have few bits; all levels add up.
-          const double subnormal = 448 * 0x1p-150;
+          const double subnormal = scheme.format == NumberFormat::kFp8E5M2
+                                       ? 57344 * 0x1p-150
+                                       : 448 * 0x1p-150;
           ASSERT_LE(std::fabs(static_cast<double>((*decoded)[i]) -
                               static_cast<double>(values[i])),
                     step * most * 1.0001 + subnormal)
@@ -213,6 +234,40 @@ TEST(QuantizeTensorTest, BlocksExample) {
             (std::vector<uint8_t>{2, 5, 127, 10, 127, 2, 127, 0, 127}));
 }
 
+// Codes of codebooks: places in a table, of which nf4 has 0 at 7, fp4 at 0 and,
+// for what is a little more, at 8.
+TEST(QuantizeTensorTest, CodebookExample) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kNf4;
+  const std::vector<float> values = {2, -2, 0.1f, 0, 0, -0.0f, 0, 0};
+  auto result = QuantizeTensor(values, {2, 4}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->scales, (std::vector<float>{2, 0}));
+  EXPECT_EQ(result->codes, (std::vector<uint8_t>{0x0f, 0x78, 0x77, 0x77}));
+  EXPECT_EQ(
+      *DequantizeTensor(*result, {2, 4}, scheme),
+      (std::vector<float>{2, -2, 2 * 0.07958029955625534f, 0, 0, 0, 0, 0}));
+  scheme.format = NumberFormat::kFp4;
+  result = QuantizeTensor(values, {2, 4}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->codes, (std::vector<uint8_t>{0xb3, 0x01, 0x00, 0x00}));
+  result = QuantizeTensor({1, 0.001f}, {1, 2}, scheme);
+  EXPECT_EQ(result->codes, (std::vector<uint8_t>{0x83}));
+}
+
+// With scales that are powers of two, values beyond the largest code take it.
+TEST(QuantizeTensorTest, PowerOfTwoExample) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kFp4E2M1;
+  scheme.scale_dtype = DType::kF8E8M0;
+  const auto result = QuantizeTensor(
+      {6.9f, -5, 0.2f, -0.2f, 7, -5, 0.5f, -0.0f}, {2, 4}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->scales, (std::vector<float>{1, 2}));
+  // 6, -4 (a tie), 0, -0 | 3.5 -> 4 (a tie), -2.5 -> -2, 0.25 -> 0, 0
+  EXPECT_EQ(result->codes, (std::vector<uint8_t>{0xe7, 0x80, 0xc6, 0x00}));
+}
+
 TEST(QuantizeTensorTest, FloatFormats) {
   QuantScheme scheme;
   scheme.format = NumberFormat::kFp16;
@@ -232,7 +287,8 @@ TEST(QuantizeTensorTest, Empty) {
       const auto result = QuantizeTensor({}, shape, scheme);
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_TRUE(result->codes.empty());
-      for (float scale : result->scales) EXPECT_GT(scale, 0);
+      for (float scale : result->scales)
+        EXPECT_TRUE(scale > 0 || IsCodebook(scheme.format));
       EXPECT_TRUE(DequantizeTensor(*result, shape, scheme).value().empty());
     }
   }

@@ -84,10 +84,11 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
                      " has no zero points and cannot be asymmetric; use "
                      "symmetric, or an integer format"));
   }
-  if (spec.scale_dtype.has_value() && !IsScaleDType(*spec.scale_dtype)) {
-    return absl::InvalidArgumentError(absl::StrCat("scales cannot be ",
-                                                   DTypeName(*spec.scale_dtype),
-                                                   "; use F32, F16 or BF16"));
+  if (spec.scale_dtype.has_value() &&
+      !ScalesCanBe(spec.format, *spec.scale_dtype)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("scales of ", NumberFormatName(spec.format), " cannot be ",
+                     DTypeName(*spec.scale_dtype), "; use F32, F16 or BF16"));
   }
   if (spec.axis < 0 || spec.axis >= kMaxDims) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -113,13 +114,17 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
 }
 
 absl::Status CheckConvention(NumberFormat format, Convention stated) {
-  if (HasZeroPoints(format) || stated == Convention::kCompressedTensors) {
+  if (HasZeroPoints(format)) return absl::OkStatus();
+  const bool is_bitsandbytes = IsCodebook(format);
+  if (!is_bitsandbytes && stated == Convention::kCompressedTensors) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "there is no convention ", ConventionName(stated), " for ",
-      NumberFormatName(format),
-      ", which always divides as compressed-tensors does; leave it out"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no convention ", ConventionName(stated), " for ",
+                   NumberFormatName(format), ", which always ",
+                   is_bitsandbytes ? "does what bitsandbytes does"
+                                   : "divides as compressed-tensors does",
+                   "; leave it out"));
 }
 
 absl::Status ValidateRecipe(const Recipe& recipe) {

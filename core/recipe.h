@@ -34,16 +34,18 @@ enum class Nonfinite : uint8_t {
 struct SchemeSpec {
   NumberFormat format = NumberFormat::kInt8;
   // Absent: 8-bit formats per axis 0; 4-bit formats per group of 128, or of 64
-  // or 32 where 128 does not divide the row, or else per axis 0. Tensors of
-  // less than two dimensions have no channels: one scale in place of axis 0.
+  // or 32 where 128 does not divide the row, or else per axis 0. For nf4 and
+  // fp4 64 is the first of these, and for scales of E8M0, with 8 bits too, 32
+  // the only one. Tensors of less than two dimensions have no channels: one
+  // scale in place of axis 0.
   std::optional<Granularity> granularity;
   int axis = 0;
   // With kGroup: 0 means as above; any other value must divide the row. With
   // kBlock: rows and columns of a block, 128 for 0; tensors that are no
   // matrices get one scale for each index of axis 0.
   int64_t group_size = 0;
-  // Formats without zero points (fp8_e4m3) are always symmetric, and have no
-  // choice of conventions: theirs is not looked at.
+  // Formats without zero points (all but integers) are always symmetric, and
+  // have no choice of conventions: theirs is not looked at.
   bool symmetric = true;
   Convention convention = Convention::kTorch;
   // Absent: F32, or what the output format asks for (PlanOptions::storage).

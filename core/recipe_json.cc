@@ -150,7 +150,7 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("convention") != nullptr) {
     MQ_RETURN_IF_ERROR(CheckConvention(spec.format, spec.convention));
   }
-  MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype", "F32, F16, BF16",
+  MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype", "F32, F16, BF16, F8_E8M0",
                               ScaleDTypeFromName, &spec.scale_dtype));
   MQ_RETURN_IF_ERROR(ReadString(json, "observer", &spec.observer));
   MQ_RETURN_IF_ERROR(ReadString(json, "algorithm", &spec.algorithm));

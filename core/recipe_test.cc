@@ -85,6 +85,10 @@ TEST(SchemeSpecTest, Parses) {
             DType::kBF16);
   EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,scale_dtype=F16"))->scale_dtype,
             DType::kF16);
+  for (const char* name : {"e8m0", "F8_E8M0", "float8_e8m0fnu"}) {
+    const std::string text = std::string("fp4_e2m1,scale_dtype=") + name;
+    EXPECT_EQ((*ParseSchemeSpec(text))->scale_dtype, DType::kF8E8M0) << text;
+  }
 
   EXPECT_EQ((*ParseSchemeSpec("int8,tensor"))->granularity,
             Granularity::kTensor);
@@ -118,7 +122,17 @@ TEST(SchemeSpecTest, Refuses) {
       {"int8,axis=-1", "'axis=-1' is not a whole number from 0 up"},
       {"int8,axis=64", "axis 64 is out of range; use 0 to 63"},
       {"int8,convention=gptq", "there is no convention 'gptq'; use torch or"},
-      {"int8,scale_dtype=f64", "scales cannot be 'f64'; use f32, f16 or bf16"},
+      {"int8,scale_dtype=f64",
+       "scales cannot be 'f64'; use f32, f16, bf16 or e8m0"},
+      {"int8,scale_dtype=e8m0",
+       "scales of int8 cannot be F8_E8M0; use F32, F16 or BF16"},
+      {"nf4,scale_dtype=e8m0", "scales of nf4 cannot be F8_E8M0"},
+      {"nf4,asymmetric", "nf4 has no zero points"},
+      {"nf4,convention=torch",
+       "there is no convention torch for nf4, which always does what "
+       "bitsandbytes does; leave it out"},
+      {"fp4,convention=compressed-tensors",
+       "there is no convention compressed-tensors for fp4"},
       {"int8,scale_dtype", "'scale_dtype' is no option"},
       {"int8,scale_dtype=f16,scale_dtype=bf16",
        "states the scale_dtype a second time"},
@@ -253,7 +267,7 @@ TEST(RecipeJsonTest, Refuses) {
        "there is no member \"bits\""},
       {R"({"defaults": {"format": "int3"}})",
        "defaults: scheme: \"format\" must be one of int8, uint8, int4, uint4, "
-       "fp16, bf16, fp8_e4m3, found \"int3\""},
+       "fp16, bf16, fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, found \"int3\""},
       {R"({"defaults": {"format": "int8", "granularity": "row"}})",
        "\"granularity\" must be one of tensor, axis, group, block"},
       {R"({"defaults": {"format": "int8", "axis": 1}})",
@@ -270,7 +284,9 @@ TEST(RecipeJsonTest, Refuses) {
       {R"({"defaults": {"format": "int8", "convention": "x"}})",
        "\"convention\" must be one of torch, compressed-tensors"},
       {R"({"defaults": {"format": "int8", "scale_dtype": "F64"}})",
-       "\"scale_dtype\" must be one of F32, F16, BF16"},
+       "\"scale_dtype\" must be one of F32, F16, BF16, F8_E8M0"},
+      {R"({"defaults": {"format": "int4", "scale_dtype": "F8_E8M0"}})",
+       "scales of int4 cannot be F8_E8M0; use F32, F16 or BF16"},
       {R"({"defaults": {"format": "int8", "observer": "x"}})",
        "there is no observer 'x'"},
       {R"({"defaults": {"format": "fp16", "symmetric": true}})",

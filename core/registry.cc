@@ -5,9 +5,12 @@
 #include "core/algorithms/rtn.h"
 #include "core/codecs/bf16.h"
 #include "core/codecs/fp16.h"
+#include "core/codecs/fp4.h"
+#include "core/codecs/fp4_e2m1.h"
 #include "core/codecs/fp8.h"
 #include "core/codecs/int4.h"
 #include "core/codecs/int8.h"
+#include "core/codecs/nf4.h"
 #include "core/observers/minmax.h"
 
 namespace monoquant {
@@ -15,7 +18,8 @@ namespace {
 
 constexpr const Codec* kCodecs[kNumNumberFormats] = {
     &kInt8Codec, &kUInt8Codec, &kInt4Codec,    &kUInt4Codec,
-    &kFp16Codec, &kBf16Codec,  &kFp8E4M3Codec,
+    &kFp16Codec, &kBf16Codec,  &kFp8E4M3Codec, &kFp8E5M2Codec,
+    &kNf4Codec,  &kFp4Codec,   &kFp4E2M1Codec,
 };
 
 constexpr const ObserverRow* kObservers[] = {

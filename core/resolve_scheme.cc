@@ -5,7 +5,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "core/registry.h"
 #include "ir/shape.h"
 
 namespace monoquant {
@@ -14,6 +13,18 @@ namespace {
 // Group sizes to try where the user states none: engines have kernels for them.
 constexpr uint64_t kGroupSizes[] = {128, 64, 32};
 constexpr int64_t kBlockSize = 128;
+
+// The largest of them that the programs take which have the format:
+// bitsandbytes has blocks of 64, the MX formats are in groups of 32.
+uint64_t LargestGroup(const QuantScheme& scheme) {
+  if (scheme.scale_dtype == DType::kF8E8M0) return 32;
+  return IsCodebook(scheme.format) ? 64 : 128;
+}
+
+// "128, 64 or 32": all that are tried, up to `largest`.
+absl::string_view GroupSizesUpTo(uint64_t largest) {
+  return largest == 32 ? "32" : largest == 64 ? "64 or 32" : "128, 64 or 32";
+}
 
 // Elements of a packing row, as in ParamLayout.
 uint64_t RowLength(absl::Span<const int64_t> shape) {
@@ -56,9 +67,10 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
     scheme.convention = spec.convention;
   }
 
+  const bool grouped =
+      BitsOfCode(spec.format) < 8 || scheme.scale_dtype == DType::kF8E8M0;
   const Granularity by_default =
-      DefaultRegistry().GetCodec(spec.format).bits < 8 ? Granularity::kGroup
-                                                       : Granularity::kAxis;
+      grouped ? Granularity::kGroup : Granularity::kAxis;
   scheme.granularity = spec.granularity.value_or(by_default);
 
   if (scheme.granularity == Granularity::kBlock) {
@@ -81,13 +93,14 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
       scheme.group_size = spec.group_size;
       return resolved;
     }
+    const uint64_t largest = LargestGroup(scheme);
     for (uint64_t group : kGroupSizes) {
-      if (row % group != 0) continue;
+      if (group > largest || row % group != 0) continue;
       scheme.group_size = static_cast<int64_t>(group);
       return resolved;
     }
-    resolved.note =
-        absl::StrCat("no group of 128, 64 or 32 divides its row of ", row);
+    resolved.note = absl::StrCat("no group of ", GroupSizesUpTo(largest),
+                                 " divides its row of ", row);
     scheme.granularity = Granularity::kAxis;
   } else if (spec.granularity == Granularity::kAxis) {
     if (static_cast<size_t>(spec.axis) >= shape.size()) {

@@ -92,9 +92,9 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
   } else if (option.key == "scale_dtype") {
     const std::optional<DType> found = ScaleDTypeFromName(*option.value);
     if (!found.has_value()) {
-      return absl::InvalidArgumentError(absl::StrCat("scales cannot be ",
-                                                     QuotedName(*option.value),
-                                                     "; use f32, f16 or bf16"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("scales cannot be ", QuotedName(*option.value),
+                       "; use f32, f16, bf16 or e8m0"));
     }
     spec->scale_dtype = *found;
     return absl::OkStatus();

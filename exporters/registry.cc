@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "exporters/awq.h"
+#include "exporters/bitsandbytes.h"
 #include "exporters/compressed_tensors.h"
 #include "exporters/exporter.h"
 #include "exporters/fp8.h"
@@ -89,6 +90,15 @@ absl::Span<const ExporterRow> AllExporters() {
        QuantStorage::kFp8,
        "fp8_e4m3,block",
        Fp8Config},
+      {&BitsandbytesExporter(),
+       kSafetensorsExtensions,
+       kTransformersHint,
+       "model directory for Transformers and PEFT with bitsandbytes",
+       "Transformers (5.23) with bitsandbytes (0.50); vLLM",
+       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
+       QuantStorage::kBitsandbytes,
+       "nf4,group=64",
+       BitsandbytesConfig},
       {&TorchaoExporter(),
        kSafetensorsExtensions,
        kTransformersHint,

@@ -70,7 +70,8 @@ TEST(RegistryTest, UnknownNamesListTheKnownOnes) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("'gguf'; choose one of torch, safetensors, "
-                        "compressed-tensors, gptq, awq, fp8, torchao, "
+                        "compressed-tensors, gptq, awq, fp8, "
+                        "bitsandbytes, torchao, "
                         "torch-ao, mqir"));
 }
 

@@ -336,7 +336,7 @@ class Decoder {
     to->scheme.symmetric = from.symmetric();
     to->scheme.convention = static_cast<Convention>(from.convention());
     MQ_RETURN_IF_ERROR(Copy(from.scale_dtype(), &to->scheme.scale_dtype));
-    if (!IsScaleDType(to->scheme.scale_dtype)) {
+    if (!ScalesCanBe(to->scheme.format, to->scheme.scale_dtype)) {
       return Newer("dtype of scales",
                    static_cast<uint64_t>(from.scale_dtype()));
     }

@@ -177,6 +177,8 @@ TEST(MqirIndexTest, LiesInTheRecord) {
        "dtype number 200"},
       {[](Fields& f) { f.scale_dtype = static_cast<uint8_t>(DType::kI8); },
        absl::StatusCode::kUnimplemented, "dtype of scales number 2"},
+      {[](Fields& f) { f.scale_dtype = static_cast<uint8_t>(DType::kF8E8M0); },
+       absl::StatusCode::kUnimplemented, "dtype of scales number 20"},
       {[](Fields& f) { f.scale_dtype = static_cast<uint8_t>(DType::kBF16); },
        absl::StatusCode::kDataLoss, "are F32, expected BF16"},
       {[](Fields& f) {
@@ -311,6 +313,14 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(NumberFormat::kBf16));
   EXPECT_EQ(static_cast<int>(mqir::NumberFormat::FP8_E4M3),
             static_cast<int>(NumberFormat::kFp8E4M3));
+  EXPECT_EQ(static_cast<int>(mqir::NumberFormat::FP8_E5M2),
+            static_cast<int>(NumberFormat::kFp8E5M2));
+  EXPECT_EQ(static_cast<int>(mqir::NumberFormat::NF4),
+            static_cast<int>(NumberFormat::kNf4));
+  EXPECT_EQ(static_cast<int>(mqir::NumberFormat::FP4),
+            static_cast<int>(NumberFormat::kFp4));
+  EXPECT_EQ(static_cast<int>(mqir::NumberFormat::FP4_E2M1),
+            static_cast<int>(NumberFormat::kFp4E2M1));
   EXPECT_EQ(static_cast<int>(mqir::Granularity::GROUP),
             static_cast<int>(Granularity::kGroup));
   EXPECT_EQ(static_cast<int>(mqir::Convention::COMPRESSED_TENSORS),

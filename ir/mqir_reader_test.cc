@@ -82,10 +82,15 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
     tensor.scheme.granularity = static_cast<Granularity>(f % 3);
     tensor.scheme.axis = 1;
     tensor.scheme.group_size = 2;
-    tensor.scheme.symmetric = f % 2 == 0;
+    const bool has_choice =
+        HasZeroPoints(tensor.scheme.format) || !HasScales(tensor.scheme.format);
+    tensor.scheme.symmetric = f % 2 == 0 || !has_choice;
     tensor.scheme.convention = static_cast<Convention>(f / 2 % 2);
     if (HasScales(tensor.scheme.format)) {
       tensor.scheme.scale_dtype = f % 2 == 0 ? DType::kBF16 : DType::kF32;
+      if (tensor.scheme.format == NumberFormat::kFp4E2M1) {
+        tensor.scheme.scale_dtype = DType::kF8E8M0;
+      }
     }
     tensor.name = "q" + std::to_string(f);
     tensor.dtype = DType::kF16;

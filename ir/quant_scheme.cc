@@ -14,7 +14,8 @@ namespace {
 
 // Names by enum value.
 constexpr absl::string_view kFormatNames[kNumNumberFormats] = {
-    "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3"};
+    "int8",     "uint8",    "int4", "uint4", "fp16",    "bf16",
+    "fp8_e4m3", "fp8_e5m2", "nf4",  "fp4",   "fp4_e2m1"};
 constexpr absl::string_view kGranularityNames[] = {"tensor", "axis", "group",
                                                    "block"};
 constexpr absl::string_view kConventionNames[] = {"torch",
@@ -26,10 +27,6 @@ std::optional<Enum> FromName(absl::Span<const absl::string_view> names,
   const auto it = std::find(names.begin(), names.end(), name);
   if (it == names.end()) return std::nullopt;
   return static_cast<Enum>(it - names.begin());
-}
-
-bool IsInt4(NumberFormat format) {
-  return format == NumberFormat::kInt4 || format == NumberFormat::kUInt4;
 }
 
 // The product of dims[first ..]. NumElements has shown that the product of all
@@ -94,11 +91,32 @@ bool HasScales(NumberFormat format) {
 }
 
 bool HasZeroPoints(NumberFormat format) {
-  return HasScales(format) && format != NumberFormat::kFp8E4M3;
+  return format == NumberFormat::kInt8 || format == NumberFormat::kUInt8 ||
+         format == NumberFormat::kInt4 || format == NumberFormat::kUInt4;
+}
+
+bool IsCodebook(NumberFormat format) {
+  return format == NumberFormat::kNf4 || format == NumberFormat::kFp4;
 }
 
 int BitsOfCode(NumberFormat format) {
-  return IsInt4(format) ? 4 : HasScales(format) ? 8 : 16;
+  switch (format) {
+    case NumberFormat::kInt4:
+    case NumberFormat::kUInt4:
+    case NumberFormat::kNf4:
+    case NumberFormat::kFp4:
+    case NumberFormat::kFp4E2M1:
+      return 4;
+    case NumberFormat::kInt8:
+    case NumberFormat::kUInt8:
+    case NumberFormat::kFp8E4M3:
+    case NumberFormat::kFp8E5M2:
+      return 8;
+    case NumberFormat::kFp16:
+    case NumberFormat::kBf16:
+      break;
+  }
+  return 16;
 }
 
 bool HasGroupSize(Granularity granularity) {
@@ -132,6 +150,12 @@ bool IsScaleDType(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
 
+bool ScalesCanBe(NumberFormat format, DType dtype) {
+  if (dtype != DType::kF8E8M0) return IsScaleDType(dtype);
+  return format == NumberFormat::kFp8E4M3 || format == NumberFormat::kFp8E5M2 ||
+         format == NumberFormat::kFp4E2M1;
+}
+
 std::optional<DType> ScaleDTypeFromName(absl::string_view name) {
   const std::string lower = absl::AsciiStrToLower(name);
   if (lower == "f32" || lower == "fp32" || lower == "float32") {
@@ -141,6 +165,9 @@ std::optional<DType> ScaleDTypeFromName(absl::string_view name) {
     return DType::kF16;
   }
   if (lower == "bf16" || lower == "bfloat16") return DType::kBF16;
+  if (lower == "e8m0" || lower == "f8_e8m0" || lower == "float8_e8m0fnu") {
+    return DType::kF8E8M0;
+  }
   return std::nullopt;
 }
 
@@ -224,8 +251,12 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
     const std::string* name = scale_dtype->AsString();
     const std::optional<DType> dtype =
         name == nullptr ? std::nullopt : DTypeFromName(*name);
-    if (!dtype.has_value() || !IsScaleDType(*dtype)) {
-      return WrongMember("scale_dtype", "F32, F16 or BF16", *scale_dtype);
+    if (!dtype.has_value() || !ScalesCanBe(scheme.format, *dtype)) {
+      return WrongMember("scale_dtype",
+                         ScalesCanBe(scheme.format, DType::kF8E8M0)
+                             ? "F32, F16, BF16 or F8_E8M0"
+                             : "F32, F16 or BF16",
+                         *scale_dtype);
     }
     scheme.scale_dtype = *dtype;
   }
@@ -338,9 +369,14 @@ DType CodeDType(NumberFormat format) {
       return DType::kBF16;
     case NumberFormat::kFp8E4M3:
       return DType::kF8E4M3;
+    case NumberFormat::kFp8E5M2:
+      return DType::kF8E5M2;
     case NumberFormat::kUInt8:
     case NumberFormat::kInt4:
     case NumberFormat::kUInt4:
+    case NumberFormat::kNf4:
+    case NumberFormat::kFp4:
+    case NumberFormat::kFp4E2M1:
       break;
   }
   return DType::kU8;
@@ -349,7 +385,7 @@ DType CodeDType(NumberFormat format) {
 absl::StatusOr<Shape> CodeShape(NumberFormat format,
                                 absl::Span<const int64_t> shape) {
   MQ_RETURN_IF_ERROR(NumElements(shape).status());
-  if (!IsInt4(format)) return Shape(shape.begin(), shape.end());
+  if (BitsOfCode(format) != 4) return Shape(shape.begin(), shape.end());
   ParamLayout layout;
   SetRows(shape, &layout);
   return Shape{static_cast<int64_t>(layout.num_rows),

@@ -19,19 +19,24 @@
 
 namespace monoquant {
 
-// What one stored code is. Integer formats need a scale and a zero point, 8-bit
-// floats a scale; 16-bit floats are plain casts.
+// What one stored code is. Integer formats need a scale and a zero point, the
+// floats of 4 and 8 bits and the codebooks a scale; 16-bit floats are plain
+// casts.
 // The values are written into .mqir files: append, never renumber.
 enum class NumberFormat : uint8_t {
-  kInt8 = 0,     // codes -128 .. 127, one a byte
-  kUInt8 = 1,    // codes 0 .. 255, one a byte
-  kInt4 = 2,     // codes -8 .. 7, two a byte, see core/codecs/int4.h
-  kUInt4 = 3,    // codes 0 .. 15, two a byte
-  kFp16 = 4,     // IEEE binary16
-  kBf16 = 5,     // bfloat16
-  kFp8E4M3 = 6,  // 8-bit floats to 448, see core/codecs/fp8.h
+  kInt8 = 0,      // codes -128 .. 127, one a byte
+  kUInt8 = 1,     // codes 0 .. 255, one a byte
+  kInt4 = 2,      // codes -8 .. 7, two a byte, see core/codecs/int4.h
+  kUInt4 = 3,     // codes 0 .. 15, two a byte
+  kFp16 = 4,      // IEEE binary16
+  kBf16 = 5,      // bfloat16
+  kFp8E4M3 = 6,   // 8-bit floats to 448, see core/codecs/fp8.h
+  kFp8E5M2 = 7,   // 8-bit floats to 57344, see core/codecs/fp8.h
+  kNf4 = 8,       // bitsandbytes' 16 quantiles, two a byte: core/codecs/nf4.h
+  kFp4 = 9,       // bitsandbytes' FP4, two a byte, see core/codecs/fp4.h
+  kFp4E2M1 = 10,  // 4-bit floats to 6, two a byte, see core/codecs/fp4_e2m1.h
 };
-inline constexpr int kNumNumberFormats = 7;
+inline constexpr int kNumNumberFormats = 11;
 
 // Which elements share one scale and zero point.
 enum class Granularity : uint8_t {
@@ -51,8 +56,9 @@ enum class Granularity : uint8_t {
 //                       s = max(s, 2^-23)
 //   kCompressedTensors  q = clamp(rint(x / s + z))         true division
 //                       z = clamp(rint(qmin - min / s))
-// FP8 has no such choice: it is a true division wherever it is done. The
-// default is kTorch for every integer format.
+// The other formats have no such choice: there is one program for each of them
+// whose results count (docs/quantization.md). The default is kTorch for every
+// integer format.
 enum class Convention : uint8_t {
   kTorch = 0,
   kCompressedTensors = 1,
@@ -69,7 +75,8 @@ struct QuantScheme {
   bool symmetric = true;                       // integer formats only
   Convention convention = Convention::kTorch;  // integer formats only
   // Formats with scales only: what scales are rounded to, before any code or
-  // zero point follows from them, and stored as: F32, F16 or BF16.
+  // zero point follows from them, and stored as: F32, F16 or BF16; F8_E8M0,
+  // which holds powers of two, where ScalesCanBe says so.
   DType scale_dtype = DType::kF32;
 
   friend bool operator==(const QuantScheme& a, const QuantScheme& b) {
@@ -91,13 +98,18 @@ bool HasScales(NumberFormat format);
 // they can be asymmetric, and only they have a choice of conventions.
 bool HasZeroPoints(NumberFormat format);
 
+// True for those whose codes are places in a table of bitsandbytes: nf4 and
+// fp4.
+bool IsCodebook(NumberFormat format);
+
 // Bits of a stored code: 4, 8 or 16.
 int BitsOfCode(NumberFormat format);
 
 // Whether schemes of this granularity have a group_size.
 bool HasGroupSize(Granularity granularity);
 
-// "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3" and back.
+// "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2",
+// "nf4", "fp4", "fp4_e2m1" and back.
 absl::string_view NumberFormatName(NumberFormat format);
 std::optional<NumberFormat> NumberFormatFromName(absl::string_view name);
 
@@ -110,10 +122,13 @@ std::optional<Granularity> GranularityFromName(absl::string_view name);
 absl::string_view ConventionName(Convention convention);
 std::optional<Convention> ConventionFromName(absl::string_view name);
 
-// Types that scales can have.
+// Types that the scales of any format can have: F32, F16 and BF16.
 bool IsScaleDType(DType dtype);
-// "F32", "F16" or "BF16", or a name that users may know them by ("bf16",
-// "float16", "fp16").
+// Those that the scales of `format` can have: F8_E8M0 as well where the values
+// of codes are floats (fp8_e4m3, fp8_e5m2, fp4_e2m1), as in the MX formats.
+bool ScalesCanBe(NumberFormat format, DType dtype);
+// "F32", "F16", "BF16" or "F8_E8M0", or a name that users may know them by
+// ("bf16", "float16", "fp16", "e8m0").
 std::optional<DType> ScaleDTypeFromName(absl::string_view name);
 
 // Short text for reports: "int4 group 128 asymmetric", "int8 axis 0 symmetric",
@@ -168,8 +183,9 @@ struct ParamLayout {
 absl::StatusOr<ParamLayout> ComputeParamLayout(const QuantScheme& scheme,
                                                absl::Span<const int64_t> shape);
 
-// The stored tensor of codes: its dtype (I8, U8, F16, BF16, F8_E4M3) and shape
-// (the tensor's own; for 4-bit formats [num_rows, ceil(row / 2)] of U8).
+// The stored tensor of codes: its dtype (I8, U8, F16, BF16, F8_E4M3, F8_E5M2)
+// and shape (the tensor's own; for 4-bit formats [num_rows, ceil(row / 2)] of
+// U8).
 DType CodeDType(NumberFormat format);
 absl::StatusOr<Shape> CodeShape(NumberFormat format,
                                 absl::Span<const int64_t> shape);

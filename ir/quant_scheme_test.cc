@@ -50,7 +50,9 @@ std::vector<QuantScheme> AllSchemes() {
         scheme.axis = 0;
         scheme.group_size = 0;
         scheme.granularity = Granularity::kTensor;
-        for (DType dtype : {DType::kBF16, DType::kF16, DType::kF32}) {
+        for (DType dtype :
+             {DType::kF8E8M0, DType::kBF16, DType::kF16, DType::kF32}) {
+          if (!ScalesCanBe(scheme.format, dtype)) continue;
           scheme.scale_dtype = dtype;
           schemes.push_back(scheme);
         }
@@ -97,6 +99,12 @@ TEST(QuantSchemeTest, NamesLeadBack) {
     EXPECT_TRUE(IsScaleDType(dtype));
     EXPECT_EQ(ScaleDTypeFromName(DTypeName(dtype)), dtype);
   }
+  EXPECT_FALSE(IsScaleDType(DType::kF8E8M0));
+  EXPECT_EQ(ScaleDTypeFromName(DTypeName(DType::kF8E8M0)), DType::kF8E8M0);
+  EXPECT_TRUE(ScalesCanBe(NumberFormat::kFp8E4M3, DType::kF8E8M0));
+  EXPECT_TRUE(ScalesCanBe(NumberFormat::kFp4E2M1, DType::kBF16));
+  EXPECT_FALSE(ScalesCanBe(NumberFormat::kNf4, DType::kF8E8M0));
+  EXPECT_FALSE(ScalesCanBe(NumberFormat::kFp8E5M2, DType::kF8E5M2));
   EXPECT_EQ(ScaleDTypeFromName("fp16"), DType::kF16);
   EXPECT_EQ(ScaleDTypeFromName("bfloat16"), DType::kBF16);
   EXPECT_FALSE(ScaleDTypeFromName("F64").has_value());
@@ -126,6 +134,9 @@ TEST(QuantSchemeTest, ToString) {
   EXPECT_EQ(SchemeToString(scheme), "bf16");
   scheme.format = NumberFormat::kFp8E4M3;
   EXPECT_EQ(SchemeToString(scheme), "fp8_e4m3 tensor");
+  scheme.format = NumberFormat::kFp4E2M1;
+  scheme.scale_dtype = DType::kF8E8M0;
+  EXPECT_EQ(SchemeToString(scheme), "fp4_e2m1 tensor, F8_E8M0 scales");
 }
 
 TEST(QuantSchemeTest, JsonRoundTrips) {
@@ -147,13 +158,15 @@ TEST(QuantSchemeTest, JsonRefuses) {
       {"[]", "must be an object"},
       {"{\"format\":\"int9\"}",
        "\"format\" must be one of int8, uint8, int4, uint4, fp16, bf16, "
-       "fp8_e4m3, found "
-       "\"int9\""},
+       "fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, found \"int9\""},
       {"{\"format\":8}", "\"format\" must be"},
       {"{\"granularity\":\"row\"}", "one of tensor, axis, group, block"},
       {"{\"convention\":null}", "\"convention\" must be"},
       {"{\"scale_dtype\":\"F64\"}", "\"scale_dtype\" must be F32, F16 or"},
       {"{\"scale_dtype\":16}", "\"scale_dtype\" must be F32, F16 or BF16"},
+      {"{\"scale_dtype\":\"F8_E8M0\"}", "must be F32, F16 or BF16, found"},
+      {"{\"format\":\"fp4_e2m1\",\"scale_dtype\":\"I8\"}",
+       "\"scale_dtype\" must be F32, F16, BF16 or F8_E8M0, found \"I8\""},
       {"{\"format\":\"bf16\",\"scale_dtype\":\"BF16\"}",
        "\"scale_dtype\" is no member of bf16 schemes, which have format"},
       {"{\"symmetric\":1}", "true or false, found 1"},
@@ -337,6 +350,10 @@ TEST(CodeDTypeTest, AllFormats) {
       {NumberFormat::kInt4, DType::kU8},
       {NumberFormat::kUInt4, DType::kU8},
       {NumberFormat::kFp8E4M3, DType::kF8E4M3},
+      {NumberFormat::kFp8E5M2, DType::kF8E5M2},
+      {NumberFormat::kNf4, DType::kU8},
+      {NumberFormat::kFp4, DType::kU8},
+      {NumberFormat::kFp4E2M1, DType::kU8},
       {NumberFormat::kFp16, DType::kF16},
       {NumberFormat::kBf16, DType::kBF16},
   };

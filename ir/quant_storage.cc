@@ -1,11 +1,16 @@
 #include "ir/quant_storage.h"
 
 #include <cstddef>
+#include <cstring>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/codebooks.h"
+#include "ir/dtype.h"
+#include "ir/json.h"
 #include "ir/storages.h"
 
 namespace monoquant {
@@ -18,12 +23,28 @@ constexpr const internal::StorageRow* kStorages[] = {
     &internal::kFp8Storage,          &internal::kTorchaoStorage,
     &internal::kTorchAoStorage,      &internal::kPackQuantizedStorage,
     &internal::kIntQuantizedStorage, &internal::kGptqV2Storage,
+    &internal::kBitsandbytesStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
   for (int i = 0; i < bytes; ++i) {
     out->push_back(static_cast<uint8_t>(value >> 8 * i));
   }
+}
+
+// What bitsandbytes wants to know of a weight, filled up with spaces.
+std::string QuantState(const QuantScheme& scheme,
+                       absl::Span<const int64_t> shape, DType dtype) {
+  Json sizes{Json::Array()};
+  for (int64_t dim : shape) sizes.Append(dim);
+  Json state;
+  state.Set("quant_type", NumberFormatName(scheme.format));
+  state.Set("blocksize", scheme.group_size);
+  state.Set("dtype", GetDTypeInfo(dtype).torch_name);
+  state.Set("shape", std::move(sizes));
+  std::string text = state.ToString();
+  text.resize(static_cast<size_t>(kQuantStateBytes), ' ');
+  return text;
 }
 
 }  // namespace
@@ -69,7 +90,8 @@ absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
 }
 
 std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
-                                   absl::Span<const int64_t> shape) {
+                                   absl::Span<const int64_t> shape,
+                                   DType dtype) {
   std::vector<uint8_t> bytes;
   switch (kind) {
     case ConstantKind::kDimensions:
@@ -90,6 +112,19 @@ std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
     case ConstantKind::kZeroPoints:
       bytes.resize(static_cast<size_t>(shape.front()));
       break;
+    case ConstantKind::kCodebook:
+      for (float number :
+           scheme.format == NumberFormat::kNf4 ? kNf4Numbers : kFp4Numbers) {
+        uint32_t bits;
+        std::memcpy(&bits, &number, sizeof(bits));
+        PutLittleEndian(bits, 4, &bytes);
+      }
+      break;
+    case ConstantKind::kQuantState: {
+      const std::string text = QuantState(scheme, shape, dtype);
+      bytes.assign(text.begin(), text.end());
+      break;
+    }
   }
   return bytes;
 }

@@ -88,19 +88,32 @@ enum class QuantStorage : uint8_t {
   kIntQuantized = 8,
   // Version 2 of GPTQ's: as kGptq, with zero points as they are.
   kGptqV2 = 9,
+  // bitsandbytes' of 4 bits, for nf4 and fp4 in groups, in M.weight of two
+  // dimensions. As all groups are whole, a row is as good as the flat tensor
+  // that the library sees:
+  //   M.weight            U8 [codes / 2, 1]: the first code of a byte is in its
+  //                       upper half
+  //   M.weight.absmax     F32 [groups]
+  //   M.weight.quant_map  F32 [16]: what the codes stand for
+  //   M.weight.quant_state.bitsandbytes__nf4 (or __fp4)
+  //                       U8: a JSON text with type, group size and shape
+  kBitsandbytes = 10,
 };
 
+// Bytes of quant_state, whatever it says: filled up with spaces.
+inline constexpr int64_t kQuantStateBytes = 160;
+
 // "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao",
-// "pack-quantized", "int-quantized", "gptq-v2" and back.
+// "pack-quantized", "int-quantized", "gptq-v2", "bitsandbytes" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
 std::string StorageNames();
 
 // What the scales of a weight of type `weight` are rounded to where nothing
-// else is said: F32 in kPlain, kFp8, kTorchao and kTorchAo, the weight's type
-// (which layers of engines have) in those of compressed-tensors, F16 in those
-// of GPTQ and AWQ.
+// else is said: F32 in kPlain, kFp8, kTorchao, kTorchAo and kBitsandbytes, the
+// weight's type (which layers of engines have) in those of compressed-tensors,
+// F16 in those of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.
@@ -115,6 +128,9 @@ struct CodePacking {
   // A row of codes takes a multiple of so many bytes, the last ones filled up
   // with 0: 1 or 4.
   uint64_t row_bytes = 1;
+  // Of codes of 4 bits: the first one of a byte is in its upper half. Rows have
+  // an even number of them.
+  bool first_code_high = false;
   // Codes, and zero points that are packed, are stored with their sign bit
   // flipped: as code + 2^(bits - 1).
   bool offset = false;
@@ -131,7 +147,8 @@ struct CodePacking {
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
-           a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1 &&
+           a.order == b.order && a.first_code_high == b.first_code_high &&
+           a.zero_points_less_1 == b.zero_points_less_1 &&
            a.zero_point_words == b.zero_point_words;
   }
 };
@@ -151,6 +168,8 @@ enum class ConstantKind : uint8_t {
   // quantized together into one group ("act order").
   kGroupIndex,
   kZeroPoints,  // I8 [rows, 1]: all 0
+  kCodebook,    // F32 [16]: the values of the codes of nf4 or fp4
+  kQuantState,  // U8: bitsandbytes' description of the weight, as JSON
 };
 
 struct StoredConstant {
@@ -185,9 +204,11 @@ absl::StatusOr<StoredWeight> StoreWeight(QuantStorage storage,
 absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
                            absl::Span<const int64_t> shape);
 
-// The bytes of a constant of a weight that StoreWeight has found a place for.
+// The bytes of a constant of a weight that StoreWeight has found a place for;
+// `dtype` is the weight's.
 std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
-                                   absl::Span<const int64_t> shape);
+                                   absl::Span<const int64_t> shape,
+                                   DType dtype);
 
 }  // namespace monoquant
 

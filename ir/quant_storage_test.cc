@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "ir/dtype.h"
+#include "ir/json.h"
 #include "ir/quant_scheme.h"
 #include "ir/shape.h"
 #include "ir/testing.h"
@@ -47,12 +48,12 @@ TEST(QuantStorageTest, NamesLeadBack) {
         QuantStorage::kGptq, QuantStorage::kAwq, QuantStorage::kFp8,
         QuantStorage::kTorchao, QuantStorage::kTorchAo,
         QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
-        QuantStorage::kGptqV2}) {
+        QuantStorage::kGptqV2, QuantStorage::kBitsandbytes}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
   EXPECT_EQ(StorageNames(),
             "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao, "
-            "pack-quantized, int-quantized, gptq-v2");
+            "pack-quantized, int-quantized, gptq-v2, bitsandbytes");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -579,6 +580,45 @@ TEST(QuantStorageTest, WhatOutputsMayHave) {
   }
 }
 
+TEST(QuantStorageTest, Bitsandbytes) {
+  const QuantScheme nf4 = Scheme(NumberFormat::kNf4, Granularity::kGroup, 64);
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight", nf4, {6, 128})
+          .value();
+  EXPECT_EQ(Text(stored.codes), "m.weight U8 [384, 1]");
+  EXPECT_EQ(Text(stored.scale), "m.weight.absmax F32 [12]");
+  EXPECT_EQ(Text(stored.zero_point), "-");
+  EXPECT_EQ(ConstantsText(stored),
+            "m.weight.quant_map F32 [16]\n"
+            "m.weight.quant_state.bitsandbytes__nf4 U8 [160]");
+  EXPECT_TRUE(stored.packing.first_code_high);
+  const std::vector<uint8_t> state =
+      ConstantBytes(ConstantKind::kQuantState, nf4, {6, 128}, DType::kBF16);
+  EXPECT_EQ(state.size(), 160u);
+  EXPECT_EQ(ParseJson(std::string(state.begin(), state.end()))->ToString(),
+            R"({"quant_type":"nf4","blocksize":64,"dtype":"bfloat16",)"
+            R"("shape":[6,128]})");
+  const std::vector<uint8_t> map =
+      ConstantBytes(ConstantKind::kCodebook, nf4, {6, 128}, DType::kBF16);
+  EXPECT_EQ(map.size(), 64u);
+  EXPECT_EQ(std::vector<uint8_t>(map.begin(), map.begin() + 4),
+            (std::vector<uint8_t>{0, 0, 0x80, 0xbf}));  // -1
+  QuantScheme halves = nf4;
+  halves.scale_dtype = DType::kBF16;
+  for (const auto& [scheme, message] :
+       {std::pair{halves, "bitsandbytes has no place for BF16 scales; use F32"},
+        std::pair{Scheme(NumberFormat::kNf4, Granularity::kGroup, 32),
+                  "nf4 group 32; use groups of 64, or of another power of two"},
+        std::pair{Scheme(NumberFormat::kNf4, Granularity::kAxis),
+                  "nf4 axis 0; use groups of 64"},
+        std::pair{Scheme(NumberFormat::kInt4, Granularity::kGroup, 64),
+                  "bitsandbytes has no place for int4; use nf4 or fp4"}}) {
+    ExpectError(
+        StoreWeight(QuantStorage::kBitsandbytes, "m.weight", scheme, {6, 128}),
+        absl::StatusCode::kFailedPrecondition, message);
+  }
+}
+
 TEST(QuantStorageTest, ScaleTypesByDefault) {
   for (DType weight : {DType::kF32, DType::kF16, DType::kBF16}) {
     EXPECT_EQ(DefaultScaleDType(QuantStorage::kPlain, weight), DType::kF32);
@@ -595,20 +635,22 @@ TEST(QuantStorageTest, ScaleTypesByDefault) {
 TEST(QuantStorageTest, Constants) {
   const QuantScheme scheme =
       Scheme(NumberFormat::kInt4, Granularity::kGroup, 2);
-  EXPECT_EQ(ConstantBytes(ConstantKind::kDimensions, scheme, {3, 258}),
-            (std::vector<uint8_t>{3, 0, 0, 0, 0, 0, 0, 0,  //
-                                  2, 1, 0, 0, 0, 0, 0, 0}));
-  EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex, scheme, {3, 6}),
-            (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,  //
-                                  1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}));
   EXPECT_EQ(
-      ConstantBytes(ConstantKind::kGroupIndex,
-                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2}),
-      std::vector<uint8_t>(8, 0));
+      ConstantBytes(ConstantKind::kDimensions, scheme, {3, 258}, DType::kF32),
+      (std::vector<uint8_t>{3, 0, 0, 0, 0, 0, 0, 0,  //
+                            2, 1, 0, 0, 0, 0, 0, 0}));
   EXPECT_EQ(
-      ConstantBytes(ConstantKind::kZeroPoints,
-                    Scheme(NumberFormat::kInt8, Granularity::kAxis), {3, 2}),
-      std::vector<uint8_t>(3, 0));
+      ConstantBytes(ConstantKind::kGroupIndex, scheme, {3, 6}, DType::kF32),
+      (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,  //
+                            1, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}));
+  EXPECT_EQ(ConstantBytes(ConstantKind::kGroupIndex,
+                          Scheme(NumberFormat::kInt8, Granularity::kAxis),
+                          {3, 2}, DType::kF32),
+            std::vector<uint8_t>(8, 0));
+  EXPECT_EQ(ConstantBytes(ConstantKind::kZeroPoints,
+                          Scheme(NumberFormat::kInt8, Granularity::kAxis),
+                          {3, 2}, DType::kF32),
+            std::vector<uint8_t>(3, 0));
 }
 
 }  // namespace

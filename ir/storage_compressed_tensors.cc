@@ -26,6 +26,11 @@ absl::Status Check(absl::string_view name, const QuantScheme& scheme,
                    "asymmetric schemes that the programs which read it load",
                    "use symmetric");
   }
+  if (!IsScaleDType(scheme.scale_dtype)) {
+    return NoPlace(kName,
+                   absl::StrCat(DTypeName(scheme.scale_dtype), " scales"),
+                   "use F32, F16 or BF16");
+  }
   const bool is_float = format == NumberFormat::kFp8E4M3;
   bool fits = false;
   switch (scheme.granularity) {

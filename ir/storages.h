@@ -34,6 +34,7 @@ extern const StorageRow kGptqStorage;
 extern const StorageRow kAwqStorage;
 extern const StorageRow kFp8Storage;
 extern const StorageRow kTorchaoStorage;
+extern const StorageRow kBitsandbytesStorage;
 extern const StorageRow kTorchAoStorage;
 extern const StorageRow kPackQuantizedStorage;
 extern const StorageRow kIntQuantizedStorage;

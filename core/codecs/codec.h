@@ -27,13 +27,14 @@ struct Codec {
   int bits;
 
   // Formats with scales: what a byte with a level means, and the smallest and
-  // the largest level.
+  // the largest number that one is.
   LevelKind kind;
   int32_t qmin;
   int32_t qmax;
 
-  // Formats with scales: stores `levels`, which are within qmin .. qmax, in
-  // ceil(levels.size() * bits / 8) bytes; bits that are left over are 0.
+  // Formats with scales: stores `levels`, whose numbers are within qmin ..
+  // qmax, in ceil(levels.size() * bits / 8) bytes; bits that are left over are
+  // 0.
   void (*pack)(absl::Span<const uint8_t> levels, uint8_t* bytes);
   // The inverse: reads `levels.size()` levels.
   void (*unpack)(const uint8_t* bytes, absl::Span<uint8_t> levels);

@@ -5,9 +5,12 @@
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "core/codecs/codec.h"
+#include "core/codecs/fp4.h"
+#include "core/codecs/fp4_e2m1.h"
 #include "core/codecs/fp8.h"
 #include "core/codecs/int4.h"
 #include "core/codecs/int8.h"
+#include "core/codecs/nf4.h"
 #include "core/registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -18,7 +21,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Levels of an integer format, as numbers.
+// Levels as numbers: of an integer format the numbers that they are.
 std::vector<uint8_t> Pack(const Codec& codec, const std::vector<int>& levels) {
   std::vector<uint8_t> as_bytes;
   for (int level : levels) as_bytes.push_back(static_cast<uint8_t>(level));
@@ -34,7 +37,9 @@ std::vector<int> Unpack(const Codec& codec, const std::vector<uint8_t>& bytes,
   codec.unpack(bytes.data(), absl::MakeSpan(as_bytes));
   std::vector<int> levels;
   for (uint8_t byte : as_bytes) {
-    levels.push_back(codec.qmin < 0 ? static_cast<int8_t>(byte) : int{byte});
+    levels.push_back(codec.kind == LevelKind::kSigned
+                         ? static_cast<int8_t>(byte)
+                         : int{byte});
   }
   return levels;
 }
@@ -64,6 +69,11 @@ TEST(CodecsTest, Bytes) {
   EXPECT_THAT(Pack(kUInt4Codec, {1, 8, 7, 15}), ElementsAre(0x81, 0xf7));
   EXPECT_THAT(Pack(kFp8E4M3Codec, {0x00, 0x01, 0x38, 0xfe}),
               ElementsAre(0x00, 0x01, 0x38, 0xfe));
+  EXPECT_THAT(Pack(kFp8E5M2Codec, {0x00, 0x01, 0x3c, 0xfb}),
+              ElementsAre(0x00, 0x01, 0x3c, 0xfb));
+  for (const Codec* codec : {&kNf4Codec, &kFp4Codec, &kFp4E2M1Codec}) {
+    EXPECT_THAT(Pack(*codec, {1, 8, 7, 15, 4}), ElementsAre(0x81, 0xf7, 0x04));
+  }
   EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kFp16), {1, -2}),
               ElementsAre(0x00, 0x3c, 0x00, 0xc0));
   EXPECT_THAT(Encode(DefaultRegistry().GetCodec(NumberFormat::kBf16), {1, -2}),
@@ -78,14 +88,16 @@ TEST(CodecsTest, UnusedNibbleIsZero) {
 
 TEST(CodecsTest, EveryLevelRoundTrips) {
   for (const Codec* codec : DefaultRegistry().codecs) {
-    // Of a float format every byte is a level: the next test.
-    if (!HasZeroPoints(codec->format)) continue;
+    if (!HasScales(codec->format)) continue;
+    // Where levels are no whole numbers, every code is one.
+    const bool whole = HasZeroPoints(codec->format);
+    const int first = whole ? codec->qmin : 0;
+    const int last = whole ? codec->qmax : (1 << codec->bits) - 1;
     // Every level at even and odd positions, and runs of odd length.
     std::vector<int> levels;
-    for (int level = codec->qmin; level <= codec->qmax; ++level) {
+    for (int level = first; level <= last; ++level) {
       levels.push_back(level);
-      for (int other = codec->qmin; codec->bits == 4 && other <= codec->qmax;
-           ++other) {
+      for (int other = first; codec->bits == 4 && other <= last; ++other) {
         levels.push_back(other);
       }
       EXPECT_EQ(Unpack(*codec, Pack(*codec, levels), levels.size()), levels)
@@ -102,6 +114,7 @@ TEST(CodecsTest, EveryByteRoundTrips) {
       const std::vector<int> levels =
           Unpack(*codec, bytes, 8 / static_cast<size_t>(codec->bits));
       for (int level : levels) {
+        if (!HasZeroPoints(codec->format)) continue;
         EXPECT_GE(level, codec->qmin);
         EXPECT_LE(level, codec->qmax);
       }

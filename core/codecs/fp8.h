@@ -1,4 +1,6 @@
-// FP8 E4M3: one level a byte.
+// FP8: one level a byte.
+//
+// E4M3
 //
 //   bit  7     sign
 //   bits 6..3  exponent e, bias 7
@@ -15,6 +17,20 @@
 // A scale puts the largest magnitude of its values on 448. So every value keeps
 // its three bits of mantissa down to a 28,672nd of the largest one (2^-6 of
 // 448), where int8 has steps of one size.
+//
+// E5M2
+//
+//   bit  7     sign
+//   bits 6..2  exponent e, bias 15
+//   bits 1..0  mantissa m
+//
+//   e > 0      (1 + m / 4) * 2^(e - 15)   up to 57344 (0x7b)
+//   e = 0      m * 2^-16                  subnormal, and 0
+//   0x7c       infinity; above it NaN
+//
+// torch.float8_e5m2, F8_E5M2 of safetensors: the upper byte of a half. Where
+// E4M3 has one bit more, this has the range for values that differ by more than
+// that.
 
 #ifndef MONOQUANT_CORE_CODECS_FP8_H_
 #define MONOQUANT_CORE_CODECS_FP8_H_
@@ -24,6 +40,7 @@
 namespace monoquant {
 
 extern const Codec kFp8E4M3Codec;
+extern const Codec kFp8E5M2Codec;
 
 }  // namespace monoquant
 

@@ -73,46 +73,28 @@ inline uint16_t ToBFloat16(float value) {
   return static_cast<uint16_t>(is_nan ? nan : rounded);
 }
 
-// FP8 E4M3 without infinities: a sign, four bits of exponent with bias 7, three
-// of mantissa. 0x7e is 448, the largest number; 0x7f is NaN.
-inline constexpr uint32_t kE4M3BiasStep = 120u << 23;  // from bias 7 to 127
-inline constexpr uint32_t kE4M3SmallestNormal = 121u << 23;  // 2^-6
-inline constexpr uint32_t kE4M3Largest = 0x43e00000u;        // 448
-inline constexpr uint32_t kE4M3Largest20 = 0x7eu << 20;      // as shifted code
 inline constexpr uint32_t kQuietNan = 0x7fc00000u;
-// 2^14: the last bit of a float just above it is worth 2^-9, as that of a
-// subnormal code is.
-inline constexpr uint32_t kE4M3Magic = 141u << 23;
 
-inline float FromE4M3(uint32_t code) {
-  const uint32_t sign = (code & 0x80u) << 24;
-  const uint32_t shifted = (code & 0x7fu) << 20;
-  uint32_t bits = shifted + kE4M3BiasStep;
-  // Subnormal: 2^-6 * (1 + mantissa) - 2^-6 is exact.
-  const float subnormal = BitCast<float>(shifted + kE4M3SmallestNormal) -
-                          BitCast<float>(kE4M3SmallestNormal);
-  bits = shifted < 1u << 23 ? BitCast<uint32_t>(subnormal) : bits;
-  bits = shifted > kE4M3Largest20 ? kQuietNan : bits;
-  return BitCast<float>(bits | sign);
+// E8M0: a power of two from 2^-127 to 2^127, of which only the exponent is
+// kept, with a float's bias. 255 is NaN.
+inline float FromE8M0(uint32_t code) {
+  uint32_t bits = code << 23;
+  bits = code == 0 ? 0x00400000u : bits;  // a subnormal float
+  bits = code == 255 ? kQuietNan : bits;
+  return BitCast<float>(bits);
 }
 
-// The nearest code, ties to even; 448 for all that is larger. `value` is not
-// NaN.
-inline uint8_t ToE4M3(float value) {
-  const uint32_t bits = BitCast<uint32_t>(value);
-  const uint32_t sign = (bits >> 24) & 0x80u;
-  uint32_t magnitude = bits & 0x7fffffffu;
-  magnitude = magnitude < kE4M3Largest ? magnitude : kE4M3Largest;
-  // As in ToHalf: rounding on bit 19 carries into the exponent, and the
-  // addition of a power of two rounds what becomes subnormal. A float that is
-  // subnormal itself changes nothing in that sum, flushed to zero or not.
-  const uint32_t odd = (magnitude >> 20) & 1u;
-  const uint32_t normal = (magnitude - kE4M3BiasStep + 0x7ffffu + odd) >> 20;
-  const uint32_t subnormal = BitCast<uint32_t>(BitCast<float>(magnitude) +
-                                               BitCast<float>(kE4M3Magic)) -
-                             kE4M3Magic;
-  const uint32_t code = magnitude < kE4M3SmallestNormal ? subnormal : normal;
-  return static_cast<uint8_t>(code | sign);
+// The code of a power of two that has one.
+inline uint8_t ToE8M0(float power) {
+  return static_cast<uint8_t>(BitCast<uint32_t>(power) >> 23);
+}
+
+// What values are multiplied with to be divided by a scale. The smallest
+// divisor is bitsandbytes', which may have to do with a scale of 0; torch's
+// scales are far above it.
+inline constexpr float kSmallestDivisor = 1e-38f;
+inline float Reciprocal(float scale) {
+  return 1.0f / (scale > kSmallestDivisor ? scale : kSmallestDivisor);
 }
 
 // 1 for NaN and infinity: all exponent bits are set.

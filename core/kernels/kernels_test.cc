@@ -3,10 +3,12 @@
 
 #include "core/kernels/kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -181,80 +183,133 @@ TEST_P(KernelsTest, Ranges) {
   }
 }
 
-// The number of an E4M3 code, from the format's definition.
-double NumberOfE4M3(uint32_t code) {
-  const int exponent = static_cast<int>(code >> 3 & 15);
-  const double mantissa = code & 7;
-  if ((code & 0x7f) == 0x7f) return std::nan("");
-  const double magnitude = exponent == 0
-                               ? std::ldexp(mantissa / 8, -6)
-                               : std::ldexp(1 + mantissa / 8, exponent - 7);
-  return (code & 0x80) != 0 ? -magnitude : magnitude;
-}
+// A format of small floats, from its definition.
+struct FloatFormat {
+  LevelKind kind;
+  int exponent_bits;
+  int mantissa_bits;
+  uint32_t largest;  // its code
+  bool has_infinity;
+  bool has_minus_zero;
 
-// The nearest code, by looking at all of them.
-uint8_t NearestE4M3(float value) {
-  const double magnitude = std::fabs(static_cast<double>(value));
-  uint32_t best = 0;
-  for (uint32_t code = 1; code < 0x7f; ++code) {
-    const double distance = std::fabs(NumberOfE4M3(code) - magnitude);
-    const double least = std::fabs(NumberOfE4M3(best) - magnitude);
-    if (distance < least || (distance == least && code % 2 == 0)) best = code;
+  uint32_t sign() const { return 1u << (exponent_bits + mantissa_bits); }
+  int bias() const { return (1 << (exponent_bits - 1)) - 1; }
+
+  double NumberOf(uint32_t code) const {
+    const uint32_t magnitude = code & (sign() - 1);
+    const int exponent = static_cast<int>(magnitude >> mantissa_bits);
+    const double mantissa =
+        static_cast<double>(magnitude & ((1u << mantissa_bits) - 1)) /
+        (1 << mantissa_bits);
+    double number = exponent == 0 ? std::ldexp(mantissa, 1 - bias())
+                                  : std::ldexp(1 + mantissa, exponent - bias());
+    if (magnitude > largest) {
+      number = has_infinity && magnitude == largest + 1
+                   ? std::numeric_limits<double>::infinity()
+                   : std::nan("");
+    }
+    return (code & sign()) != 0 ? -number : number;
   }
-  return static_cast<uint8_t>(best | (std::signbit(value) ? 0x80u : 0u));
+
+  float most() const { return static_cast<float>(NumberOf(largest)); }
+
+  // The nearest code, by looking at all of them.
+  uint8_t Nearest(float value) const {
+    // From far away all of them would be at the same distance.
+    const double magnitude = std::fmin(std::fabs(static_cast<double>(value)),
+                                       static_cast<double>(most()));
+    uint32_t best = 0;
+    for (uint32_t code = 1; code <= largest; ++code) {
+      const double distance = std::fabs(NumberOf(code) - magnitude);
+      const double least = std::fabs(NumberOf(best) - magnitude);
+      if (distance < least || (distance == least && code % 2 == 0)) best = code;
+    }
+    const bool minus = std::signbit(value) && (value != 0 || has_minus_zero);
+    return static_cast<uint8_t>(best | (minus ? sign() : 0u));
+  }
+
+  LevelGrid Grid() const {
+    const int32_t end = static_cast<int32_t>(most());
+    return {kind,
+            -end,
+            end,
+            true,
+            Convention::kCompressedTensors,
+            /*fused_add=*/false};
+  }
+};
+
+constexpr FloatFormat kFloatFormats[] = {
+    {LevelKind::kE4M3, 4, 3, 0x7e, false, true},
+    {LevelKind::kE5M2, 5, 2, 0x7b, true, true},
+    {LevelKind::kE2M1, 2, 1, 0x07, false, false},
+};
+
+// Values and their codes.
+using Known = std::vector<std::pair<float, uint8_t>>;
+
+Known MakeKnown(const FloatFormat& format) {
+  Known pairs;
+  const auto add = [&](float value) {
+    if (!std::isfinite(value)) return;
+    pairs.emplace_back(value, format.Nearest(value));
+  };
+  // Every bfloat16 and every half, subnormal ones among them.
+  for (uint32_t i = 0; i < 65536; ++i) {
+    add(element::FromBFloat16(i));
+    add(element::FromHalf(i));
+  }
+  // Every code, the middle between it and the next, and the floats beside
+  // those.
+  for (uint32_t code = 0; code <= format.largest; ++code) {
+    const float number = static_cast<float>(format.NumberOf(code));
+    const float next = code == format.largest
+                           ? number + number / 8
+                           : static_cast<float>(format.NumberOf(code + 1));
+    for (float value : {number, number / 2 + next / 2}) {
+      for (float sign : {1.0f, -1.0f}) {
+        add(sign * value);
+        add(sign * std::nextafter(value, 0.0f));
+        add(sign * std::nextafter(value, 1e9f));
+      }
+    }
+  }
+  // What becomes subnormal or infinite in a division.
+  for (float value : {1e-45f, 1e-40f, 0x1p-126f, 1e9f, 3e38f}) {
+    add(value);
+    add(-value);
+  }
+  return pairs;
 }
 
 // Which rounding is right does not depend on the table: looked up once.
-const std::vector<std::pair<float, uint8_t>>& KnownE4M3() {
+const Known& KnownCodes(const FloatFormat& format) {
   static const auto* const known = [] {
-    auto* pairs = new std::vector<std::pair<float, uint8_t>>;
-    const auto add = [&](float value) {
-      if (!std::isfinite(value)) return;
-      pairs->emplace_back(value, NearestE4M3(value));
-    };
-    // Every bfloat16 and every half, subnormal ones among them.
-    for (uint32_t i = 0; i < 65536; ++i) {
-      add(element::FromBFloat16(i));
-      add(element::FromHalf(i));
-    }
-    // Every code, the middle between it and the next, and the floats beside
-    // those.
-    for (uint32_t code = 0; code < 0x7f; ++code) {
-      const float number = static_cast<float>(NumberOfE4M3(code));
-      const float next =
-          code == 0x7e ? 480 : static_cast<float>(NumberOfE4M3(code + 1));
-      for (float value : {number, number / 2 + next / 2}) {
-        for (float sign : {1.0f, -1.0f}) {
-          add(sign * value);
-          add(sign * std::nextafter(value, 0.0f));
-          add(sign * std::nextafter(value, 1e9f));
-        }
-      }
-    }
-    // What becomes subnormal or infinite in a division.
-    for (float value : {1e-45f, 1e-40f, 0x1p-126f, 1e9f, 3e38f}) {
-      add(value);
-      add(-value);
-    }
-    return pairs;
+    auto* all = new std::map<LevelKind, Known>;
+    for (const FloatFormat& f : kFloatFormats) (*all)[f.kind] = MakeKnown(f);
+    return all;
   }();
-  return *known;
+  return known->at(format.kind);
 }
 
-LevelGrid E4M3Grid() {
-  return {LevelKind::kE4M3,   -448, 448, true, Convention::kCompressedTensors,
-          /*fused_add=*/false};
-}
-
-TEST_P(KernelsTest, ToE4M3IsTheNearestCode) {
+std::vector<float> ValuesOf(const Known& known) {
   std::vector<float> values;
-  for (const auto& [value, code] : KnownE4M3()) values.push_back(value);
-  std::vector<uint8_t> codes(values.size());
-  const QParams one = {1, 0};
-  kernels().round_to_levels(E4M3Grid(), &one, values.size(), values.data(),
-                            values.size(), codes.data());
-  for (size_t i = 0; i < values.size(); ++i) {
-    ASSERT_EQ(codes[i], KnownE4M3()[i].second) << values[i];
+  for (const auto& [value, code] : known) values.push_back(value);
+  return values;
+}
+
+TEST_P(KernelsTest, SmallFloatsAreTheNearestCode) {
+  for (const FloatFormat& format : kFloatFormats) {
+    const Known& known = KnownCodes(format);
+    const std::vector<float> values = ValuesOf(known);
+    std::vector<uint8_t> codes(values.size());
+    const QParams one = {1, 0};
+    kernels().round_to_levels(format.Grid(), &one, values.size(), values.data(),
+                              values.size(), codes.data());
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(codes[i], known[i].second)
+          << values[i] << " to " << format.most();
+    }
   }
 }
 
@@ -271,83 +326,211 @@ class FlushSubnormals {
   unsigned before_;
 };
 
-TEST_P(KernelsTest, E4M3WithoutSubnormalFloats) {
-  const auto& known = KnownE4M3();
-  std::vector<float> values;
-  for (const auto& [value, code] : known) values.push_back(value);
-  std::vector<uint8_t> codes(values.size());
-  std::vector<float> decoded[2];
-  const QParams one = {1, 0};
-  for (bool flush : {false, true}) {
-    decoded[flush].resize(codes.size());
-    std::optional<FlushSubnormals> flushing;
-    if (flush) flushing.emplace();
-    kernels().round_to_levels(E4M3Grid(), &one, values.size(), values.data(),
-                              values.size(), codes.data());
-    kernels().levels_to_values(LevelKind::kE4M3, &one, codes.size(),
-                               codes.data(), codes.size(),
-                               decoded[flush].data());
-    flushing.reset();
-    for (size_t i = 0; i < values.size(); ++i) {
-      ASSERT_EQ(codes[i], known[i].second) << values[i] << " " << flush;
+TEST_P(KernelsTest, SmallFloatsWithoutSubnormalFloats) {
+  for (const FloatFormat& format : kFloatFormats) {
+    const Known& known = KnownCodes(format);
+    const std::vector<float> values = ValuesOf(known);
+    std::vector<uint8_t> codes(values.size());
+    std::vector<float> decoded[2];
+    const QParams one = {1, 0};
+    for (bool flush : {false, true}) {
+      decoded[flush].resize(codes.size());
+      std::optional<FlushSubnormals> flushing;
+      if (flush) flushing.emplace();
+      kernels().round_to_levels(format.Grid(), &one, values.size(),
+                                values.data(), values.size(), codes.data());
+      kernels().levels_to_values(format.kind, &one, codes.size(), codes.data(),
+                                 codes.size(), decoded[flush].data());
+      flushing.reset();
+      for (size_t i = 0; i < values.size(); ++i) {
+        // What is flushed is a -0, which these formats tell from less than 0.
+        const bool flushed =
+            values[i] < 0 && values[i] > -0x1p-126f && !format.has_minus_zero;
+        ASSERT_EQ(codes[i], flush && flushed ? 0 : known[i].second)
+            << values[i] << " " << flush;
+      }
     }
+    if (!format.has_minus_zero) continue;
+    EXPECT_EQ(Bytes(decoded[0]), Bytes(decoded[1]));
   }
-  EXPECT_EQ(Bytes(decoded[0]), Bytes(decoded[1]));
 }
 
 #endif  // __SSE2__
 
-TEST_P(KernelsTest, EveryE4M3Code) {
-  std::vector<uint8_t> codes(256 + 3);
-  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i);
-  std::vector<float> values(codes.size());
-  const QParams one = {1, 0};
-  kernels().levels_to_values(LevelKind::kE4M3, &one, codes.size(), codes.data(),
-                             codes.size(), values.data());
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const double expected = NumberOfE4M3(codes[i]);
-    if (std::isnan(expected)) {
-      ASSERT_EQ(element::BitCast<uint32_t>(values[i]),
-                element::kQuietNan | (i & 0x80u) << 24);
-      continue;
+TEST_P(KernelsTest, EveryCodeOfSmallFloats) {
+  for (const FloatFormat& format : kFloatFormats) {
+    std::vector<uint8_t> codes(2 * format.sign() + 3);
+    for (size_t i = 0; i < codes.size(); ++i) {
+      codes[i] = static_cast<uint8_t>(i % (2 * format.sign()));
     }
-    ASSERT_EQ(element::BitCast<uint32_t>(values[i]),
-              element::BitCast<uint32_t>(static_cast<float>(expected)))
-        << i;
+    std::vector<float> values(codes.size());
+    const QParams one = {1, 0};
+    kernels().levels_to_values(format.kind, &one, codes.size(), codes.data(),
+                               codes.size(), values.data());
+    for (size_t i = 0; i < codes.size(); ++i) {
+      const double expected = format.NumberOf(codes[i]);
+      const uint32_t minus = (codes[i] & format.sign()) != 0 ? 1u << 31 : 0;
+      const uint32_t bits =
+          std::isnan(expected)
+              ? element::kQuietNan | minus
+              : element::BitCast<uint32_t>(static_cast<float>(expected));
+      ASSERT_EQ(element::BitCast<uint32_t>(values[i]), bits)
+          << i << " to " << format.most();
+    }
   }
 }
 
 // Quotients, and the sign of those that are too small for a code.
-TEST_P(KernelsTest, E4M3Levels) {
+TEST_P(KernelsTest, LevelsOfSmallFloats) {
   Random random(17);
-  for (size_t count : kCounts) {
-    const size_t run = 1 + random.Below(count + 40);
-    std::vector<QParams> params(count / run + 1);
-    for (QParams& p : params) p.scale = std::exp2(random.Uniform(-140, 20));
-    std::vector<float> values(count);
-    for (size_t i = 0; i < count; ++i) {
-      values[i] = params[i / run].scale * random.Uniform(-500, 500);
-      if (random.Below(4) == 0) values[i] *= 0x1p-12f;
-      if (random.Below(9) == 0) values[i] = random.Finite();
-      if (random.Below(9) == 0) values[i] = -0.0f;
+  for (const FloatFormat& format : kFloatFormats) {
+    for (size_t count : kCounts) {
+      const size_t run = 1 + random.Below(count + 40);
+      std::vector<QParams> params(count / run + 1);
+      for (QParams& p : params) p.scale = std::exp2(random.Uniform(-140, 20));
+      std::vector<float> values(count);
+      for (size_t i = 0; i < count; ++i) {
+        values[i] =
+            params[i / run].scale * random.Uniform(-1.1f, 1.1f) * format.most();
+        if (random.Below(4) == 0) values[i] *= 0x1p-12f;
+        if (random.Below(9) == 0) values[i] = random.Finite();
+        if (random.Below(9) == 0) values[i] = -0.0f;
+      }
+      std::vector<uint8_t> found(count + 1, 0xaa);
+      kernels().round_to_levels(format.Grid(), params.data(), run,
+                                values.data(), count, found.data());
+      EXPECT_EQ(found[count], 0xaa);
+      for (size_t i = 0; i < count; ++i) {
+        const float quotient = values[i] / params[i / run].scale;
+        const float most = format.most();
+        const float clamped = std::fmin(std::fmax(quotient, -most), most);
+        ASSERT_EQ(found[i], format.Nearest(std::copysign(clamped, values[i])))
+            << values[i] << " / " << params[i / run].scale;
+      }
+      std::vector<float> back(count + 1, 42.0f);
+      std::vector<float> expected_back = back;
+      kernels().levels_to_values(format.kind, params.data(), run, found.data(),
+                                 count, back.data());
+      kScalarKernels.levels_to_values(format.kind, params.data(), run,
+                                      found.data(), count,
+                                      expected_back.data());
+      ASSERT_EQ(Bytes(back), Bytes(expected_back)) << count << " " << run;
     }
-    std::vector<uint8_t> found(count + 1, 0xaa);
-    kernels().round_to_levels(E4M3Grid(), params.data(), run, values.data(),
-                              count, found.data());
-    EXPECT_EQ(found[count], 0xaa);
-    for (size_t i = 0; i < count; ++i) {
-      const float quotient = values[i] / params[i / run].scale;
-      const float clamped = std::fmin(std::fmax(quotient, -448), 448);
-      ASSERT_EQ(found[i], NearestE4M3(std::copysign(clamped, values[i])))
-          << values[i] << " / " << params[i / run].scale;
+  }
+}
+
+// A table of bitsandbytes, as its sources have it.
+struct Codebook {
+  LevelKind kind;
+  // By code.
+  std::vector<float> numbers;
+};
+
+std::vector<Codebook> Codebooks() {
+  Codebook nf4 = {
+      LevelKind::kNf4,
+      {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+       -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f,
+       0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f,
+       0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
+       0.7229568362236023f, 1.0f}};
+  Codebook fp4 = {LevelKind::kFp4, {}};
+  for (float sign : {1.0f, -1.0f}) {
+    for (float number : {0.0f, 0.0625f, 8.0f, 12.0f, 4.0f, 6.0f, 2.0f, 3.0f}) {
+      fp4.numbers.push_back(number == 0 ? 0 : sign * number / 12);
     }
-    std::vector<float> back(count + 1, 42.0f);
-    std::vector<float> expected_back = back;
-    kernels().levels_to_values(LevelKind::kE4M3, params.data(), run,
-                               found.data(), count, back.data());
-    kScalarKernels.levels_to_values(LevelKind::kE4M3, params.data(), run,
-                                    found.data(), count, expected_back.data());
-    ASSERT_EQ(Bytes(back), Bytes(expected_back)) << count << " " << run;
+  }
+  return {nf4, fp4};
+}
+
+LevelGrid GridOfBook(LevelKind kind) {
+  return {kind, -1, 1, true, Convention::kTorch, /*fused_add=*/false};
+}
+
+// The code of the first number, in order, whose middle with the next one is not
+// below `x`.
+uint8_t CodeIn(const Codebook& book, float x) {
+  std::vector<uint8_t> order(16);
+  for (size_t i = 0; i < 16; ++i) order[i] = static_cast<uint8_t>(i);
+  std::stable_sort(order.begin(), order.end(), [&](uint8_t a, uint8_t b) {
+    return book.numbers[a] < book.numbers[b];
+  });
+  for (size_t i = 0; i + 1 < 16; ++i) {
+    const float middle =
+        (book.numbers[order[i]] + book.numbers[order[i + 1]]) / 2;
+    if (!(x > middle)) return order[i];
+  }
+  return order[15];
+}
+
+// Every middle and every number, the floats beside them, and what a product
+// with a reciprocal may become.
+TEST_P(KernelsTest, NearestOfACodebook) {
+  for (const Codebook& book : Codebooks()) {
+    std::vector<float> near = {0.0f, -0.0f, 3e38f, -3e38f, 1e-45f, -1e-45f};
+    for (float a : book.numbers) {
+      for (float b : book.numbers) near.push_back((a + b) / 2);
+    }
+    std::vector<float> values;
+    for (float x : near) {
+      for (float y : {x, std::nextafter(x, 1e9f), std::nextafter(x, -1e9f)}) {
+        values.push_back(y);
+      }
+    }
+    std::vector<uint8_t> found(values.size());
+    const QParams one = {1, 0};
+    kernels().round_to_levels(GridOfBook(book.kind), &one, values.size(),
+                              values.data(), values.size(), found.data());
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(found[i], CodeIn(book, values[i])) << values[i];
+    }
+    std::vector<uint8_t> codes(16 + 3);
+    for (size_t i = 0; i < codes.size(); ++i) {
+      codes[i] = static_cast<uint8_t>(i % 16);
+    }
+    std::vector<float> numbers(codes.size());
+    kernels().levels_to_values(book.kind, &one, codes.size(), codes.data(),
+                               codes.size(), numbers.data());
+    for (size_t i = 0; i < codes.size(); ++i) {
+      ASSERT_EQ(element::BitCast<uint32_t>(numbers[i]),
+                element::BitCast<uint32_t>(book.numbers[i % 16]));
+    }
+  }
+}
+
+// All scales, 0 and those among them that are smaller than any divisor.
+TEST_P(KernelsTest, LevelsOfCodebooks) {
+  Random random(19);
+  for (const Codebook& book : Codebooks()) {
+    for (size_t count : kCounts) {
+      const size_t run = 1 + random.Below(count + 40);
+      std::vector<QParams> params(count / run + 1);
+      for (QParams& p : params) {
+        p.scale =
+            random.Below(5) == 0 ? 0.0f : std::exp2(random.Uniform(-148, 127));
+      }
+      std::vector<float> values(count);
+      for (size_t i = 0; i < count; ++i) {
+        values[i] = params[i / run].scale * random.Uniform(-1, 1);
+        if (random.Below(9) == 0) values[i] = -0.0f;
+      }
+      std::vector<uint8_t> found(count + 1, 0xaa);
+      kernels().round_to_levels(GridOfBook(book.kind), params.data(), run,
+                                values.data(), count, found.data());
+      EXPECT_EQ(found[count], 0xaa);
+      std::vector<float> back(count + 1, 42.0f);
+      kernels().levels_to_values(book.kind, params.data(), run, found.data(),
+                                 count, back.data());
+      EXPECT_EQ(back[count], 42.0f);
+      for (size_t i = 0; i < count; ++i) {
+        const float scale = params[i / run].scale;
+        const float inverse = 1.0f / std::fmax(scale, 1e-38f);
+        ASSERT_EQ(found[i], CodeIn(book, values[i] * inverse))
+            << values[i] << " / " << scale;
+        ASSERT_EQ(element::BitCast<uint32_t>(back[i]),
+                  element::BitCast<uint32_t>(book.numbers[found[i]] * scale));
+      }
+    }
   }
 }
 
@@ -460,7 +643,12 @@ TEST_P(KernelsTest, Errors) {
 // In one go what round_to_levels, levels_to_values and add_errors do.
 TEST_P(KernelsTest, RoundAndAddErrors) {
   Random random(21);
-  std::vector<LevelGrid> grids = {E4M3Grid()};
+  std::vector<LevelGrid> grids;
+  for (const FloatFormat& format : kFloatFormats)
+    grids.push_back(format.Grid());
+  for (const Codebook& book : Codebooks()) {
+    grids.push_back(GridOfBook(book.kind));
+  }
   for (Convention convention :
        {Convention::kTorch, Convention::kCompressedTensors}) {
     for (bool fused_add : {false, true}) {
@@ -480,8 +668,9 @@ TEST_P(KernelsTest, RoundAndAddErrors) {
         std::vector<QParams> params((in_run + count) / run + 1);
         for (QParams& p : params) {
           p.scale = random.Uniform(0.01f, 0.02f);
-          const bool has_zero =
-              grid.kind != LevelKind::kE4M3 && random.Below(3) != 0;
+          const bool has_zero = (grid.kind == LevelKind::kSigned ||
+                                 grid.kind == LevelKind::kUnsigned) &&
+                                random.Below(3) != 0;
           p.zero_point = has_zero ? static_cast<int32_t>(random.Below(9)) : 0;
         }
         const std::vector<float> a =

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels/codebooks.h"
 #include "core/kernels/element.h"
 #include "core/kernels/error_block.h"
 #include "core/kernels/kernels.h"
+#include "core/kernels/small_floats.h"
 
 namespace monoquant {
 namespace {
@@ -62,17 +64,28 @@ void ExtendRanges(const float* values, size_t count, size_t run,
 template <typename Position>
 void RoundRun(const LevelGrid& grid, const float* values, size_t count,
               uint8_t* levels, Position position) {
-  if (grid.kind == LevelKind::kE4M3) {
-    for (size_t i = 0; i < count; ++i) {
-      levels[i] = element::ToE4M3(position(values[i]));
+  const auto round = [&](auto level) {
+    for (size_t i = 0; i < count; ++i) levels[i] = level(position(values[i]));
+  };
+  switch (grid.kind) {
+    case LevelKind::kSigned:
+    case LevelKind::kUnsigned: {
+      const float qmin = static_cast<float>(grid.qmin);
+      const float qmax = static_cast<float>(grid.qmax);
+      return round([=](float x) {
+        return static_cast<uint8_t>(element::RoundToLevel(x, qmin, qmax));
+      });
     }
-    return;
-  }
-  const float qmin = static_cast<float>(grid.qmin);
-  const float qmax = static_cast<float>(grid.qmax);
-  for (size_t i = 0; i < count; ++i) {
-    levels[i] = static_cast<uint8_t>(
-        element::RoundToLevel(position(values[i]), qmin, qmax));
+    case LevelKind::kE4M3:
+      return round(element::E4M3::ToCode);
+    case LevelKind::kE5M2:
+      return round(element::E5M2::ToCode);
+    case LevelKind::kE2M1:
+      return round(element::E2M1::ToCode);
+    case LevelKind::kNf4:
+      return round(element::NearestCode<element::Nf4>);
+    case LevelKind::kFp4:
+      return round(element::NearestCode<element::Fp4>);
   }
 }
 
@@ -84,7 +97,7 @@ void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
     uint8_t* out = levels + begin;
     const float zero = static_cast<float>(params->zero_point);
     const float scale = params->scale;
-    const float inverse = 1.0f / scale;
+    const float inverse = element::Reciprocal(scale);
     if (grid.convention == Convention::kCompressedTensors) {
       // Without the addition a -0 keeps its sign, where a level can have one.
       if (params->zero_point == 0) {
@@ -130,7 +143,19 @@ void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
       });
     case LevelKind::kE4M3:
       return RunsToValues(params, run, levels, count, values,
-                          element::FromE4M3);
+                          element::E4M3::FromCode);
+    case LevelKind::kE5M2:
+      return RunsToValues(params, run, levels, count, values,
+                          element::E5M2::FromCode);
+    case LevelKind::kE2M1:
+      return RunsToValues(params, run, levels, count, values,
+                          element::E2M1::FromCode);
+    case LevelKind::kNf4:
+      return RunsToValues(params, run, levels, count, values,
+                          element::NumberOf<element::Nf4>);
+    case LevelKind::kFp4:
+      return RunsToValues(params, run, levels, count, values,
+                          element::NumberOf<element::Fp4>);
   }
 }
 

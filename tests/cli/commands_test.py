@@ -233,6 +233,39 @@ class CommandsTest(CliTestCase):
                        "fc1.*=fp8_e4m3,convention=torch",
                        mentions=["convention torch", "fp8_e4m3", "leave it out"])
 
+    def test_four_bits_that_are_no_integers(self):
+        """NF4 and MXFP4 are known as our own in every container."""
+        for flags, scheme, scale in (
+                (["nf4"], "nf4 group 64", "F32"),
+                (["fp4_e2m1", "--scale-dtype", "e8m0"],
+                 "fp4_e2m1 group 32, F8_E8M0 scales", "F8_E8M0")):
+            with self.subTest(scheme):
+                self.succeed("quantize", "model.pt", "--bits", "4", "--type",
+                             *flags, "-o", "q.safetensors", "-f", "--verify",
+                             "all")
+                self.succeed("convert", "q.safetensors", "-o", "q.mqir", "-f")
+                self.succeed("convert", "q.mqir", "-o", "q.pt", "-f")
+                self.succeed("convert", "q.pt", "-o", "again.safetensors", "-f")
+                state = self.read("q.safetensors")
+                self.assertEqual(self.read("again.safetensors"), state)
+                self.assertEqual(state["fc1.weight"].dtype, "U8")
+                self.assertEqual(state["fc1.weight.scale"].dtype, scale)
+                for quantized in ("q.safetensors", "q.mqir", "q.pt"):
+                    text = self.succeed("inspect", quantized)
+                    self.assertRegex(text, r"(?m)^fc1\.weight +U8 .* " + scheme
+                                     + r" of F32 \[32, 64\]$")
+                    self.succeed("compare", "model.pt", quantized,
+                                 "--fail-under", "15")
+                    self.succeed("dequantize", quantized, "-o", "f.safetensors",
+                                 "-f")
+                    self.assertEqual(
+                        self.read("f.safetensors")["fc1.weight"].dtype, "F32")
+        self.fail_with(2, "quantize", "model.pt", "--type", "nf4",
+                       "--convention", "torch",
+                       mentions=["--convention torch", "nf4", "leave it out"])
+        self.fail_with(2, "quantize", "model.pt", "--scale-dtype", "e8m0",
+                       mentions=["scales of int8 cannot be F8_E8M0"])
+
     def test_link(self):
         text = self.succeed("convert", "model.pt", "-o", "m.mqir", "--link")
         self.assertIn("weights stay in model.pt", text)

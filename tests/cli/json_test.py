@@ -111,10 +111,13 @@ class JsonTest(CliTestCase):
 
     def test_every_format(self):
         """Schemes of every number format fit, also in the record of a file."""
-        for number_format in ("int8", "uint8", "int4", "uint4", "fp16", "bf16",
-                              "fp8_e4m3"):
-            with self.subTest(number_format):
-                flags = ("--type", number_format)
+        for number_format, *more in (
+                ("int8",), ("uint8",), ("int4",), ("uint4",), ("fp16",),
+                ("bf16",), ("fp8_e4m3",), ("fp8_e5m2",), ("nf4",), ("fp4",),
+                ("fp4_e2m1",), ("fp4_e2m1", "--scale-dtype", "e8m0"),
+                ("fp8_e4m3", "--scale-dtype", "e8m0")):
+            with self.subTest(number_format, more=more):
+                flags = ("--type", number_format, *more)
                 self.document("plan", "plan", "model.pt", *flags)
                 self.document("result", "quantize", "model.pt", "-o",
                               "q.safetensors", "-f", *flags)

@@ -23,7 +23,7 @@ from tests.support import monoquant
 
 SCHEMES = (["--bits", "8"], ["--bits", "4"],
            ["--bits", "4", "--scheme", "asymmetric"],
-           ["--type", "bf16"], ["--type", "fp8_e4m3"])
+           ["--type", "bf16"], ["--type", "fp8_e4m3"], ["--type", "fp4"])
 
 
 def measure(a, b):

@@ -55,6 +55,8 @@ def unpack(packed, shape, signed):
 
 def spread(parameters, scheme, shape):
     """Scales or zero points, one for each element."""
+    if parameters.dtype == torch.float8_e8m0fnu:
+        parameters = parameters.float()
     parameters = parameters.numpy()
     if parameters.ndim == 0:
         return np.broadcast_to(parameters, shape)
@@ -62,6 +64,20 @@ def spread(parameters, scheme, shape):
         dims = [-1 if i == scheme["axis"] else 1 for i in range(len(shape))]
         return np.broadcast_to(parameters.reshape(dims), shape)
     return np.repeat(parameters, scheme["group_size"], axis=1).reshape(shape)
+
+
+# The numbers of 4-bit codes that are none themselves.
+E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
+FP4 = [x / 12 for x in (0, 0.0625, 8, 12, 4, 6, 2, 3)]
+TABLES = {
+    "fp4_e2m1": E2M1 + [-x for x in E2M1],
+    "fp4": FP4 + [0] + [-x for x in FP4[1:]],
+    "nf4": [-1, -0.6961928009986877, -0.5250730514526367,
+            -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+            -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
+            0.24611230194568634, 0.33791524171829224, 0.44070982933044434,
+            0.5626170039176941, 0.7229568362236023, 1],
+}
 
 
 def decode(output, row):
@@ -72,8 +88,12 @@ def decode(output, row):
     if scheme["format"] in ("fp16", "bf16"):
         return stored.to(dtype)
     scale = spread(output.state[row["scale"]], scheme, shape)
-    if scheme["format"] == "fp8_e4m3":
+    if scheme["format"].startswith("fp8"):
         values = stored.to(torch.float32).numpy() * scale
+        return torch.from_numpy(values).to(dtype)
+    if scheme["format"] in TABLES:
+        table = np.array(TABLES[scheme["format"]], np.float32)
+        values = table[unpack(stored, shape, False)] * scale
         return torch.from_numpy(values).to(dtype)
     codes = stored.numpy().astype(np.int64)
     if scheme["format"].endswith("int4"):

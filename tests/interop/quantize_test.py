@@ -1,7 +1,7 @@
 """Quantized files are what the stock libraries think they are.
 
-For every checkpoint, INT8, asymmetric INT4, FP8 and FP16, and every output
-format: torch.load(weights_only=True) and safetensors read the output; tensors
+For every checkpoint, INT8, asymmetric INT4, FP8, NF4, MXFP4 and FP16, and every
+output format: torch.load(weights_only=True) and safetensors read the output; tensors
 in are tensors out, in their order, ties kept, unquantized ones byte for byte;
 the codes, decoded in Python as docs/formats.md says, are close to the input and
 equal what `monoquant dequantize` writes bit for bit; and .mqir turns into the
@@ -27,7 +27,8 @@ from tests.support import monoquant
 EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
 
 SCHEMES = (["--bits", 8], ["--bits", 4, "--scheme", "asymmetric"],
-           ["--bits", 16], ["--type", "fp8_e4m3"])
+           ["--bits", 16], ["--type", "fp8_e4m3"], ["--type", "nf4"],
+           ["--type", "fp4_e2m1", "--scale-dtype", "e8m0"])
 
 # Formats that cannot hold some of a checkpoint's types, and say so.
 CANNOT_HOLD = {
@@ -97,6 +98,13 @@ class QuantizeTest(unittest.TestCase):
                 if row["scheme"]["format"] == "fp8_e4m3":
                     # A unit of 4 bits, or of the subnormal codes.
                     step = (exact.abs() / 8).maximum(step * 2.0**-9)
+                elif row["scheme"]["format"] == "nf4":
+                    # The largest distance in its table, at the lower end.
+                    step = step * (1 - 0.6961928)
+                elif row["scheme"]["format"] == "fp4_e2m1":
+                    # A unit of 2 bits, or of the subnormal codes. What a power
+                    # of two leaves beyond 6 is nearer to it than that.
+                    step = (exact.abs() / 2).maximum(step / 2)
                 # Half a step, and what the float types round off.
                 bound = (step * 0.5001
                          + exact.abs() * ROUNDING[tensor.dtype])

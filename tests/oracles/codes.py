@@ -37,15 +37,49 @@ def quantize(tensors, scheme):
     for name, tensor in tensors.items():
         codes = written[name]
         zero_point = written.get(name + ".zero_point")
-        if scheme.startswith(("int4", "uint4")):
+        if codes.dtype == torch.uint8 and not scheme.startswith("uint8"):
             codes = unpack4(codes, tensor.shape, scheme.startswith("int4"))
         result[name] = Codes(codes, written[name + ".scale"], zero_point)
     return result
 
 
+def sets(x, granularity):
+    """`x` as a matrix with a row for each scale, the shape of the scales, and
+    how to get back from such a matrix."""
+    if granularity == "tensor":
+        return x.reshape(1, -1), [], lambda rows: rows.reshape(x.shape)
+    kind, number = granularity.split("=")
+    number = int(number)
+    if kind == "block":
+        return blocks(x, number)
+    if kind == "axis":
+        moved = x.movedim(number, 0)
+        return (moved.reshape(moved.shape[0], -1), [moved.shape[0]],
+                lambda rows: rows.reshape(moved.shape).movedim(0, number))
+    row = x[0].numel()
+    return (x.reshape(-1, number), [x.shape[0], row // number],
+            lambda rows: rows.reshape(x.shape))
+
+
+def blocks(x, size):
+    """The same for blocks of a matrix; what is cut off is filled up with 0."""
+    rows, columns = x.shape
+    high, wide = -(-rows // size), -(-columns // size)
+    padded = x.new_zeros(high * size, wide * size)
+    padded[:rows, :columns] = x
+    grid = padded.reshape(high, size, wide, size).transpose(1, 2)
+
+    def back(flat):
+        whole = flat.reshape(high, wide, size, size).transpose(1, 2)
+        return whole.reshape(high * size, wide * size)[:rows, :columns]
+
+    return grid.reshape(high * wide, -1), [high, wide], back
+
+
 def bits(tensor):
     """A float tensor's bit patterns: tells -0 from 0, and NaN equals NaN."""
-    integer = {4: torch.int32, 2: torch.int16}[tensor.element_size()]
+    integer = {4: torch.int32, 2: torch.int16,
+               1: torch.uint8}[tensor.element_size()]
     return tensor.contiguous().view(integer)
 
 
@@ -77,3 +111,37 @@ def differences(x, got, expected):
                    b[at].item())
             )
     return lines
+
+
+def compare(test, x, got, expected, scale, scale_shape, oracle):
+    """Fails `test` where the Codes `got` of `x` have not these codes (uint8, of
+    its shape) and scales (in any shape, but that of `got` is `scale_shape`)."""
+    test.assertIsNone(got.zero_point)
+    test.assertEqual(list(got.scale.shape), scale_shape)
+    test.assertEqual(got.scale.dtype, scale.dtype)
+    test.assertTrue(torch.equal(bits(got.scale).flatten(),
+                                bits(scale).flatten()),
+                    oracle + ": scales differ")
+    wrong = (got.codes.view(torch.uint8) != expected).nonzero()
+    if len(wrong):
+        at = tuple(wrong[0].tolist())
+        test.fail("%s: %d codes differ, first of %r at %s: got %r, expected %r"
+                  % (oracle, len(wrong), x[at].item(), list(at),
+                     got.codes[at].item(), expected[at].item()))
+
+
+def near(numbers):
+    """float32 numbers, the middles between them and the neighbours of both."""
+    numbers = numbers.to(torch.float32).unique()
+    values = torch.cat([numbers, (numbers[1:] + numbers[:-1]) / 2])
+    infinity = torch.tensor(float("inf"))
+    return torch.cat([values, values.nextafter(infinity),
+                      values.nextafter(-infinity)])
+
+
+def every_half():
+    """Every bfloat16 and every half that is finite, as float32."""
+    patterns = torch.arange(2**16, dtype=torch.int32).to(torch.int16)
+    values = torch.cat([patterns.view(torch.bfloat16).float(),
+                        patterns.view(torch.float16).float()])
+    return values[values.isfinite()]

@@ -41,12 +41,18 @@ def _schemes():
     names += ["int4,group,asymmetric,scale_dtype=bf16",
               "int8,axis=0,symmetric,scale_dtype=f16",
               "fp8_e4m3,axis=0,scale_dtype=bf16"]
+    names += ["%s,%s" % (number_format, granularity)
+              for number_format in ("fp8_e5m2", "nf4", "fp4", "fp4_e2m1")
+              for granularity in ("tensor", "axis=0", "axis=1", "group")]
+    names += ["nf4,group,scale_dtype=f16"]
+    names += [number_format + ",group,scale_dtype=e8m0"
+              for number_format in ("fp8_e4m3", "fp8_e5m2", "fp4_e2m1")]
     names += ["fp16", "bf16"]
     recipes = {name: _rules(("*", name)) for name in names}
     # Groups that begin and end within a byte, and do not divide a piece.
     for number_format, asymmetric in (
             ("int8", ",asymmetric"), ("uint4", ",asymmetric"),
-            ("fp8_e4m3", "")):
+            ("fp8_e4m3", ""), ("nf4", ""), ("fp4_e2m1", "")):
         recipes[number_format + " in odd groups"] = _rules(
             ("long_rows.odd", number_format + ",group=123" + asymmetric),
             ("short_rows.odd", number_format + ",group=3,symmetric"),
@@ -63,7 +69,8 @@ def all_cases():
     outputs = [(name, "safetensors") for name in recipes]
     outputs += [(name, to) for to in ("torch", "mqir")
                 for name in ("defaults", "int4,group,asymmetric", "bf16",
-                             "fp8_e4m3,axis=0")]
+                             "fp8_e4m3,axis=0", "nf4,group",
+                             "fp4_e2m1,group,scale_dtype=e8m0")]
     return [
         Case("%s, %s to %s" % (name, dtype, to), recipes[name], dtype, to)
         for name, to in outputs for dtype in DTYPES

@@ -121,6 +121,8 @@ test('gives the bytes of the native program', async () => {
     {defaults: {format: 'uint8', granularity: 'tensor'}},
     {defaults: {format: 'bf16'}},
     {defaults: {format: 'fp8_e4m3'}},
+    {defaults: {format: 'nf4'}},
+    {defaults: {format: 'fp4_e2m1', scale_dtype: 'F8_E8M0'}},
   ];
   for (const [name, bytes] of Object.entries(inputs)) {
     const directory = freshDirectory();

@@ -13,6 +13,7 @@
 
 #include "core/kernels/element.h"
 #include "core/kernels/simd/vectors-inl.h"
+#include "core/kernels/small_floats.h"
 #include "core/level_grid.h"
 #include "hwy/highway.h"
 
@@ -62,11 +63,14 @@ struct Level {
 
 // Vectors of floats to levels and back, one class for each LevelKind. Round
 // takes any number to the nearest level, Load gives the numbers of bytes.
+// Codebooks are in a file of their own.
 
 // int8_t and uint8_t: the whole numbers of a grid.
 template <typename Byte>
 class WholeLevels {
  public:
+  static constexpr bool kHasZeroPoints = true;
+
   explicit HWY_INLINE WholeLevels(const LevelGrid& grid)
       : qmin_(hn::Set(kF, static_cast<float>(grid.qmin))),
         qmax_(hn::Set(kF, static_cast<float>(grid.qmax))) {}
@@ -89,29 +93,39 @@ class WholeLevels {
   VF qmax_;
 };
 
-class E4M3Levels {
+// element::SmallFloat: the floats of 8 and 4 bits.
+template <class Format>
+class FloatLevels {
  public:
-  explicit HWY_INLINE E4M3Levels(const LevelGrid&) {}
+  static constexpr bool kHasZeroPoints = false;
+
+  explicit HWY_INLINE FloatLevels(const LevelGrid&) {}
 
   static HWY_INLINE Level Round(VF x) {
     const VU bits = hn::BitCast(kU, x);
-    const VU sign = hn::And(hn::ShiftRight<24>(bits), Constant(0x80u));
     VU magnitude = hn::And(bits, Constant(0x7fffffffu));
+    VU sign = hn::And(hn::ShiftRight<Format::kSignShift>(bits),
+                      Constant(Format::kSign));
+    if constexpr (!Format::kMinusZero) {
+      sign = IfLess(hn::Zero(kU), magnitude, sign);
+    }
     // As signed numbers, which they are as well.
     magnitude = hn::BitCast(
         kU, hn::Min(hn::BitCast(kI, magnitude),
-                    hn::BitCast(kI, Constant(element::kE4M3Largest))));
-    const VU odd = hn::And(hn::ShiftRight<20>(magnitude), Constant(1));
-    const VU normal = hn::ShiftRight<20>(hn::Add(
-        hn::Add(magnitude, odd), Constant(0x7ffffu - element::kE4M3BiasStep)));
-    const VU magic = Constant(element::kE4M3Magic);
+                    hn::BitCast(kI, Constant(Format::kLargestFloat))));
+    const VU odd =
+        hn::And(hn::ShiftRight<Format::kShift>(magnitude), Constant(1));
+    const VU normal = hn::ShiftRight<Format::kShift>(
+        hn::Add(hn::Add(magnitude, odd),
+                Constant(Format::kBelowHalf - Format::kBiasStep)));
+    const VU magic = Constant(Format::kMagic);
     const VU subnormal = hn::Sub(
         hn::BitCast(
             kU, hn::Add(hn::BitCast(kF, magnitude), hn::BitCast(kF, magic))),
         magic);
-    const VU code = hn::Or(
-        sign, SelectLess(magnitude, Constant(element::kE4M3SmallestNormal),
-                         subnormal, normal));
+    const VU code =
+        hn::Or(sign, SelectLess(magnitude, Constant(Format::kSmallestNormal),
+                                subnormal, normal));
     return {code, NumberOf(code)};
   }
 
@@ -121,16 +135,26 @@ class E4M3Levels {
 
  private:
   static HWY_INLINE VF NumberOf(VU code) {
-    const VU sign = hn::ShiftLeft<24>(hn::And(code, Constant(0x80u)));
-    const VU shifted = hn::ShiftLeft<20>(hn::And(code, Constant(0x7fu)));
-    VU bits = hn::Add(shifted, Constant(element::kE4M3BiasStep));
-    const VU least = Constant(element::kE4M3SmallestNormal);
+    const VU sign = hn::ShiftLeft<Format::kSignShift>(
+        hn::And(code, Constant(Format::kSign)));
+    const VU shifted = hn::ShiftLeft<Format::kShift>(
+        hn::And(code, Constant(Format::kMagnitude)));
+    VU bits = hn::Add(shifted, Constant(Format::kBiasStep));
+    const VU least = Constant(Format::kSmallestNormal);
     const VF subnormal = hn::Sub(hn::BitCast(kF, hn::Add(shifted, least)),
                                  hn::BitCast(kF, least));
     bits = SelectLess(shifted, Constant(1u << 23), hn::BitCast(kU, subnormal),
                       bits);
-    bits = SelectLess(Constant(element::kE4M3Largest20), shifted,
-                      Constant(element::kQuietNan), bits);
+    if constexpr (Format::kHasNan) {
+      bits = SelectLess(Constant(Format::kLargestShifted), shifted,
+                        Constant(Format::kAboveLargest), bits);
+    }
+    if constexpr (Format::kInfinite) {
+      constexpr uint32_t kShiftedInfinity =
+          Format::kLargestShifted + (1u << Format::kShift);
+      bits = SelectLess(Constant(kShiftedInfinity), shifted,
+                        Constant(element::kQuietNan), bits);
+    }
     return hn::BitCast(kF, hn::Or(bits, sign));
   }
 };

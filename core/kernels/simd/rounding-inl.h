@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/kernels/element.h"
 #include "core/kernels/kernels.h"
+#include "core/kernels/simd/codebooks-inl.h"
 #include "core/kernels/simd/errors-inl.h"
 #include "core/kernels/simd/levels-inl.h"
 #include "core/kernels/simd/vectors-inl.h"
@@ -78,29 +80,61 @@ HWY_INLINE void RoundRuns(const LevelGrid& grid, const QParams* params,
     uint8_t* out = levels + begin;
     begin += size;
     in_run = 0;
-    const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
+    [[maybe_unused]] const VF zero =
+        hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
-    const VF inverse = hn::Set(kF, 1.0f / params->scale);
+    const VF inverse = hn::Set(kF, element::Reciprocal(params->scale));
     const auto round = [&](auto position, auto value) HWY_ATTR {
       RoundRun(as_levels, in, size, out, errors, position, value);
     };
-    // Neither adds nor subtracts a zero point of 0, which changes no number.
-    const auto about_0 = [=](VF x) HWY_ATTR { return hn::Mul(x, scale); };
-    const auto about_zero = [=](VF x) HWY_ATTR {
-      return hn::Mul(hn::Sub(x, zero), scale);
-    };
-    if (divide && params->zero_point != 0) {
-      round([=](VF x) HWY_ATTR { return hn::Add(hn::Div(x, scale), zero); },
-            about_zero);
-    } else if (divide) {
-      round([=](VF x) HWY_ATTR { return hn::Div(x, scale); }, about_0);
-    } else if (params->zero_point != 0) {
-      round([=](VF x) HWY_ATTR { return hn::Add(hn::Mul(x, inverse), zero); },
-            about_zero);
-    } else {
-      round([=](VF x) HWY_ATTR { return hn::Mul(x, inverse); }, about_0);
+    if (!Levels::kHasZeroPoints || params->zero_point == 0) {
+      // Neither adds nor subtracts a zero point of 0, which changes no number.
+      const auto value = [=](VF x) HWY_ATTR { return hn::Mul(x, scale); };
+      if (divide) {
+        round([=](VF x) HWY_ATTR { return hn::Div(x, scale); }, value);
+      } else {
+        round([=](VF x) HWY_ATTR { return hn::Mul(x, inverse); }, value);
+      }
+    } else if constexpr (Levels::kHasZeroPoints) {
+      const auto value = [=](VF x) HWY_ATTR {
+        return hn::Mul(hn::Sub(x, zero), scale);
+      };
+      if (divide) {
+        round([=](VF x) HWY_ATTR { return hn::Add(hn::Div(x, scale), zero); },
+              value);
+      } else {
+        round([=](VF x) HWY_ATTR { return hn::Add(hn::Mul(x, inverse), zero); },
+              value);
+      }
     }
   }
+}
+
+template <class Levels>
+struct Type {
+  using Of = Levels;
+};
+
+// Calls `use` with the Type of a kind's levels.
+template <typename Use>
+HWY_INLINE auto WithLevels(LevelKind kind, Use use) {
+  switch (kind) {
+    case LevelKind::kUnsigned:
+      return use(Type<WholeLevels<uint8_t>>());
+    case LevelKind::kE4M3:
+      return use(Type<FloatLevels<element::E4M3>>());
+    case LevelKind::kE5M2:
+      return use(Type<FloatLevels<element::E5M2>>());
+    case LevelKind::kE2M1:
+      return use(Type<FloatLevels<element::E2M1>>());
+    case LevelKind::kNf4:
+      return use(Type<CodebookLevels<element::Nf4>>());
+    case LevelKind::kFp4:
+      return use(Type<CodebookLevels<element::Fp4>>());
+    case LevelKind::kSigned:
+      break;
+  }
+  return use(Type<WholeLevels<int8_t>>());
 }
 
 // A product and a sum rounded once, in double, which vectors do not speed up by
@@ -119,27 +153,11 @@ void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
     return kScalarKernels.round_to_levels(grid, params, run, values, count,
                                           levels);
   }
-  NoErrors errors;
-  switch (grid.kind) {
-    case LevelKind::kSigned:
-      return RoundRuns<WholeLevels<int8_t>>(grid, params, run, 0, values, count,
-                                            levels, errors);
-    case LevelKind::kUnsigned:
-      return RoundRuns<WholeLevels<uint8_t>>(grid, params, run, 0, values,
-                                             count, levels, errors);
-    case LevelKind::kE4M3:
-      return RoundRuns<E4M3Levels>(grid, params, run, 0, values, count, levels,
-                                   errors);
-  }
-}
-
-template <typename Levels>
-bool RoundAndAdd(const LevelGrid& grid, const QParams* params, size_t run,
-                 size_t in_run, const float* values, size_t count,
-                 uint8_t* levels, ErrorSums* sums) {
-  ErrorLanes<false> errors;
-  RoundRuns<Levels>(grid, params, run, in_run, values, count, levels, errors);
-  return errors.Finish(sums);
+  WithLevels(grid.kind, [&](auto type) HWY_ATTR {
+    NoErrors errors;
+    RoundRuns<typename decltype(type)::Of>(grid, params, run, 0, values, count,
+                                           levels, errors);
+  });
 }
 
 bool RoundAndAddErrors(const LevelGrid& grid, const QParams* params, size_t run,
@@ -149,18 +167,12 @@ bool RoundAndAddErrors(const LevelGrid& grid, const QParams* params, size_t run,
     return kScalarKernels.round_and_add_errors(grid, params, run, in_run,
                                                values, count, levels, sums);
   }
-  switch (grid.kind) {
-    case LevelKind::kSigned:
-      return RoundAndAdd<WholeLevels<int8_t>>(grid, params, run, in_run, values,
-                                              count, levels, sums);
-    case LevelKind::kUnsigned:
-      return RoundAndAdd<WholeLevels<uint8_t>>(grid, params, run, in_run,
-                                               values, count, levels, sums);
-    case LevelKind::kE4M3:
-      return RoundAndAdd<E4M3Levels>(grid, params, run, in_run, values, count,
-                                     levels, sums);
-  }
-  return false;
+  return WithLevels(grid.kind, [&](auto type) HWY_ATTR {
+    ErrorLanes<false> errors;
+    RoundRuns<typename decltype(type)::Of>(grid, params, run, in_run, values,
+                                           count, levels, errors);
+    return errors.Finish(sums);
+  });
 }
 
 template <typename Levels>
@@ -188,16 +200,10 @@ void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
 
 void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
                     const uint8_t* levels, size_t count, float* values) {
-  switch (kind) {
-    case LevelKind::kSigned:
-      return RunsToValues<WholeLevels<int8_t>>(params, run, levels, count,
-                                               values);
-    case LevelKind::kUnsigned:
-      return RunsToValues<WholeLevels<uint8_t>>(params, run, levels, count,
-                                                values);
-    case LevelKind::kE4M3:
-      return RunsToValues<E4M3Levels>(params, run, levels, count, values);
-  }
+  WithLevels(kind, [&](auto type) HWY_ATTR {
+    RunsToValues<typename decltype(type)::Of>(params, run, levels, count,
+                                              values);
+  });
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+#include "exporters/bitsandbytes.h"
+
+#include <vector>
+
+#include "exporters/engine_directory.h"
+#include "ir/dtype.h"
+#include "ir/quant_scheme.h"
+
+namespace monoquant {
+namespace {
+
+absl::Status Check(const Manifest& manifest) {
+  return CheckOneScheme(manifest, "bitsandbytes");
+}
+
+}  // namespace
+
+const Exporter& BitsandbytesExporter() {
+  static const Exporter* const exporter =
+      new EngineDirectory(QuantStorage::kBitsandbytes, Check);
+  return *exporter;
+}
+
+Json BitsandbytesConfig(const Manifest& manifest) {
+  const std::vector<const QuantizedTensor*> weights =
+      QuantizedWeights(manifest);
+  const NumberFormat format =
+      weights.empty() ? NumberFormat::kNf4 : weights.front()->scheme.format;
+  const DType dtype = weights.empty() ? DType::kBF16 : weights.front()->dtype;
+  Json config;
+  config.Set("quant_method", "bitsandbytes");
+  config.Set("load_in_4bit", true);
+  config.Set("load_in_8bit", false);
+  config.Set("bnb_4bit_quant_type", NumberFormatName(format));
+  config.Set("bnb_4bit_use_double_quant", false);
+  config.Set("bnb_4bit_compute_dtype", GetDTypeInfo(dtype).torch_name);
+  config.Set("bnb_4bit_quant_storage", "uint8");
+  // Whoever names one must name all that are no Linear4bit, lm_head too.
+  config.Set("llm_int8_skip_modules", Json(ToJsonArray(KeptModules(manifest))));
+  return config;
+}
+
+}  // namespace monoquant

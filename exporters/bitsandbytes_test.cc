@@ -1,0 +1,47 @@
+#include "exporters/bitsandbytes.h"
+
+#include "exporters/testing.h"
+#include "gtest/gtest.h"
+#include "ir/json.h"
+#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
+#include "ir/testing.h"
+
+namespace monoquant {
+namespace {
+
+using testing::ExpectError;
+using testing::QuantizedModel;
+
+QuantScheme Groups(NumberFormat format, int64_t size) {
+  QuantScheme scheme;
+  scheme.format = format;
+  scheme.granularity = Granularity::kGroup;
+  scheme.group_size = size;
+  return scheme;
+}
+
+TEST(BitsandbytesTest, Configuration) {
+  QuantizedModel model(QuantStorage::kBitsandbytes);
+  model.Quantize("a.weight", {8, 128}, Groups(NumberFormat::kNf4, 64));
+  model.Add("b.weight", {8, 32});
+  EXPECT_EQ(BitsandbytesConfig(model.manifest()).ToString(),
+            R"({"quant_method":"bitsandbytes","load_in_4bit":true,)"
+            R"("load_in_8bit":false,"bnb_4bit_quant_type":"nf4",)"
+            R"("bnb_4bit_use_double_quant":false,)"
+            R"("bnb_4bit_compute_dtype":"bfloat16",)"
+            R"("bnb_4bit_quant_storage":"uint8",)"
+            R"("llm_int8_skip_modules":["b","lm_head"]})");
+}
+
+TEST(BitsandbytesTest, HasOneScheme) {
+  QuantizedModel model(QuantStorage::kBitsandbytes);
+  model.Quantize("a.weight", {8, 128}, Groups(NumberFormat::kNf4, 64));
+  model.Quantize("b.weight", {8, 128}, Groups(NumberFormat::kFp4, 64));
+  ExpectError(BitsandbytesExporter().Layout(model.manifest()),
+              absl::StatusCode::kFailedPrecondition,
+              "bitsandbytes has one scheme for the whole model");
+}
+
+}  // namespace
+}  // namespace monoquant

@@ -1,0 +1,66 @@
+// bitsandbytes, 4 bits: Params4bit without nested scales.
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "ir/status_macros.h"
+#include "ir/storages.h"
+
+namespace monoquant::internal {
+namespace {
+
+constexpr absl::string_view kName = "bitsandbytes";
+
+// The sizes of blocks that the library has kernels for.
+constexpr int64_t kBlockSizes[] = {64, 128, 256, 512, 1024, 2048, 4096};
+
+absl::Status Check(absl::string_view name, const QuantScheme& scheme,
+                   absl::Span<const int64_t> shape) {
+  MQ_RETURN_IF_ERROR(CheckIsLayerWeight(kName, name, shape));
+  if (!IsCodebook(scheme.format)) {
+    return NoPlace(kName, NumberFormatName(scheme.format), "use nf4 or fp4");
+  }
+  if (scheme.granularity != Granularity::kGroup ||
+      std::find(std::begin(kBlockSizes), std::end(kBlockSizes),
+                scheme.group_size) == std::end(kBlockSizes)) {
+    return NoPlace(kName, SchemeToString(scheme),
+                   "use groups of 64, or of another power of two to 4096");
+  }
+  if (scheme.scale_dtype != DType::kF32) {
+    return NoPlace(kName,
+                   absl::StrCat(DTypeName(scheme.scale_dtype), " scales"),
+                   "use F32, or leave out what asks for them");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoredWeight> Store(absl::string_view name,
+                                   const QuantScheme& scheme,
+                                   absl::Span<const int64_t> shape) {
+  MQ_RETURN_IF_ERROR(Check(name, scheme, shape));
+  MQ_ASSIGN_OR_RETURN(StoredWeight stored, StorePlain(name, scheme, shape));
+  const int64_t bytes = stored.codes.shape[0] * stored.codes.shape[1];
+  stored.codes.shape = {bytes, 1};
+  stored.packing.first_code_high = true;
+  const Shape& groups = stored.scale->shape;
+  stored.scale = StoredPart{
+      absl::StrCat(name, ".absmax"), DType::kF32, {groups[0] * groups[1]}};
+  stored.constants = {{{absl::StrCat(name, ".quant_map"), DType::kF32, {16}},
+                       ConstantKind::kCodebook},
+                      {{absl::StrCat(name, ".quant_state.bitsandbytes__",
+                                     NumberFormatName(scheme.format)),
+                        DType::kU8,
+                        {kQuantStateBytes}},
+                       ConstantKind::kQuantState}};
+  return stored;
+}
+
+DType ScaleDType(DType) { return DType::kF32; }
+
+}  // namespace
+
+const StorageRow kBitsandbytesStorage = {kName, Store, ScaleDType,
+                                         /*check_writable=*/nullptr};
+
+}  // namespace monoquant::internal
