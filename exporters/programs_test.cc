@@ -10,7 +10,7 @@
 namespace monoquant {
 namespace {
 
-using testing::ExpectError;
+using ::monoquant::testing::ExpectError;
 
 // Every program is found by its name, and names formats that there are.
 TEST(ProgramsTest, RowsAreWhole) {
