@@ -105,7 +105,8 @@ uint32_t mq_open(const char* request, uint32_t size);
 //    "format": "torch",       a name from mq_about
 //    "max_shard_bytes": N}    makes a directory of any format that can have
 //                             several files, of at most N bytes of tensors
-//                             each; absent or 0: the files of the input
+//                             each; absent or 0: shards of the input stay
+//                             shards in a format that is a directory
 // The checkpoint may be closed after it; so may the plan after mq_start.
 //
 // An output is one file, or a directory of files: the same ones, with the same
