@@ -15,10 +15,10 @@
 #include "exporters/exporter.h"
 #include "exporters/mqir.h"
 #include "exporters/mqir_links.h"
+#include "exporters/output_files.h"
 #include "ir/local_files.h"
 #include "ir/manifest.h"
 #include "ir/mqir_writer.h"
-#include "ir/quant_record.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -53,23 +53,6 @@ absl::Status CheckLinkable(const Transform& transform) {
       directory));
 }
 
-// FailedPrecondition for weights that another program quantized and an output
-// whose config.json would have to say how: of that only the tensors are known.
-absl::Status CheckConfigurable(const Transform& transform) {
-  const QuantRecord& record = transform.file.reader->index().quant;
-  const ExporterRow& row = *transform.output.row;
-  if (row.quantization_config == nullptr || record.tensors.empty() ||
-      !record.recipe.empty()) {
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      transform.file.path,
-      ": was quantized by another program, and monoquant does not write its "
-      "configuration anew; convert it with --to safetensors, which keeps "
-      "config.json and the tensors as they are, or quantize it with --to ",
-      row.exporter->name()));
-}
-
 // What the user should know about the links.
 std::string LinkNote(const std::vector<MqirLink>& links,
                      const Manifest& manifest, const std::string& path) {
@@ -92,7 +75,7 @@ absl::Status RunConvert(const ConvertArgs& args, Streams& streams) {
       const Transform transform,
       BeginTransform("convert", "converting", /*suffix=*/"", args.transform));
   const Input& file = transform.file;
-  MQ_RETURN_IF_ERROR(CheckConfigurable(transform));
+  MQ_RETURN_IF_ERROR(CheckConfigurable(file, *transform.output.row));
   MQ_ASSIGN_OR_RETURN(const Plan plan, MakeCopyPlan(file.reader->index()));
   const Exporter* exporter = transform.output.row->exporter;
   std::unique_ptr<Exporter> linking_exporter;
