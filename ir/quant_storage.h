@@ -128,9 +128,6 @@ struct CodePacking {
   // A row of codes takes a multiple of so many bytes, the last ones filled up
   // with 0: 1 or 4.
   uint64_t row_bytes = 1;
-  // Of codes of 4 bits: the first one of a byte is in its upper half. Rows have
-  // an even number of them.
-  bool first_code_high = false;
   // Codes, and zero points that are packed, are stored with their sign bit
   // flipped: as code + 2^(bits - 1).
   bool offset = false;
@@ -144,6 +141,9 @@ struct CodePacking {
   // In kRows: zero points are packed, each word has those of 32 / bits rows for
   // one group (kPackQuantized).
   bool zero_point_words = false;
+  // Of codes of 4 bits: the first one of a byte is in its upper half. Rows have
+  // an even number of them.
+  bool first_code_high = false;
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
