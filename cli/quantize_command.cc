@@ -17,7 +17,6 @@
 #include "core/nonfinite_search.h"
 #include "core/plan.h"
 #include "core/recipe.h"
-#include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/status_macros.h"
 
