@@ -154,8 +154,10 @@ LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
 
 float GlobalScaleOf(float magnitude) {
   constexpr float kLargestProduct = 448 * 6;
-  const float scale =
-      kLargestProduct / std::max(magnitude, std::numeric_limits<float>::min());
+  // torch divides a number by a tensor so.
+  const float reciprocal =
+      1 / std::max(magnitude, std::numeric_limits<float>::min());
+  const float scale = reciprocal * kLargestProduct;
   return std::isfinite(scale) ? scale : 1;
 }
 

@@ -199,11 +199,13 @@ TEST(QParamsTest, ScalesOfSixteenBits) {
 // What NVFP4 has: a scale of E4M3 for each group, and one for the tensor.
 TEST(QParamsTest, ScalesBelowAnother) {
   EXPECT_EQ(GlobalScaleOf(1), 2688.0f);
-  EXPECT_EQ(GlobalScaleOf(3e38f), 2688.0f / 3e38f);
+  EXPECT_EQ(GlobalScaleOf(7), 2688.0f * (1.0f / 7.0f));
+  EXPECT_NE(GlobalScaleOf(7), 2688.0f / 7.0f);
+  EXPECT_EQ(GlobalScaleOf(3e38f), 2688.0f * (1.0f / 3e38f));
   // Where that is infinite there is none.
   EXPECT_EQ(GlobalScaleOf(0), 1.0f);
   EXPECT_EQ(GlobalScaleOf(1e-40f), 1.0f);
-  EXPECT_EQ(GlobalScaleOf(1e-35f), 2688.0f / 1e-35f);
+  EXPECT_EQ(GlobalScaleOf(1e-35f), 2688.0f * (1.0f / 1e-35f));
 
   LevelGrid grid = Grid(NumberFormat::kFp4E2M1, true, kTorch);
   grid.scale_dtype = DType::kF8E4M3;
