@@ -228,8 +228,7 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int8, uint8, int4, uint4, nf4, fp4, fp4_e2m1, fp8_e4m3, fp8_e5m2, "
-        "fp16 or bf16; with groups and scales: mxfp4, mxfp8 or nvfp4",
+        "int4, uint8, nf4, fp8_e4m3, mxfp4, nvfp4, bf16, ... (docs/recipe.md)",
         [&recipe](const std::string& text) {
           const absl::StatusOr<absl::string_view> name = ParseType(text);
           if (!name.ok()) return name.status();
