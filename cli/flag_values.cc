@@ -114,11 +114,15 @@ absl::StatusOr<int64_t> ParseBits(absl::string_view text) {
   return BadValue("--bits", text, "use 4, 8 or 16");
 }
 
-absl::StatusOr<NumberFormat> ParseType(absl::string_view text) {
-  Choices<NumberFormat> choices;
+absl::StatusOr<absl::string_view> ParseType(absl::string_view text) {
+  Choices<absl::string_view> choices;
   for (int i = 0; i < kNumNumberFormats; ++i) {
-    const auto format = static_cast<NumberFormat>(i);
-    choices.emplace_back(NumberFormatName(format), format);
+    const absl::string_view name =
+        NumberFormatName(static_cast<NumberFormat>(i));
+    choices.emplace_back(name, name);
+  }
+  for (const NamedScheme& named : NamedSchemes()) {
+    choices.emplace_back(named.name, named.name);
   }
   return ParseChoice("--type", text, choices);
 }
@@ -176,7 +180,7 @@ absl::StatusOr<DType> ParseFloatDType(absl::string_view text) {
 
 absl::StatusOr<DType> ParseScaleDType(absl::string_view text) {
   if (const auto dtype = ScaleDTypeFromName(text)) return *dtype;
-  return BadValue("--scale-dtype", text, "use f32, f16, bf16 or e8m0");
+  return BadValue("--scale-dtype", text, "use f32, f16, bf16, e8m0 or e4m3");
 }
 
 absl::StatusOr<ProgressFlag> ParseProgress(absl::string_view text) {

@@ -34,8 +34,8 @@ absl::StatusOr<uint64_t> ParseByteCount(absl::string_view flag,
 
 // --bits: 4, 8 or 16.
 absl::StatusOr<int64_t> ParseBits(absl::string_view text);
-// --type: NumberFormatName.
-absl::StatusOr<NumberFormat> ParseType(absl::string_view text);
+// --type: a NumberFormatName, or the name of one of NamedSchemes.
+absl::StatusOr<absl::string_view> ParseType(absl::string_view text);
 // --scheme: true for "symmetric", false for "asymmetric".
 absl::StatusOr<bool> ParseSymmetric(absl::string_view text);
 absl::StatusOr<Granularity> ParseGranularity(absl::string_view text);

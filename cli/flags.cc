@@ -228,9 +228,14 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int8, uint8, int4, uint4, nf4, fp4, fp4_e2m1, fp8_e4m3, fp8_e5m2, "
-        "fp16 or bf16",
-        Value(recipe.type, ParseType));
+        "int4, uint8, nf4, fp8_e4m3, mxfp4, nvfp4, bf16, ... (docs/recipe.md)",
+        [&recipe](const std::string& text) {
+          const absl::StatusOr<absl::string_view> name = ParseType(text);
+          if (!name.ok()) return name.status();
+          recipe.type = SchemeSpecFromName(*name)->format;
+          recipe.whole_scheme = IsWholeScheme(*name) ? std::string(*name) : "";
+          return absl::OkStatus();
+        });
     Add(command, kScheme, "-s,--scheme", "SCHEME",
         "symmetric (default) or asymmetric",
         Value(recipe.symmetric, ParseSymmetric));
@@ -247,7 +252,7 @@ class Parser {
         "Rounding of torch (default) or compressed-tensors",
         Value(recipe.convention, ParseConvention));
     Add(command, kScheme, "--scale-dtype", "TYPE",
-        "Scales are f32 (default), f16, bf16, or e8m0 (powers of two)",
+        "Scales are f32 (default), f16, bf16, e8m0 (powers of two) or e4m3",
         Value(recipe.scale_dtype, ParseScaleDType));
     Add(command, kScheme, "--nonfinite", "WHAT",
         "NaN and infinity: error (default), keep the tensor as it is, or zero",

@@ -75,6 +75,15 @@ TEST(FlagsTest, TheModelMayStandAlone) {
   EXPECT_EQ(args.recipe.type, std::nullopt);
 }
 
+TEST(FlagsTest, ATypeMayBeAWholeScheme) {
+  auto args = Get<QuantizeArgs>("quantize m.pt --type MXFP8");
+  EXPECT_EQ(args.recipe.type, NumberFormat::kFp8E4M3);
+  EXPECT_EQ(args.recipe.whole_scheme, "mxfp8");
+  args = Get<QuantizeArgs>("quantize m.pt --type mxfp8 --type int4");
+  EXPECT_EQ(args.recipe.type, NumberFormat::kInt4);
+  EXPECT_EQ(args.recipe.whole_scheme, "");
+}
+
 TEST(FlagsTest, RulesKeepTheirOrder) {
   const auto args = Get<QuantizeArgs>(
       "quantize m.pt --skip a --rule b=int8 --only c --rule d[0]=skip --skip "
@@ -191,11 +200,12 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize m.pt --bits", "--bits"},
       {"quantize m.pt --scheme symetric", "did you mean symmetric?"},
       {"quantize m.pt --type int5", "use int8, uint8, int4"},
+      {"quantize m.pt --type mxfp6", "mxfp4, mxfp8 or nvfp4; did you mean"},
       {"quantize m.pt --granularity row",
        "use tensor, axis, channel, group or block"},
       {"quantize m.pt --nonfinite maybe", "use error, keep or zero"},
       {"quantize m.pt --convention tf", "use torch or compressed-tensors"},
-      {"quantize m.pt --scale-dtype f64", "use f32, f16, bf16 or e8m0"},
+      {"quantize m.pt --scale-dtype f64", "use f32, f16, bf16, e8m0 or e4m3"},
       {"quantize m.pt --axis -1", "--axis -1: use a whole number from 0"},
       {"quantize m.pt -g 0", "--group-size 0: use a whole number from 1"},
       {"quantize m.pt -T 100000", "--threads 100000: use a whole number"},

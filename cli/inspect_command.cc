@@ -80,6 +80,10 @@ std::map<std::string, std::string> DescribeRoles(const QuantRecord& record) {
     if (!tensor.zero_point.empty()) {
       roles[tensor.zero_point] = absl::StrCat("zero point of ", tensor.name);
     }
+    if (!tensor.global_scale.empty()) {
+      roles[tensor.global_scale] =
+          absl::StrCat("global scale of ", tensor.name);
+    }
     for (const std::string& constant : tensor.constants) {
       roles[constant] = absl::StrCat("constant of ", tensor.name);
     }

@@ -79,9 +79,9 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
                       DefaultScheme(transform.output));
   MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe, scheme));
   MQ_ASSIGN_OR_RETURN(const Input file, OpenInput(transform.input));
-  MQ_ASSIGN_OR_RETURN(const OutputTarget output,
-                      ChooseOutput(transform.output, file,
-                                   NumberFormatName(recipe.defaults.format)));
+  MQ_ASSIGN_OR_RETURN(
+      const OutputTarget output,
+      ChooseOutput(transform.output, file, TypeName(args.recipe, recipe)));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(file));
   const CheckpointIndex& index = input.reader->index();
   PlanOptions options;

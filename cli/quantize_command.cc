@@ -17,7 +17,6 @@
 #include "core/nonfinite_search.h"
 #include "core/plan.h"
 #include "core/recipe.h"
-#include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/status_macros.h"
 
@@ -76,8 +75,8 @@ absl::Status RunQuantize(const QuantizeArgs& args, Streams& streams) {
   MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe, scheme));
   MQ_ASSIGN_OR_RETURN(
       const Transform transform,
-      BeginTransform("quantize", "quantizing",
-                     NumberFormatName(recipe.defaults.format), args.transform));
+      BeginTransform("quantize", "quantizing", TypeName(args.recipe, recipe),
+                     args.transform));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(transform.file));
   MQ_ASSIGN_OR_RETURN(const Plan plan, PlanFor(*input.reader, recipe,
                                                transform.output.row->storage,

@@ -29,6 +29,9 @@ struct RecipeArgs {
   std::string recipe_file;  // --recipe
   std::optional<int64_t> bits;
   std::optional<NumberFormat> type;
+  // The name that was given as --type if that says more (IsWholeScheme):
+  // "mxfp4".
+  std::string whole_scheme;
   std::optional<bool> symmetric;
   std::optional<Granularity> granularity;
   std::optional<int64_t> axis;
@@ -51,6 +54,9 @@ struct RecipeArgs {
 // the number format; the errors of reading the file, with its name.
 absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
                                    absl::string_view default_scheme = "");
+
+// What an output without a name of its own is called after: "int8", "mxfp4".
+absl::string_view TypeName(const RecipeArgs& args, const Recipe& recipe);
 
 }  // namespace monoquant::cli
 

@@ -86,6 +86,28 @@ TEST(BuildRecipeTest, BitsAndTypeChooseTheFormat) {
   }
 }
 
+TEST(BuildRecipeTest, ATypeMayBeAWholeScheme) {
+  RecipeArgs args;
+  args.recipe_file = WriteFile(
+      "axis.json", R"({"defaults": {"format": "int8", "granularity": "axis",
+                                    "axis": 1, "scale_dtype": "F16"}})");
+  args.type = NumberFormat::kFp4E2M1;
+  args.whole_scheme = "nvfp4";
+  const auto recipe = BuildRecipe(args);
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->defaults.format, NumberFormat::kFp4E2M1);
+  EXPECT_EQ(recipe->defaults.granularity, Granularity::kGroup);
+  EXPECT_EQ(recipe->defaults.axis, 0);
+  EXPECT_EQ(recipe->defaults.scale_dtype, DType::kF8E4M3);
+  EXPECT_EQ(TypeName(args, *recipe), "nvfp4");
+  EXPECT_EQ(TypeName(RecipeArgs(), *recipe), "fp4_e2m1");
+  args.bits = 4;
+  EXPECT_TRUE(BuildRecipe(args).ok());
+  args.group_size = 16;
+  EXPECT_THAT(ErrorOf(args),
+              HasSubstr("--group-size is part of --type nvfp4 already"));
+}
+
 TEST(BuildRecipeTest, ContradictionsAreErrors) {
   RecipeArgs args;
   args.bits = 4;

@@ -192,6 +192,9 @@ absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
   if (!tensor.zero_point.empty()) {
     place.zero_point = by_name.at(tensor.zero_point);
   }
+  if (!tensor.global_scale.empty()) {
+    place.global_scale = by_name.at(tensor.global_scale);
+  }
   for (size_t i = 0; i < stored.constants.size(); ++i) {
     if (stored.constants[i].kind == ConstantKind::kGroupIndex) {
       place.group_index = by_name.at(tensor.constants[i]);
@@ -238,6 +241,7 @@ bool Builder::SameValues(const Source& a, const Source& b) const {
   };
   return c.scheme == d.scheme && c.packing == d.packing &&
          same(c.scale, d.scale) && same(c.zero_point, d.zero_point) &&
+         same(c.global_scale, d.global_scale) &&
          same(c.group_index, d.group_index);
 }
 

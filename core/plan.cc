@@ -17,6 +17,7 @@
 #include "core/default_policy.h"
 #include "core/registry.h"
 #include "core/resolve_scheme.h"
+#include "core/siblings.h"
 #include "core/torch_ao_modules.h"
 #include "core/version.h"
 #include "ir/errors.h"
@@ -79,6 +80,7 @@ class Planner {
   absl::Status KeepWhole(const TorchAoModuleParts& module,
                          std::vector<size_t>* kept);
   absl::Status KeepModulesWhole();
+  void ShareGlobalScales();
   absl::Status Output(TensorPlan* plan);
   absl::Status OutputQuantized(const TensorPlan& owner, TensorPlan* plan);
   absl::StatusOr<size_t> AddOutput(std::string name, DType dtype, Shape shape,
@@ -384,6 +386,43 @@ absl::Status Planner::KeepModulesWhole() {
   return absl::OkStatus();
 }
 
+// ----------------------------------------------------------- global scales --
+
+// Engines have one for the weights that they put together. A weight of several
+// names may be of several sets, which are one set then.
+void Planner::ShareGlobalScales() {
+  bool any = false;
+  for (TensorPlan& plan : plan_.tensors) {
+    if (!IsQuantized(plan) || !HasGlobalScale(plan.scheme)) continue;
+    plan.scale_leader = plan.input;
+    any = true;
+  }
+  if (!any) return;
+  const auto leader_of = [this](size_t tensor) {
+    size_t leader = PlanOfElements(tensor).scale_leader;
+    while (leader != kNoTensor &&
+           plan_.tensors[leader].scale_leader != leader) {
+      leader = plan_.tensors[leader].scale_leader;
+    }
+    return leader;
+  };
+  for (const Siblings& set : FindFusedWeights(index_)) {
+    size_t first = kNoTensor;  // above all others
+    for (const size_t weight : set.weights) {
+      first = std::min(first, leader_of(weight));
+    }
+    for (const size_t weight : set.weights) {
+      const size_t leader = leader_of(weight);
+      if (leader != kNoTensor) plan_.tensors[leader].scale_leader = first;
+    }
+  }
+  for (TensorPlan& plan : plan_.tensors) {
+    if (plan.scale_leader == kNoTensor) continue;
+    // That of a leader, which comes first, is settled.
+    plan.scale_leader = plan_.tensors[plan.scale_leader].scale_leader;
+  }
+}
+
 // ----------------------------------------------------------------- outputs --
 
 absl::StatusOr<size_t> Planner::AddOutput(std::string name, DType dtype,
@@ -417,6 +456,8 @@ absl::Status Planner::OutputQuantized(const TensorPlan& owner,
   MQ_RETURN_IF_ERROR(add(stored.scale, owner.scale, &plan->scale));
   MQ_RETURN_IF_ERROR(
       add(stored.zero_point, owner.zero_point, &plan->zero_point));
+  MQ_RETURN_IF_ERROR(
+      add(stored.global_scale, owner.global_scale, &plan->global_scale));
   for (size_t i = 0; i < stored.constants.size(); ++i) {
     size_t output = kNoTensor;
     MQ_RETURN_IF_ERROR(add(stored.constants[i].part,
@@ -487,6 +528,7 @@ absl::StatusOr<Plan> Planner::Make() {
     plan_.tensors.push_back(std::move(plan));
   }
   MQ_RETURN_IF_ERROR(KeepModulesWhole());
+  ShareGlobalScales();
   for (size_t i = 0; i < count; ++i) {
     absl::Status status = Output(&plan_.tensors[i]);
     if (!status.ok()) return Annotate(Where(i), status);
@@ -518,7 +560,7 @@ absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
 
 std::vector<size_t> TensorPlan::outputs() const {
   std::vector<size_t> all = {output};
-  for (const size_t part : {scale, zero_point}) {
+  for (const size_t part : {scale, zero_point, global_scale}) {
     if (part != kNoTensor) all.push_back(part);
   }
   for (const Constant& constant : constants) all.push_back(constant.output);

@@ -54,6 +54,11 @@ struct TensorPlan {
   size_t output = kNoTensor;
   size_t scale = kNoTensor;
   size_t zero_point = kNoTensor;
+  size_t global_scale = kNoTensor;
+  // Of schemes with a global scale: the first of those that have it in common,
+  // an index into Plan::tensors; the tensor itself if it has it alone. Weights
+  // that engines put together (core/siblings.h) have one.
+  size_t scale_leader = kNoTensor;
   struct Constant {
     size_t output;
     ConstantKind kind;

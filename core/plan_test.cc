@@ -269,6 +269,59 @@ TEST(MakePlanTest, ManifestOfFloat8) {
             R"({"format":"fp8_e4m3","granularity":"axis","axis":0})");
 }
 
+// Weights that engines put together have one global scale; one of several names
+// brings the sets of all of them together.
+TEST(MakePlanTest, GlobalScales) {
+  MemoryReader reader;
+  const Shape shape = {4, 32};
+  for (const char* name : {"a.q_proj.weight", "a.k_proj.weight",
+                           "a.v_proj.weight", "a.o_proj.weight"}) {
+    Add(reader, name, shape, DType::kBF16);
+  }
+  Add(reader, "b.k_proj.weight", shape, DType::kBF16);
+  Add(reader, "b.up_proj.weight", shape, DType::kBF16);
+  Add(reader, "b.gate_proj.weight", {4, 33}, DType::kBF16);
+  reader.AddTie("b.q_proj.weight", 1);
+  const auto leaders = [&](const Recipe& recipe) {
+    std::vector<size_t> found;
+    for (const TensorPlan& tensor : MakePlan(reader.index(), recipe)->tensors) {
+      found.push_back(tensor.scale_leader);
+    }
+    return found;
+  };
+  const size_t none = kNoTensor;
+  EXPECT_THAT(leaders(Rules({"*.gate_proj.weight=skip", "*=nvfp4"})),
+              ::testing::ElementsAre(0u, 0u, 0u, 3u, 0u, 5u, none, none));
+  // What has another scheme has no part in it.
+  EXPECT_THAT(
+      leaders(Rules({"*.gate*=skip", "a.q*=int8", "b.k*=mxfp4", "*=nvfp4"})),
+      ::testing::ElementsAre(none, 1u, 1u, 3u, none, 5u, none, none));
+
+  Recipe recipe = Rules({}, "nvfp4");
+  recipe.min_elements = 0;
+  const Plan plan = *MakePlan(reader.index(), recipe);
+  EXPECT_THAT(Lines(reader, plan),
+              ::testing::Contains(
+                  "b.gate_proj.weight: copy (plain has no place for fp4_e2m1 "
+                  "axis 0, F8_E4M3 scales; use groups of 16, or leave it as it "
+                  "is (--skip))"));
+  std::vector<std::string> outputs;
+  for (const size_t i : plan.tensors[1].outputs()) {
+    const OutputTensor& o = plan.manifest.tensors[i];
+    outputs.push_back(o.name + " " + std::string(DTypeName(o.dtype)) + " " +
+                      ShapeToString(o.shape));
+  }
+  EXPECT_THAT(outputs,
+              ::testing::ElementsAre("a.k_proj.weight U8 [4, 16]",
+                                     "a.k_proj.weight.scale F8_E4M3 [4, 2]",
+                                     "a.k_proj.weight.global_scale F32 []"));
+  const TensorPlan& tie = plan.tensors[7];
+  EXPECT_EQ(plan.manifest.tensors[tie.global_scale].tie,
+            plan.tensors[1].global_scale);
+  EXPECT_EQ(plan.manifest.record.tensors[1].global_scale,
+            "a.k_proj.weight.global_scale");
+}
+
 TEST(MakePlanTest, Manifest) {
   MemoryReader reader;
   Add(reader, "a", {4, 300}, DType::kF16);

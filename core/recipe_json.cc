@@ -11,7 +11,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "core/recipe.h"
-#include "core/registry.h"
 #include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
@@ -122,8 +121,17 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("format") == nullptr) {
     return absl::InvalidArgumentError("\"format\" is missing");
   }
-  MQ_RETURN_IF_ERROR(ReadName(json, "format", DefaultRegistry().FormatNames(),
-                              NumberFormatFromName, &spec.format));
+  MQ_RETURN_IF_ERROR(
+      ReadName(json, "format", SchemeSpecNames(), SchemeSpecFromName, &spec));
+  if (IsWholeScheme(*json.Find("format")->AsString())) {
+    for (absl::string_view key :
+         {"granularity", "axis", "group_size", "scale_dtype"}) {
+      if (json.Find(key) == nullptr) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", key, "\" is part of ", *json.Find("format")->AsString(),
+          " already; leave it out"));
+    }
+  }
   if (!HasScales(spec.format) && json.AsObject()->size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(NumberFormatName(spec.format),
@@ -150,7 +158,8 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("convention") != nullptr) {
     MQ_RETURN_IF_ERROR(CheckConvention(spec.format, spec.convention));
   }
-  MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype", "F32, F16, BF16, F8_E8M0",
+  MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype",
+                              "F32, F16, BF16, F8_E8M0, F8_E4M3",
                               ScaleDTypeFromName, &spec.scale_dtype));
   MQ_RETURN_IF_ERROR(ReadString(json, "observer", &spec.observer));
   MQ_RETURN_IF_ERROR(ReadString(json, "algorithm", &spec.algorithm));

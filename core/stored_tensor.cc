@@ -263,6 +263,14 @@ absl::Status ReadStoredParams(const CheckpointReader& reader,
   std::vector<float> scales(count);
   ToFloat(reader.index().tensors[place.scale].dtype, stored.data(),
           absl::MakeSpan(scales));
+  if (place.global_scale != kNoTie) {
+    float global_scale;
+    MQ_RETURN_IF_ERROR(
+        reader.Read(place.global_scale, 0, 1,
+                    absl::MakeSpan(reinterpret_cast<uint8_t*>(&global_scale),
+                                   sizeof(global_scale))));
+    for (float& scale : scales) scale /= global_scale;
+  }
   const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
   const bool one_zero_point = zero_points.size() == 1;
   params->resize(count);

@@ -26,6 +26,7 @@ struct StoredTensorPlace {
   size_t codes = kNoTie;
   size_t scale = kNoTie;
   size_t zero_point = kNoTie;
+  size_t global_scale = kNoTie;
   // Of the group of each column (ConstantKind::kGroupIndex).
   size_t group_index = kNoTie;
 };

@@ -69,6 +69,13 @@ std::string AllSchemes(QuantStorage storage) {
     }
     last = rest;
   }
+  std::vector<std::string> named;
+  for (const NamedScheme& scheme : NamedSchemes()) {
+    if (StoreWeight(storage, kName, scheme.scheme, {kGroup, kGroup}).ok()) {
+      named.push_back(absl::StrCat("`", scheme.name, "`"));
+    }
+  }
+  if (!named.empty()) entries.push_back(absl::StrJoin(named, ", "));
   entries.emplace_back("`fp16`, `bf16`");
   return absl::StrJoin(entries, "; ");
 }

@@ -34,7 +34,12 @@ enum class QuantStorage : uint8_t {
   //   M.weight_scale   [rows, groups], [rows, 1] or [1]
   // A word has 32 / bits codes of one row, the first one in its lowest bits;
   // they are stored as code + 2^(bits - 1), and a row's last word is filled up
-  // with 0.
+  // with 0. And for the schemes of NamedSchemes:
+  //   M.weight_packed        U8 [rows, columns / 2]  mxfp4 and nvfp4
+  //   M.weight               F8_E4M3                 mxfp8
+  //   M.weight_scale         [rows, groups]: U8, which are the exponents of
+  //                          E8M0, or F8_E4M3 (nvfp4)
+  //   M.weight_global_scale  F32 [1]                 nvfp4
   kCompressedTensors = 1,
   // Version 1 of GPTQ's, for integers in M.weight of two dimensions, in groups
   // or of axis 0 (one group a row). Codes are stored as code + 2^(bits - 1) if
@@ -184,6 +189,7 @@ struct StoredWeight {
   // Absent where the format or the storage has none.
   std::optional<StoredPart> scale;
   std::optional<StoredPart> zero_point;
+  std::optional<StoredPart> global_scale;  // one F32
   std::vector<StoredConstant> constants;
 };
 

@@ -117,6 +117,10 @@ absl::Status EngineWeights::Add(const TensorInfo& codes, absl::string_view name,
   if (stored->zero_point.has_value()) {
     MQ_RETURN_IF_ERROR(CheckPart(codes, "zero points", *stored->zero_point));
   }
+  if (stored->global_scale.has_value()) {
+    MQ_RETURN_IF_ERROR(
+        CheckPart(codes, "global scales", *stored->global_scale));
+  }
   for (const StoredConstant& constant : stored->constants) {
     const bool dimensions = constant.kind == ConstantKind::kDimensions;
     MQ_RETURN_IF_ERROR(CheckPart(

@@ -41,13 +41,14 @@ SCHEMES = {
     "fp8 per channel": "FP8_DYNAMIC",
     "fp8 per tensor": {"weights": dict(num_bits=8, type="float",
                                        symmetric=True, strategy="tensor")},
+    "mxfp4": "MXFP4A16",
+    "mxfp8": "MXFP8A16",
+    "nvfp4": "NVFP4A16",
 }
 # What is not read, and a part of the error.
 OTHERS = {
     "int3 in groups": ({"weights": {**INT4, "num_bits": 3}}, "3 bits"),
-    "nvfp4": ("NVFP4A16", "floats of 4 bits"),
-    "mxfp4": ("MXFP4A16", "floats of 4 bits"),
-    "mxfp8": ("MXFP8A16", "exponents (mxfp8)"),
+    "mxfp6": ("MXFP6A16", "floats of 6 bits"),
 }
 
 
