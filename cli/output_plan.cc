@@ -162,6 +162,16 @@ std::vector<size_t> SourceFiles(const Input& file, const Input& input,
     const size_t of_codes = codes->second;
     source[tensor.name] = of_codes;
   }
+  // Which storage they are in now may be another one.
+  for (const QuantizedTensor& tensor : input.reader->index().quant.tensors) {
+    const auto weight = source.find(tensor.name);
+    if (weight == source.end()) continue;
+    const size_t of_weight = weight->second;
+    source.try_emplace(tensor.codes_name(), of_weight);
+    for (const absl::string_view part : tensor.part_names()) {
+      source.try_emplace(part, of_weight);
+    }
+  }
   std::vector<size_t> result(plan.manifest.tensors.size());
   position = 0;
   for (const TensorPlan& tensor : plan.tensors) {
@@ -248,14 +258,15 @@ absl::Status AddQuantization(const Input& file, Json quantization,
   return absl::OkStatus();
 }
 
-// Whether weights that are stored as codes in `file` are floats in `input`.
-bool IsDecoded(const Input& file, const Input& input) {
+// Whether weights that are stored as codes in `file` are in `input` floats, or
+// other tensors with the same codes.
+bool IsChanged(const Input& file, const Input& input) {
   return file.reader != file.stored ||
          (!file.reader->index().quant.tensors.empty() &&
-          input.reader->index().quant.tensors.empty());
+          input.reader != file.reader);
 }
 
-// What the configuration says of codes is not true of what was decoded.
+// What the configuration says of codes is not true of what they became.
 void DropQuantization(const Input& file, OutputPlan* output) {
   const absl::StatusOr<Json> config = ReadConfig(file);
   // One that cannot be read says nothing, and is carried as it is.
@@ -271,7 +282,7 @@ void DropQuantization(const Input& file, OutputPlan* output) {
 constexpr absl::string_view kQuantizationFiles[] = {"quantize_config.json",
                                                     "quant_config.json"};
 
-// They are about what was decoded, too.
+// They are about the input's codes, too.
 void DropQuantizationFiles(OutputPlan* output) {
   for (const absl::string_view name : kQuantizationFiles) {
     if (std::erase(output->side_files, name) == 0) continue;
@@ -335,10 +346,10 @@ absl::StatusOr<OutputPlan> PlanOutput(const Input& file, const Input& input,
   if (target.row->quantization_config != nullptr) {
     MQ_RETURN_IF_ERROR(AddQuantization(
         file, target.row->quantization_config(plan.manifest), &output));
-  } else if (IsDecoded(file, input)) {
+  } else if (IsChanged(file, input)) {
     DropQuantization(file, &output);
   }
-  if (IsDecoded(file, input)) DropQuantizationFiles(&output);
+  if (IsChanged(file, input)) DropQuantizationFiles(&output);
   return output;
 }
 

@@ -95,7 +95,8 @@ void mq_about(void);
 uint32_t mq_open(const char* request, uint32_t size);
 
 // Plans an output of an open checkpoint; reads no payload. `request` is JSON:
-//   {"mode": "quantize",      or "convert", "dequantize"
+//   {"mode": "quantize",      or "convert", "dequantize"; "convert" changes no
+//                            number, and stores them as the format does
 //    "recipe": {...},         docs/recipe.md; only for quantize, may be absent
 //    "dtype": "F16",          only for dequantize, may be absent
 //    "format": "torch"}       a name from mq_about

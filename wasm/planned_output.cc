@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/dequantizing_reader.h"
 #include "core/nonfinite_search.h"
+#include "core/repacking_reader.h"
 #include "ir/dtype.h"
 #include "ir/status_macros.h"
 #include "wasm/json_members.h"
@@ -90,6 +91,8 @@ absl::Status PlannedOutput::MakePlans(const Json& json) {
   if (request.mode == Mode::kDequantize) {
     MQ_ASSIGN_OR_RETURN(
         reader_, MakeDequantizingReader(reader_, {.dtype = request.dtype}));
+  } else {
+    MQ_ASSIGN_OR_RETURN(reader_, MakeRepackingReader(reader_, row_->storage));
   }
   MQ_ASSIGN_OR_RETURN(plan_, MakeCopyPlan(reader_->index()));
   return LayOut();

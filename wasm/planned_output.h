@@ -35,8 +35,8 @@ class PlannedOutput {
   // The text of mq_describe.
   Json Describe() const;
 
-  // The reader to run the plan with: for dequantizing it is not the one that
-  // was given.
+  // The reader to run the plan with: for dequantizing, and for converting what
+  // is stored in another way, it is not the one that was given.
   const std::shared_ptr<const CheckpointReader>& reader() const {
     return reader_;
   }
