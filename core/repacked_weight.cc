@@ -19,10 +19,16 @@
 namespace monoquant {
 namespace {
 
-// Levels, and parameters, that are worked on at a time, but for those of eight
-// rows. Where words go down the rows, each line of a block takes a read.
-constexpr uint64_t kBlockLevels = uint64_t{1} << 20;
-constexpr uint64_t kBlockParams = uint64_t{1} << 16;
+// Levels, and parameters, that are worked on at a time.
+constexpr uint64_t kBlockLevels = uint64_t{1} << 17;
+constexpr uint64_t kBlockParams = uint64_t{1} << 14;
+// The same for levels that lie in lines: each of a block takes a read.
+constexpr uint64_t kOrderedBlockLevels = uint64_t{1} << 22;
+
+uint64_t BlockLevels(const StoredTensorPlace& from) {
+  return from.packing.order == CodeOrder::kRows ? kBlockLevels
+                                                : kOrderedBlockLevels;
+}
 
 uint64_t RoundDown(uint64_t n, uint64_t unit) { return n / unit * unit; }
 uint64_t RoundUp(uint64_t n, uint64_t unit) {
@@ -245,7 +251,7 @@ absl::Status RepackedWeight::ReadCodeRows(const CheckpointReader& reader,
   const uint64_t bits = BitsOf(scheme_);
   const uint64_t row = from_.layout.row;
   const uint64_t row_bytes = to_rows_.BytesOf(0, row);
-  const uint64_t block_bytes = kBlockLevels * bits / 8;
+  const uint64_t block_bytes = BlockLevels(from_) * bits / 8;
   std::vector<uint8_t> levels;
   for (uint64_t done = 0; done < range.size;) {
     const uint64_t at = range.offset + done;
@@ -285,7 +291,8 @@ absl::Status RepackedWeight::ReadCodeLines(const CheckpointReader& reader,
   std::vector<uint8_t> packed;
   std::vector<uint8_t> made;
   const auto block_rows = [&](uint64_t lines) {
-    return RowsOfBlock(kBlockLevels, RoundUp(lines * columns_of_line, unit));
+    return RowsOfBlock(BlockLevels(from_),
+                       RoundUp(lines * columns_of_line, unit));
   };
   const auto make = [&](uint64_t first_line, uint64_t lines, uint64_t first_row,
                         uint64_t rows) -> absl::StatusOr<const uint8_t*> {

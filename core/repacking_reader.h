@@ -26,8 +26,8 @@ namespace monoquant {
 //
 // If all weights are in `storage` already, or there are none, the result is
 // `base`. Nothing but the index and the groups of columns (g_idx) is read
-// before Read, which computes any range of any tensor in a few MB. A plan that
-// copies the result (MakeCopyPlan) converts the checkpoint.
+// before Read, which computes any range of any tensor in about 10 MB. A plan
+// that copies the result (MakeCopyPlan) converts the checkpoint.
 //
 // FailedPrecondition, naming the weight and the remedy: `storage` has no place
 // for its scheme, or one that outputs do not use (CheckWritable), or its groups
