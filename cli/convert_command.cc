@@ -62,8 +62,8 @@ absl::StatusOr<Input> ChooseInput(const ConvertArgs& args,
   Input input = transform.file;
   if (args.link || args.transform.output.to.empty()) return input;
   const ExporterRow& row = *transform.output.row;
-  MQ_ASSIGN_OR_RETURN(
-      input.reader, MakeRepackingReader(transform.file.reader, row.storage));
+  MQ_ASSIGN_OR_RETURN(input.reader,
+                      MakeRepackingReader(transform.file.reader, row.storage));
   if (input.reader != transform.file.reader) {
     const uint64_t weights = input.reader->index().quant.tensors.size();
     notes->push_back(absl::StrCat(Plural(weights, "quantized tensor"),

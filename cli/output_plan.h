@@ -54,8 +54,8 @@ struct OutputPlan {
 };
 
 // What the output of a run is spread over. `plan` was made from the index of
-// `input`, which is `file`, the checkpoint as it is, or its floats, or its codes
-// in another storage.
+// `input`, which is `file`, the checkpoint as it is, or its floats, or its
+// codes in another storage.
 //
 // In a directory there is one file for each of the input's that holds tensors,
 // under the same name where the format allows that, or as many as
