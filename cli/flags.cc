@@ -391,9 +391,10 @@ class Parser {
   }
 
   void AddConvert() {
-    CLI::App* command =
-        AddCommand("convert", "Write the same tensors into another container",
-                   kConvertFooter);
+    CLI::App* command = AddCommand(
+        "convert",
+        "Write the same tensors and codes into another container or format",
+        kConvertFooter);
     AddInput(command, convert_.transform.input);
     AddAsStored(command, convert_.transform.input.as_stored);
     AddOutput(command, convert_.transform.output,

@@ -17,7 +17,8 @@
 namespace monoquant::cli {
 
 // What the output of a run is spread over. `plan` was made from the index of
-// `input`, which is `file`, the checkpoint as it is, or its floats.
+// `input`, which is `file`, the checkpoint as it is, or its floats, or its
+// codes in another storage.
 //
 // A directory is that of PlanDirectory (exporters/output_files.h), with its
 // errors; a file has the name of the target, and the errors of

@@ -36,9 +36,9 @@ Quality MeasureQuality(const RunReport& report) {
 
 // Tensors of the file that were decoded on the way in.
 uint64_t CountDecoded(const RunReport& report) {
-  return report.file == report.input
-             ? 0
-             : report.file->reader->index().quant.tensors.size();
+  return report.input->reader->index().quant.tensors.empty()
+             ? report.file->reader->index().quant.tensors.size()
+             : 0;
 }
 
 // NaN and infinite values that were replaced or kept, over all tensors.

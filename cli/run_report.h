@@ -33,7 +33,7 @@ struct RunResult {
 struct RunReport {
   absl::string_view command;  // "quantize"
   const Input* file;          // the checkpoint as it is
-  const Input* input;         // as it was read: the file, or its floats
+  const Input* input;         // as it was read: the file, or what it became
   const OutputTarget* output;
   const OutputPlan* output_plan;
   const Plan* plan;  // made from the index of `input`

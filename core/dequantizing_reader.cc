@@ -174,35 +174,6 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
   return absl::OkStatus();
 }
 
-using IndexByName = absl::flat_hash_map<absl::string_view, size_t>;
-
-// Where `tensor` lies. The names are known to exist.
-absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
-                                          const IndexByName& by_name) {
-  StoredTensorPlace place;
-  place.scheme = tensor.scheme;
-  MQ_ASSIGN_OR_RETURN(place.layout,
-                      ComputeParamLayout(tensor.scheme, tensor.shape));
-  MQ_ASSIGN_OR_RETURN(
-      const StoredWeight stored,
-      StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape));
-  place.packing = stored.packing;
-  place.codes = by_name.at(tensor.codes_name());
-  if (!tensor.scale.empty()) place.scale = by_name.at(tensor.scale);
-  if (!tensor.zero_point.empty()) {
-    place.zero_point = by_name.at(tensor.zero_point);
-  }
-  if (!tensor.global_scale.empty()) {
-    place.global_scale = by_name.at(tensor.global_scale);
-  }
-  for (size_t i = 0; i < stored.constants.size(); ++i) {
-    if (stored.constants[i].kind == ConstantKind::kGroupIndex) {
-      place.group_index = by_name.at(tensor.constants[i]);
-    }
-  }
-  return place;
-}
-
 // Makes the index of the result and where each of its tensors comes from.
 class Builder {
  public:

@@ -42,6 +42,16 @@ std::vector<size_t> SourceFiles(const ModelFiles& input,
     const size_t of_codes = codes->second;
     source[tensor.name] = of_codes;
   }
+  // Which storage they are in now may be another one.
+  for (const QuantizedTensor& tensor : reader.index().quant.tensors) {
+    const auto weight = source.find(tensor.name);
+    if (weight == source.end()) continue;
+    const size_t of_weight = weight->second;
+    source.try_emplace(tensor.codes_name(), of_weight);
+    for (const absl::string_view part : tensor.part_names()) {
+      source.try_emplace(part, of_weight);
+    }
+  }
   std::vector<size_t> result(plan.manifest.tensors.size());
   position = 0;
   for (const TensorPlan& tensor : plan.tensors) {
@@ -70,11 +80,12 @@ absl::StatusOr<std::vector<Shard>> MakeShards(const ModelFiles& input,
   return shards;
 }
 
-// Whether weights that are stored as codes in `input` are floats in `reader`.
-bool IsDecoded(const ModelFiles& input, const CheckpointReader& reader) {
+// Whether weights that are stored as codes in `input` are in `reader` floats, or
+// other tensors with the same codes.
+bool IsChanged(const ModelFiles& input, const CheckpointReader& reader) {
   return input.reader != input.stored ||
          (!input.reader->index().quant.tensors.empty() &&
-          reader.index().quant.tensors.empty());
+          &reader != input.reader.get());
 }
 
 }  // namespace
@@ -122,26 +133,11 @@ absl::StatusOr<OutputPlan> PlanDirectory(const ModelFiles& input,
   if (row.quantization_config != nullptr) {
     MQ_RETURN_IF_ERROR(AddQuantization(
         input, row.quantization_config(plan.manifest), &output));
-  } else if (IsDecoded(input, reader)) {
+  } else if (IsChanged(input, reader)) {
     DropQuantization(input, &output);
   }
-  if (IsDecoded(input, reader)) DropQuantizationFiles(&output);
+  if (IsChanged(input, reader)) DropQuantizationFiles(&output);
   return output;
-}
-
-absl::Status CheckConfigurable(const ModelFiles& input,
-                               const ExporterRow& row) {
-  const QuantRecord& record = input.reader->index().quant;
-  if (row.quantization_config == nullptr || record.tensors.empty() ||
-      !record.recipe.empty()) {
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      input.path,
-      ": was quantized by another program, and monoquant does not write its "
-      "configuration anew; convert it with --to safetensors, which keeps "
-      "config.json and the tensors as they are, or quantize it with --to ",
-      row.exporter->name()));
 }
 
 }  // namespace monoquant

@@ -74,11 +74,6 @@ absl::StatusOr<OutputPlan> PlanDirectory(const ModelFiles& input,
                                          const Exporter& exporter,
                                          uint64_t max_shard_bytes);
 
-// FailedPrecondition for weights that another program quantized and an output
-// whose config.json would have to say how: of that only the tensors are known.
-// To be asked before weights are copied as they are.
-absl::Status CheckConfigurable(const ModelFiles& input, const ExporterRow& row);
-
 }  // namespace monoquant
 
 #endif  // MONOQUANT_EXPORTERS_OUTPUT_FILES_H_

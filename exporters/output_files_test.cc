@@ -189,23 +189,5 @@ TEST(OutputFilesTest, WhatWasDecodedIsNotSaidToBeQuantized) {
                                        HasSubstr("quantize_config.json")));
 }
 
-TEST(OutputFilesTest, WeightsOfAnotherProgramHaveNoConfiguration) {
-  auto reader = std::make_shared<IndexOnlyReader>(
-      "safetensors", std::vector<std::string>{"model.safetensors"});
-  ModelFiles input = DirectoryOf({"model.safetensors"}, {"model.safetensors"});
-  QuantizedTensor tensor;
-  tensor.name = "t0";
-  reader->mutable_index().quant.tensors.push_back(tensor);
-  input.reader = reader;
-  const ExporterRow& gptq = *FindExporter("gptq").value();
-  const absl::Status status = CheckConfigurable(input, gptq);
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("--to gptq"));
-  EXPECT_TRUE(
-      CheckConfigurable(input, *FindExporter("safetensors").value()).ok());
-  reader->mutable_index().quant.recipe = "{}";
-  EXPECT_TRUE(CheckConfigurable(input, gptq).ok());
-}
-
 }  // namespace
 }  // namespace monoquant

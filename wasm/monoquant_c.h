@@ -98,7 +98,8 @@ void mq_about(void);
 uint32_t mq_open(const char* request, uint32_t size);
 
 // Plans an output of an open checkpoint; reads no payload. `request` is JSON:
-//   {"mode": "quantize",      or "convert", "dequantize"
+//   {"mode": "quantize",      or "convert", "dequantize"; "convert" changes no
+//                            number, and stores them as the format does
 //    "recipe": {...},         docs/recipe.md; only for quantize; absent: the
 //                             format's default
 //    "dtype": "F16",          only for dequantize, may be absent

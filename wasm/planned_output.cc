@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/dequantizing_reader.h"
 #include "core/nonfinite_search.h"
+#include "core/repacking_reader.h"
 #include "exporters/shards.h"
 #include "frontends/frontend.h"
 #include "ir/dtype.h"
@@ -118,7 +119,7 @@ absl::Status PlannedOutput::MakePlans(const HostCheckpoint& checkpoint,
   model_ = ModelFilesOf(checkpoint, is_directory_);
   reader_ = model_.reader;
   if (request.mode == Mode::kConvert) {
-    MQ_RETURN_IF_ERROR(CheckConfigurable(model_, *row_));
+    MQ_ASSIGN_OR_RETURN(reader_, MakeRepackingReader(reader_, row_->storage));
   } else {
     MQ_ASSIGN_OR_RETURN(
         reader_, MakeDequantizingReader(reader_, {.dtype = request.dtype}));

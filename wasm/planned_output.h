@@ -40,8 +40,8 @@ class PlannedOutput {
   // The text of mq_describe.
   Json Describe() const;
 
-  // The reader to run the plan with: where weights are decoded it is not that
-  // of the checkpoint.
+  // The reader to run the plan with: where weights are decoded, or converted to
+  // another storage, it is not that of the checkpoint.
   const std::shared_ptr<const CheckpointReader>& reader() const {
     return reader_;
   }
