@@ -277,6 +277,9 @@ class Parser {
         Value(
             recipe.min_elements,
             Integer("--min-elements", 0, std::numeric_limits<int64_t>::max())));
+    Add(command, kTensors, "--layer-types", "TYPES",
+        "Only weights of these layers where no rule matches: Linear,LSTM",
+        Value(recipe.layer_types, ParseLayerTypes));
     command
         ->add_flag("--allow-unmatched", recipe.allow_unmatched,
                    "Accept rules that match no tensor")

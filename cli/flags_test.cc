@@ -41,7 +41,8 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
       "-b 4 --type uint4 -s asymmetric --granularity group -g 64 "
       "--convention compressed-tensors --scale-dtype bf16 --nonfinite zero "
       "--recipe r.json "
-      "--min-elements 9 --allow-unmatched -T 3 --chunk-size 64K --json "
+      "--min-elements 9 --layer-types Linear,lstm --allow-unmatched -T 3 "
+      "--chunk-size 64K --json "
       "--max-shard-size 5GB --progress plain");
   EXPECT_EQ(args.transform.input.path, "m.pt");
   EXPECT_EQ(args.transform.input.root, "a.b");
@@ -60,6 +61,8 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
   EXPECT_EQ(args.recipe.nonfinite, Nonfinite::kZero);
   EXPECT_EQ(args.recipe.recipe_file, "r.json");
   EXPECT_EQ(args.recipe.min_elements, 9);
+  EXPECT_THAT(*args.recipe.layer_types,
+              ::testing::ElementsAre(LayerKind::kLinear, LayerKind::kLstm));
   EXPECT_TRUE(args.recipe.allow_unmatched);
   EXPECT_EQ(args.transform.run.threads, 3);
   EXPECT_EQ(args.transform.run.chunk_bytes, 65536u);
@@ -196,6 +199,9 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize m.pt --nonfinite maybe", "use error, keep or zero"},
       {"quantize m.pt --convention tf", "use torch or compressed-tensors"},
       {"quantize m.pt --scale-dtype f64", "use f32, f16, bf16 or e8m0"},
+      {"quantize m.pt --layer-types Linear,Dense",
+       "--layer-types Linear,Dense: there is no layer type 'Dense'; use one "
+       "of Linear, TransposedLinear, "},
       {"quantize m.pt --axis -1", "--axis -1: use a whole number from 0"},
       {"quantize m.pt -g 0", "--group-size 0: use a whole number from 1"},
       {"quantize m.pt -T 100000", "--threads 100000: use a whole number"},

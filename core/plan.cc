@@ -15,6 +15,7 @@
 #include "core/closest_name.h"
 #include "core/code_rows.h"
 #include "core/default_policy.h"
+#include "core/layer_kind.h"
 #include "core/registry.h"
 #include "core/resolve_scheme.h"
 #include "core/torch_ao_modules.h"
@@ -56,6 +57,11 @@ class Planner {
 
  private:
   const TensorInfo& info(size_t i) const { return index_.tensors[i]; }
+  // Torch replaces modules by their class, whatever their size.
+  bool in_modules() const { return options_.storage == QuantStorage::kTorchAo; }
+  bool for_engines() const {
+    return !in_modules() && options_.storage != QuantStorage::kPlain;
+  }
   // Prefix of messages: the file and the tensor.
   std::string Where(size_t i) const {
     return absl::StrCat(index_.path, ": tensor ", QuotedName(info(i).name));
@@ -65,6 +71,8 @@ class Planner {
   absl::Status MatchRules();
   absl::Status UnmatchedRule(size_t rule) const;
   absl::Status Decide(TensorPlan* plan) const;
+  bool WantsKind(LayerKind kind) const;
+  Verdict DefaultVerdict(size_t tensor) const;
   absl::Status QuantizeByDefault(TensorPlan* plan) const;
   absl::StatusOr<ResolvedScheme> Resolve(const SchemeSpec& spec,
                                          const TensorInfo& tensor) const;
@@ -74,6 +82,7 @@ class Planner {
                                         const QuantScheme& scheme) const;
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
                         bool by_default, TensorPlan* plan) const;
+  absl::Status CheckKind(size_t tensor) const;
   absl::Status CheckModule(size_t tensor) const;
   TensorPlan& PlanOfElements(size_t tensor);
   absl::Status KeepWhole(const TorchAoModuleParts& module,
@@ -92,6 +101,9 @@ class Planner {
   // tensors without a tie only, which decide for the others.
   std::vector<size_t> rule_;
   std::vector<bool> embedding_;
+  // Likewise: what kind of layer has it as its weight. One that is an embedding
+  // under any name is an embedding.
+  std::vector<LayerKind> kind_;
   // For each tensor those that are tied to it.
   std::vector<std::vector<size_t>> ties_;
   std::vector<std::string> kept_;
@@ -133,11 +145,16 @@ absl::Status Planner::MatchRules() {
   const size_t count = index_.tensors.size();
   rule_.assign(count, kNoRule);
   embedding_.assign(count, false);
+  kind_ = FindLayerKinds(index_);
   ties_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     const size_t owner = info(i).tie == kNoTie ? i : info(i).tie;
     if (owner != i) ties_[owner].push_back(i);
     if (IsEmbedding(info(i))) embedding_[owner] = true;
+    if (kind_[owner] == LayerKind::kOther ||
+        kind_[i] == LayerKind::kEmbedding) {
+      kind_[owner] = kind_[i];
+    }
   }
   for (size_t r = 0; r < recipe_.rules.size(); ++r) {
     const Rule& rule = recipe_.rules[r];
@@ -184,11 +201,37 @@ absl::StatusOr<StoredWeight> Planner::Store(const TensorInfo& tensor,
   return stored;
 }
 
+// FailedPrecondition for weights that engines have no quantized layer for,
+// whatever their names and shapes.
+absl::Status Planner::CheckKind(size_t tensor) const {
+  if (!for_engines()) return absl::OkStatus();
+  absl::string_view what;
+  switch (kind_[tensor]) {
+    case LayerKind::kTransposedLinear:
+      what = "a weight of [inputs, outputs] (layer type TransposedLinear)";
+      break;
+    case LayerKind::kEmbedding:
+      what = "an embedding";
+      break;
+    case LayerKind::kExperts:
+      what = "experts that are one tensor";
+      break;
+    default:
+      return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(StorageName(options_.storage), " has no place for ", what,
+                   "; leave it as it is (--skip)"));
+}
+
 // How the codes of a tensor lie in their own. FailedPrecondition if it cannot
 // be stored under one of its names.
 absl::StatusOr<CodePacking> Planner::PackingOf(
     size_t tensor, const QuantScheme& scheme) const {
-  if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tensor));
+  if (HasScales(scheme.format)) {
+    MQ_RETURN_IF_ERROR(CheckKind(tensor));
+    MQ_RETURN_IF_ERROR(CheckModule(tensor));
+  }
   for (const size_t tie : ties_[tensor]) {
     if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tie));
     MQ_RETURN_IF_ERROR(Store(info(tie), scheme).status());
@@ -242,20 +285,33 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   return absl::OkStatus();
 }
 
+bool Planner::WantsKind(LayerKind kind) const {
+  const std::vector<LayerKind>& types = recipe_.layer_types;
+  return std::find(types.begin(), types.end(), kind) != types.end();
+}
+
+// What happens to a tensor that no rule matches, before its scheme is known.
+Verdict Planner::DefaultVerdict(size_t tensor) const {
+  const bool embeddings = WantsKind(LayerKind::kEmbedding);
+  Verdict verdict = DefaultPolicy(
+      info(tensor), in_modules() ? 0 : recipe_.min_elements, embeddings);
+  if (!verdict.quantize) return verdict;
+  if (!embeddings && embedding_[tensor]) {
+    return {false, "embedding (name of a tied tensor)"};
+  }
+  if (!recipe_.layer_types.empty() && !WantsKind(kind_[tensor])) {
+    return {false, absl::StrCat("layer type ", LayerKindName(kind_[tensor]))};
+  }
+  if (for_engines()) {
+    std::string reason = ReasonForEngines(info(tensor));
+    if (!reason.empty()) return {false, std::move(reason)};
+  }
+  return verdict;
+}
+
 absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   const TensorInfo& tensor = info(plan->input);
-  // torch replaces modules by their class, small ones too.
-  const bool in_modules = options_.storage == QuantStorage::kTorchAo;
-  Verdict verdict =
-      DefaultPolicy(tensor, in_modules ? 0 : recipe_.min_elements);
-  if (verdict.quantize && embedding_[plan->input]) {
-    verdict = {false, "embedding (name of a tied tensor)"};
-  }
-  if (verdict.quantize && !in_modules &&
-      options_.storage != QuantStorage::kPlain) {
-    std::string reason = ReasonForEngines(tensor);
-    if (!reason.empty()) verdict = {false, std::move(reason)};
-  }
+  Verdict verdict = DefaultVerdict(plan->input);
   if (!verdict.quantize) {
     plan->reason = std::move(verdict.reason);
     return absl::OkStatus();
@@ -264,7 +320,7 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   MQ_RETURN_IF_ERROR(Quantize(recipe_.defaults, std::move(verdict.reason),
                               /*by_default=*/true, &quantized));
   // One scale for every few values can take more than it saves.
-  if (!in_modules && quantized.action == Action::kQuantize &&
+  if (!in_modules() && quantized.action == Action::kQuantize &&
       HasScales(quantized.scheme.format) &&
       QuantizedBytes(quantized.scheme, quantized.layout) >= tensor.byte_size) {
     plan->reason = absl::StrCat("would not get smaller as ",
