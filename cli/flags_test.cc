@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "core/layer_kind.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -37,7 +38,8 @@ Args Get(const std::string& line, const TerminalInfo& terminal = {}) {
 
 TEST(FlagsTest, EveryFlagOfQuantize) {
   const auto args = Get<QuantizeArgs>(
-      "quantize --model m.pt --output o.bin --to torch --root a.b -f --dry-run "
+      "quantize --model m.pt --output o.bin --to torch --for torch --root a.b "
+      "-f --dry-run "
       "-b 4 --type uint4 -s asymmetric --granularity group -g 64 "
       "--convention compressed-tensors --scale-dtype bf16 --nonfinite zero "
       "--recipe r.json "
@@ -48,6 +50,7 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
   EXPECT_EQ(args.transform.input.root, "a.b");
   EXPECT_EQ(args.transform.output.path, "o.bin");
   EXPECT_EQ(args.transform.output.to, "torch");
+  EXPECT_EQ(args.transform.output.program, "torch");
   EXPECT_TRUE(args.transform.output.force);
   EXPECT_EQ(args.transform.output.max_shard_bytes, uint64_t{5} << 30);
   EXPECT_TRUE(args.dry_run);
@@ -189,6 +192,7 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize -m m.pt --model n.pt", "two inputs, 'm.pt' and 'n.pt'"},
       {"compare a.pt b.pt c.pt", "unexpected argument 'c.pt'"},
       {"scan a.pt --root x", "unknown flag '--root'"},
+      {"dequantize m.pt --for vllm", "unknown flag '--for'"},
       {"quantize m.pt --bits 9", "--bits 9: use 4, 8 or 16"},
       {"quantize m.pt --bits eight", "--bits eight: use 4, 8 or 16"},
       {"quantize m.pt --bits", "--bits"},

@@ -6,8 +6,10 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
