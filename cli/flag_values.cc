@@ -10,11 +10,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "cli/human.h"
 #include "cli/suggest.h"
 #include "core/kernels/kernels.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -153,6 +155,19 @@ absl::StatusOr<Nonfinite> ParseNonfinite(absl::string_view text) {
                                 {{"error", Nonfinite::kError},
                                  {"keep", Nonfinite::kKeep},
                                  {"zero", Nonfinite::kZero}});
+}
+
+absl::StatusOr<std::vector<LayerKind>> ParseLayerTypes(absl::string_view text) {
+  std::vector<LayerKind> kinds;
+  for (const absl::string_view name : absl::StrSplit(text, ',')) {
+    const absl::StatusOr<LayerKind> kind =
+        ParseLayerKind(absl::StripAsciiWhitespace(name));
+    if (!kind.ok()) {
+      return Annotate(absl::StrCat("--layer-types ", text), kind.status());
+    }
+    kinds.push_back(*kind);
+  }
+  return kinds;
 }
 
 absl::StatusOr<VerifyMode> ParseVerify(absl::string_view text) {

@@ -182,6 +182,12 @@ class Parser {
         ->group("Output");
   }
 
+  void AddProgram(CLI::App* command, OutputArgs& output) {
+    Add(command, "Output", "--for", "PROGRAM",
+        "vllm, sglang, transformers or torch: write what that program loads",
+        Text(output.program));
+  }
+
   void AddRun(CLI::App* command, RunArgs& run) {
     constexpr char kGroup[] = "Running";
     Add(command, kGroup, "-T,--threads", "N", "Threads; 0: one for each core",
@@ -282,6 +288,9 @@ class Parser {
         Value(
             recipe.min_elements,
             Integer("--min-elements", 0, std::numeric_limits<int64_t>::max())));
+    Add(command, kTensors, "--layer-types", "TYPES",
+        "Only weights of these layers where no rule matches: Linear,LSTM",
+        Value(recipe.layer_types, ParseLayerTypes));
     command
         ->add_flag("--allow-unmatched", recipe.allow_unmatched,
                    "Accept rules that match no tensor")
@@ -295,6 +304,7 @@ class Parser {
     AddOutput(
         command, quantize_.transform.output,
         "The file or directory to write; default MODEL_TYPE beside the input");
+    AddProgram(command, quantize_.transform.output);
     command
         ->add_flag("--dry-run", quantize_.dry_run,
                    "Print what would happen, as 'plan' does")
@@ -315,6 +325,7 @@ class Parser {
     AddInput(command, plan_.transform.input);
     AddOutput(command, plan_.transform.output,
               "What quantize would write, for its files and their sizes");
+    AddProgram(command, plan_.transform.output);
     AddRecipe(command, plan_.recipe);
     AddPlannedRun(command, plan_.transform.run);
     AddReport(command, plan_.transform.report, /*progress=*/false);

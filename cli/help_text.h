@@ -22,6 +22,7 @@ inline constexpr char kQuantizeFooter[] = R"(Examples:
   monoquant quantize --model model.pt --output model_int8.pt --bits 8
   monoquant quantize model.pt -b 4 -g 64 --skip 'lm_head.*'
   monoquant quantize model_dir --bits 4 --max-shard-size 2G
+  monoquant quantize model_dir --bits 4 --for vllm
   monoquant quantize model_dir -o small.safetensors --rule '*.mlp.*=int4,group=128'
   monoquant quantize model.pt --bits 8 --dry-run)";
 

@@ -212,6 +212,7 @@ absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
   recipe.rules = std::move(rules);
 
   if (args.min_elements) recipe.min_elements = *args.min_elements;
+  if (args.layer_types) recipe.layer_types = *args.layer_types;
   if (args.nonfinite) recipe.nonfinite = *args.nonfinite;
   if (args.allow_unmatched) recipe.allow_unmatched = true;
   return recipe;

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "ir/dtype.h"
 #include "ir/quant_scheme.h"
@@ -40,6 +41,7 @@ struct RecipeArgs {
   std::optional<DType> scale_dtype;
   std::vector<RuleArg> rules;
   std::optional<int64_t> min_elements;
+  std::optional<std::vector<LayerKind>> layer_types;
   std::optional<Nonfinite> nonfinite;
   bool allow_unmatched = false;
 };

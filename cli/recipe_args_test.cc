@@ -6,8 +6,10 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -205,7 +207,12 @@ TEST(BuildRecipeTest, RulesKeepTheirOrderBeforeThoseOfTheFile) {
 
 TEST(BuildRecipeTest, FlagsOverrideTheFile) {
   RecipeArgs args;
-  args.recipe_file = WriteFile("flags_override.json", "{}");
+  args.recipe_file =
+      WriteFile("flags_override.json", R"({"layer_types": ["GRU"]})");
+  EXPECT_EQ(BuildRecipe(args)->layer_types,
+            std::vector<LayerKind>({LayerKind::kGru}));
+  args.layer_types =
+      std::vector<LayerKind>{LayerKind::kLinear, LayerKind::kConv2d};
   args.min_elements = 7;
   args.nonfinite = Nonfinite::kZero;
   args.allow_unmatched = true;
@@ -216,6 +223,7 @@ TEST(BuildRecipeTest, FlagsOverrideTheFile) {
   ASSERT_TRUE(recipe.ok()) << recipe.status();
   EXPECT_EQ(recipe->defaults.scale_dtype, DType::kBF16);
   EXPECT_EQ(recipe->min_elements, 7);
+  EXPECT_EQ(recipe->layer_types, *args.layer_types);
   EXPECT_EQ(recipe->nonfinite, Nonfinite::kZero);
   EXPECT_TRUE(recipe->allow_unmatched);
   EXPECT_FALSE(recipe->defaults.symmetric);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "core/testing/memory_reader.h"
 #include "core/version.h"
@@ -114,6 +115,33 @@ TEST(MakePlanTest, RulesComeFirst) {
                   "out.weight: int4 axis 0 symmetric (rule *weight; no group "
                   "of 128, 64 or 32 divides its row of 100)",
                   "none: copy (fewer than 512 elements)"));
+}
+
+TEST(MakePlanTest, LayerTypes) {
+  Recipe recipe = Rules({"out.weight=int4"});
+  recipe.layer_types = {LayerKind::kConv2d};
+  EXPECT_THAT(LinesOf(recipe),
+              ::testing::IsSupersetOf(
+                  {"embed.weight: copy (embedding (name))",
+                   "conv.weight: int8 axis 0 symmetric (float weight)",
+                   "fc.weight: copy (layer type Linear)",
+                   // A rule comes first.
+                   "out.weight: int4 axis 0 symmetric (rule out.weight; no "
+                   "group of 128, 64 or 32 divides its row of 100)"}));
+  // Embeddings are quantized where they are listed, tied ones too.
+  recipe.layer_types = {LayerKind::kEmbedding};
+  EXPECT_THAT(LinesOf(recipe),
+              ::testing::IsSupersetOf(
+                  {"embed.weight: int8 axis 0 symmetric (float weight)",
+                   "conv.weight: copy (layer type Conv2d)",
+                   "head.weight: tie (tied to embed.weight)"}));
+  recipe.rules.clear();
+  MemoryReader reader;
+  Add(reader, "lm_head.weight", {100, 64});
+  reader.AddTie("wte.weight", 0);
+  EXPECT_THAT(Lines(reader, *MakePlan(reader.index(), recipe)),
+              ::testing::Contains(
+                  "lm_head.weight: int8 axis 0 symmetric (float weight)"));
 }
 
 TEST(MakePlanTest, OnlyRules) {
@@ -418,6 +446,53 @@ TEST(MakePlanTest, CompressedTensors) {
               "tensor 'fc.weight_scale' has the name that a parameter");
 }
 
+// Matrices by their names and shapes, but of layers that engines do not have.
+TEST(MakePlanTest, LayersThatEnginesDoNotHave) {
+  MemoryReader reader;
+  Add(reader, "h.0.attn.c_attn.weight", {64, 192});
+  Add(reader, "h.0.attn.c_attn.bias", {192});
+  Add(reader, "h.0.attn.c_proj.weight", {64, 64});
+  Add(reader, "wte.weight", {100, 64});
+  Add(reader, "mlp.experts.gate_up_proj", {4, 64, 64});
+  Add(reader, "score.weight", {64, 64});
+  reader.AddTie("lm_head.weight", 3);
+  const std::string transposed =
+      "has no place for a weight of [inputs, outputs] (layer type "
+      "TransposedLinear); leave it as it is (--skip)";
+  const struct {
+    const char* name;
+    std::string error;
+  } cases[] = {
+      {"h.0.attn.c_attn.weight", transposed},
+      {"h.0.attn.c_proj.weight", transposed},
+      {"wte.weight", "has no place for an embedding; leave it as it is"},
+      {"lm_head.weight", "has no place for an embedding; leave it as it is"},
+      {"mlp.experts.gate_up_proj",
+       "has no place for experts that are one tensor; leave it as it is"},
+  };
+  PlanOptions options;
+  for (QuantStorage storage :
+       {QuantStorage::kCompressedTensors, QuantStorage::kGptq}) {
+    options.storage = storage;
+    const Plan plan = *MakePlan(reader.index(), Recipe(), options);
+    EXPECT_THAT(plan.tensors[0].reason, ::testing::HasSubstr(transposed));
+    EXPECT_THAT(plan.tensors[2].reason, ::testing::HasSubstr(transposed));
+    EXPECT_EQ(plan.tensors[3].reason, "embedding (name)");
+    EXPECT_THAT(plan.tensors[4].reason, ::testing::HasSubstr(cases[4].error));
+    EXPECT_EQ(plan.tensors[5].action, Action::kQuantize);
+    for (const auto& c : cases) {
+      ExpectError(MakePlan(reader.index(),
+                           Rules({std::string(c.name) + "=int8"}), options),
+                  kCannot, c.error);
+    }
+    // Casts are no layers of an engine's.
+    EXPECT_TRUE(
+        MakePlan(reader.index(), Rules({"*weight=bf16"}), options).ok());
+  }
+  options.storage = QuantStorage::kPlain;
+  EXPECT_TRUE(MakePlan(reader.index(), Rules({"*=int8"}), options).ok());
+}
+
 TEST(MakePlanTest, SourceNameIsBare) {
   for (const auto& [path, name] :
        std::map<std::string, std::string>{{"model.pt", "model.pt"},
@@ -495,6 +570,7 @@ TEST(PlanToJsonTest, Example) {
       R"({"schema":"monoquant/plan/1","container":"memory","input_bytes":2056,)"
       R"("output_bytes":529,"nonfinite":"error","tensors":[)"
       R"({"name":"fc.weight","dtype":"F32","shape":[2,256],"bytes":2048,)"
+      R"("layer_type":"Linear",)"
       R"("action":"quantize","reason":"float weight","scheme":)"
       R"({"format":"int8","granularity":"axis","axis":0,"symmetric":true,)"
       R"("convention":"torch"},"observer":"minmax","algorithm":"rtn",)"

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/layer_kind.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
@@ -85,6 +86,9 @@ struct Recipe {
   bool only_rules = false;
   // Tensors with fewer elements stay as they are unless a rule matches.
   int64_t min_elements = 512;
+  // The layers whose weights are quantized where no rule matches; empty: those
+  // of all kinds but embeddings, which are quantized where they are listed.
+  std::vector<LayerKind> layer_types;
   Nonfinite nonfinite = Nonfinite::kError;
   // A rule that matches no tensor is an error unless this is set.
   bool allow_unmatched = false;

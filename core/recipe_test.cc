@@ -277,6 +277,15 @@ TEST(RecipeJsonTest, NamesOfSchemes) {
                   R"("algorithm":"rtn"}}])"));
 }
 
+TEST(RecipeJsonTest, LayerTypes) {
+  const std::string text =
+      Canonical(R"({"layer_types": ["linear", "Conv2d", "LSTM"]})");
+  EXPECT_THAT(text, ::testing::HasSubstr(
+                        R"(,"layer_types":["Linear","Conv2d","LSTM"],)"));
+  EXPECT_EQ(Canonical(text), text);
+  EXPECT_EQ(Canonical(R"({"layer_types": []})"), Canonical("{}"));
+}
+
 TEST(RecipeJsonTest, Refuses) {
   const struct {
     const char* text;
@@ -336,6 +345,12 @@ TEST(RecipeJsonTest, Refuses) {
       {R"({"defaults": "skip"})", "defaults: cannot be skip"},
       {R"({"min_elements": -5})", "\"min_elements\" must be a whole number"},
       {R"({"min_elements": 1.5})", "\"min_elements\" must be a whole number"},
+      {R"({"layer_types": "Linear"})",
+       "\"layer_types\" must be an array, found \"Linear\""},
+      {R"({"layer_types": [4]})",
+       "\"layer_types\" must be an array of strings, found [4]"},
+      {R"({"layer_types": ["Linear", "Dense"]})",
+       "recipe: there is no layer type 'Dense'; use one of Linear, "},
       {R"({"nonfinite": "drop"})",
        "\"nonfinite\" must be one of error, keep, zero, found \"drop\""},
       {R"({"only_rules": null})", "\"only_rules\" must be true or false"},

@@ -125,6 +125,16 @@ class CommandsTest(CliTestCase):
                          ["copied", "copied"])
         self.assertEqual(schemes("--only", "fc2.weight"), ["copied", "int8"])
 
+    def test_layer_types(self):
+        text = self.succeed("plan", "model.pt", "--layer-types", "conv2d,LSTM",
+                            "--rule", "fc2.weight=int4")
+        self.assertRegex(text, r"(?m)^fc1\.weight .* copied +layer type Linear$")
+        self.assertRegex(text, r"(?m)^fc2\.weight .* int4 .* rule fc2\.weight")
+        text = self.succeed("plan", "model.pt", "--layer-types", "Embedding")
+        self.assertRegex(text, r"(?m)^embed\.weight .* int8 axis 0 symmetric")
+        self.fail_with(2, "plan", "model.pt", "--layer-types", "Dense",
+                       mentions=["'Dense'", "Linear, TransposedLinear"])
+
     def test_inspect(self):
         text = self.succeed("inspect", "model.pt")
         self.assertTrue(text.startswith("model.pt  torch, 6 tensors, "))
