@@ -73,7 +73,8 @@ absl::StatusOr<StoredWeight> Store(absl::string_view name,
                       scheme.granularity == Granularity::kGroup;
   if (!packed) return stored;
   const int64_t per_word = 32 / BitsOfCode(scheme.format);
-  stored.packing = {/*row_bytes=*/4, /*offset=*/true};
+  stored.packing.row_bytes = 4;
+  stored.packing.offset = true;
   stored.codes = {absl::StrCat(name, "_packed"),
                   DType::kI32,
                   {shape[0], shape[1] / per_word + (shape[1] % per_word != 0)}};
