@@ -253,7 +253,7 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   }
   if (verdict.quantize && !in_modules &&
       options_.storage != QuantStorage::kPlain) {
-    std::string reason = ReasonForEngines(tensor);
+    std::string reason = ReasonForEngines(tensor, options_.storage);
     if (!reason.empty()) verdict = {false, std::move(reason)};
   }
   if (!verdict.quantize) {

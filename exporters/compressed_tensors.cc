@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/siblings.h"
 #include "exporters/engine_directory.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
@@ -93,7 +94,13 @@ std::vector<Group> GroupsOf(const Manifest& manifest) {
                         {}});
       group = groups.end() - 1;
     }
-    group->modules.push_back(Json(ModuleOf(tensor.name)));
+    const std::string module = ModuleOf(tensor.name);
+    // Transformers takes the group of all experts to be the one that has
+    // "experts" in a regular expression.
+    group->modules.push_back(
+        ExpertsOf(module).empty()
+            ? Json(module)
+            : Json(absl::StrCat("re:", ExactPattern(module))));
   }
   return groups;
 }
