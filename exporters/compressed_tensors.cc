@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "core/siblings.h"
@@ -75,7 +76,7 @@ struct Group {
   Json weights;
   Json activations;
   absl::string_view format;
-  Json::Array modules;
+  std::vector<std::string> modules;
 };
 
 std::vector<Group> GroupsOf(const Manifest& manifest) {
@@ -94,15 +95,35 @@ std::vector<Group> GroupsOf(const Manifest& manifest) {
                         {}});
       group = groups.end() - 1;
     }
-    const std::string module = ModuleOf(tensor.name);
-    // Transformers takes the group of all experts to be the one that has
-    // "experts" in a regular expression.
-    group->modules.push_back(
-        ExpertsOf(module).empty()
-            ? Json(module)
-            : Json(absl::StrCat("re:", ExactPattern(module))));
+    group->modules.push_back(ModuleOf(tensor.name));
   }
   return groups;
+}
+
+// The names of a group's layers. Transformers takes the group of all experts to
+// be the one that has "experts" in a regular expression, so these have one: for
+// all experts of a layer, or for each module where not all are in the group.
+Json::Array Targets(const std::vector<Group>& groups, const Group& group) {
+  absl::flat_hash_set<absl::string_view> of_others;
+  for (const Group& other : groups) {
+    if (&other == &group) continue;
+    for (const std::string& module : other.modules) {
+      of_others.insert(ExpertsOf(module));
+    }
+  }
+  Json::Array targets;
+  absl::flat_hash_set<absl::string_view> named;
+  for (const std::string& module : group.modules) {
+    const absl::string_view experts = ExpertsOf(module);
+    if (experts.empty()) {
+      targets.push_back(Json(module));
+    } else if (of_others.contains(experts)) {
+      targets.push_back(Json(absl::StrCat("re:", PatternOf(module), "$")));
+    } else if (named.insert(experts).second) {
+      targets.push_back(Json(absl::StrCat("re:", PatternOf(experts), "\\.")));
+    }
+  }
+  return targets;
 }
 
 }  // namespace
@@ -122,7 +143,7 @@ Json CompressedTensorsConfig(const Manifest& manifest) {
     if (group.format != format) format = "mixed-precision";
     Json json;
     json.Set("targets", groups.size() == 1 ? Json(Json::Array{Json("Linear")})
-                                           : Json(std::move(group.modules)));
+                                           : Json(Targets(groups, group)));
     json.Set("weights", std::move(group.weights));
     json.Set("input_activations", std::move(group.activations));
     json.Set("output_activations", Json());

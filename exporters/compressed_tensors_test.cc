@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "exporters/testing.h"
 #include "gtest/gtest.h"
 #include "ir/json.h"
@@ -70,17 +71,24 @@ TEST(CompressedTensorsTest, SeveralSchemes) {
 // Experts are named by regular expressions, by which Transformers tells their
 // scheme from others.
 TEST(CompressedTensorsTest, SchemeOfExperts) {
+  const QuantScheme int8 = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  const QuantScheme int4 = Scheme(NumberFormat::kInt4, Granularity::kGroup, 32);
   QuantizedModel model(QuantStorage::kCompressedTensors);
-  model.Quantize("layers.0.attn.q.weight", {8, 32},
-                 Scheme(NumberFormat::kInt8, Granularity::kAxis));
-  model.Quantize("layers.0.experts.1.w1.weight", {8, 32},
-                 Scheme(NumberFormat::kInt4, Granularity::kGroup, 32));
+  model.Quantize("layers.0.attn.q.weight", {8, 32}, int8);
+  for (const char* name : {"0.up", "0.down", "1.up", "1.down"}) {
+    model.Quantize(absl::StrCat("layers.0.experts.", name, ".weight"), {8, 32},
+                   int4);
+  }
+  model.Quantize("layers.1.experts.0.up.weight", {8, 32}, int8);
+  model.Quantize("layers.1.experts.0.down.weight", {8, 32}, int4);
   const Json config = CompressedTensorsConfig(model.manifest());
   const Json& groups = *config.Find("config_groups");
   EXPECT_EQ(groups.Find("group_0")->Find("targets")->ToString(),
-            R"(["layers.0.attn.q"])");
+            R"(["layers.0.attn.q",)"
+            R"("re:^layers\\.1\\.experts\\.0\\.up$"])");
   EXPECT_EQ(groups.Find("group_1")->Find("targets")->ToString(),
-            R"(["re:^layers\\.0\\.experts\\.1\\.w1$"])");
+            R"(["re:^layers\\.0\\.experts\\.",)"
+            R"("re:^layers\\.1\\.experts\\.0\\.down$"])");
 }
 
 // Output layers that are the embedding have other names in other models.

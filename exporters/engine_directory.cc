@@ -118,8 +118,8 @@ std::vector<std::string> KeptModules(const Manifest& manifest) {
   return modules;
 }
 
-std::string ExactPattern(absl::string_view name) {
-  return absl::StrCat("^", absl::StrReplaceAll(name, {{".", "\\."}}), "$");
+std::string PatternOf(absl::string_view name) {
+  return absl::StrCat("^", absl::StrReplaceAll(name, {{".", "\\."}}));
 }
 
 Json::Array ToJsonArray(const std::vector<std::string>& names) {

@@ -74,7 +74,7 @@ void SetLayers(const Manifest& manifest, Json* config) {
   Json left_out{Json::Object()};
   for (const std::string& module : KeptModules(manifest)) {
     if (!NameInBlock(module).has_value()) continue;
-    left_out.Set(absl::StrCat("-:", ExactPattern(module)),
+    left_out.Set(absl::StrCat("-:", PatternOf(module), "$"),
                  Json(Json::Object()));
   }
   if (!left_out.AsObject()->empty()) {
