@@ -192,11 +192,27 @@ absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
   if (!tensor.zero_point.empty()) {
     place.zero_point = by_name.at(tensor.zero_point);
   }
+  size_t quant_state = kNoTie;
   for (size_t i = 0; i < stored.constants.size(); ++i) {
-    if (stored.constants[i].kind == ConstantKind::kGroupIndex) {
-      place.group_index = by_name.at(tensor.constants[i]);
+    const size_t constant = by_name.at(tensor.constants[i]);
+    switch (stored.constants[i].kind) {
+      case ConstantKind::kGroupIndex:
+        place.group_index = constant;
+        break;
+      case ConstantKind::kNestedScales:
+        place.nested.scales = constant;
+        break;
+      case ConstantKind::kNestedCodebook:
+        place.nested.codebook = constant;
+        break;
+      case ConstantKind::kQuantState:
+        quant_state = constant;
+        break;
+      default:
+        break;
     }
   }
+  if (place.nested.scales != kNoTie) place.nested.quant_state = quant_state;
   return place;
 }
 
@@ -238,7 +254,10 @@ bool Builder::SameValues(const Source& a, const Source& b) const {
   };
   return c.scheme == d.scheme && c.packing == d.packing &&
          same(c.scale, d.scale) && same(c.zero_point, d.zero_point) &&
-         same(c.group_index, d.group_index);
+         same(c.group_index, d.group_index) &&
+         same(c.nested.scales, d.nested.scales) &&
+         same(c.nested.codebook, d.nested.codebook) &&
+         same(c.nested.quant_state, d.nested.quant_state);
 }
 
 // The tensor of the result that the next one, `info` from `source`, is tied to.

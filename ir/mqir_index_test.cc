@@ -327,6 +327,8 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(Convention::kCompressedTensors));
   EXPECT_EQ(static_cast<int>(mqir::Storage::GPTQ_V2),
             static_cast<int>(QuantStorage::kGptqV2));
+  EXPECT_EQ(static_cast<int>(mqir::Storage::BITSANDBYTES_NESTED),
+            static_cast<int>(QuantStorage::kBitsandbytesNested));
 }
 
 TEST(MqirIndexTest, BareFileNames) {

@@ -205,7 +205,7 @@ absl::Status CheckPart(const TensorsByName& tensors, absl::string_view owner,
                                         ", expected ", DTypeName(part->dtype)));
   }
   const bool fits =
-      stored.shape == absl::MakeConstSpan(part->shape) ||
+      CanHaveShape(*part, stored.shape) ||
       (other.has_value() && stored.shape == absl::MakeConstSpan(*other));
   if (fits) return absl::OkStatus();
   return Mismatch(owner,

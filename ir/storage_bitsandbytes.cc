@@ -1,4 +1,4 @@
-// bitsandbytes, 4 bits: Params4bit without nested scales.
+// bitsandbytes, 4 bits: Params4bit with plain scales and with nested ones.
 
 #include <algorithm>
 #include <string>
@@ -11,6 +11,7 @@ namespace monoquant::internal {
 namespace {
 
 constexpr absl::string_view kName = "bitsandbytes";
+constexpr absl::string_view kNestedName = "bitsandbytes-nested";
 
 // The sizes of blocks that the library has kernels for.
 constexpr int64_t kBlockSizes[] = {64, 128, 256, 512, 1024, 2048, 4096};
@@ -42,6 +43,7 @@ absl::StatusOr<StoredWeight> Store(absl::string_view name,
   MQ_ASSIGN_OR_RETURN(StoredWeight stored, StorePlain(name, scheme, shape));
   const int64_t bytes = stored.codes.shape[0] * stored.codes.shape[1];
   stored.codes.shape = {bytes, 1};
+  stored.codes.shapes_read = ShapesRead::kFlat;
   stored.packing.first_code_high = true;
   const Shape& groups = stored.scale->shape;
   stored.scale = StoredPart{
@@ -51,16 +53,40 @@ absl::StatusOr<StoredWeight> Store(absl::string_view name,
                       {{absl::StrCat(name, ".quant_state.bitsandbytes__",
                                      NumberFormatName(scheme.format)),
                         DType::kU8,
-                        {kQuantStateBytes}},
+                        {kQuantStateBytes},
+                        ShapesRead::kLength},
                        ConstantKind::kQuantState}};
+  return stored;
+}
+
+absl::StatusOr<StoredWeight> StoreNested(absl::string_view name,
+                                         const QuantScheme& scheme,
+                                         absl::Span<const int64_t> shape) {
+  MQ_ASSIGN_OR_RETURN(StoredWeight stored, Store(name, scheme, shape));
+  stored.scale->dtype = DType::kU8;
+  const int64_t groups = stored.scale->shape[0];
+  const int64_t blocks = groups / kNestedBlock + (groups % kNestedBlock != 0);
+  stored.constants.push_back(
+      {{absl::StrCat(name, ".nested_absmax"), DType::kF32, {blocks}},
+       ConstantKind::kNestedScales});
+  stored.constants.push_back(
+      {{absl::StrCat(name, ".nested_quant_map"), DType::kF32, {256}},
+       ConstantKind::kNestedCodebook});
   return stored;
 }
 
 DType ScaleDType(DType) { return DType::kF32; }
 
+absl::Status CheckWritableNested(const QuantScheme&,
+                                 absl::Span<const int64_t>) {
+  return OnlyRead(kNestedName, kName);
+}
+
 }  // namespace
 
 const StorageRow kBitsandbytesStorage = {kName, Store, ScaleDType,
                                          /*check_writable=*/nullptr};
+const StorageRow kBitsandbytesNestedStorage = {kNestedName, StoreNested,
+                                               ScaleDType, CheckWritableNested};
 
 }  // namespace monoquant::internal
