@@ -228,8 +228,7 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int8, uint8, int4, uint4, nf4, fp4, fp4_e2m1, fp8_e4m3, fp8_e5m2, "
-        "fp16 or bf16",
+        "int8, int4, nf4, llm_int8, fp8_e4m3, bf16, ... (docs/quantization.md)",
         Value(recipe.type, ParseType));
     Add(command, kScheme, "-s,--scheme", "SCHEME",
         "symmetric (default) or asymmetric",

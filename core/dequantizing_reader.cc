@@ -193,7 +193,8 @@ absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
     place.zero_point = by_name.at(tensor.zero_point);
   }
   size_t quant_state = kNoTie;
-  for (size_t i = 0; i < stored.constants.size(); ++i) {
+  // Those that are there.
+  for (size_t i = 0; i < tensor.constants.size(); ++i) {
     const size_t constant = by_name.at(tensor.constants[i]);
     switch (stored.constants[i].kind) {
       case ConstantKind::kGroupIndex:

@@ -87,6 +87,8 @@ const char* const kSpecs[] = {"int8",
                               "nf4,group=3",
                               "nf4,axis=1,scale_dtype=bf16",
                               "fp4,group=3,scale_dtype=f16",
+                              "llm_int8",
+                              "llm_int8,scale_dtype=bf16",
                               "fp4_e2m1,group=3",
                               "fp4_e2m1,axis=0,scale_dtype=e8m0",
                               "bf16"};

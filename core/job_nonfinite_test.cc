@@ -57,7 +57,7 @@ TEST(NonfiniteTest, IsAnErrorThatNamesTheIndex) {
 
 TEST(NonfiniteTest, ZeroReplaces) {
   for (const char* spec : {"int8", "int8,tensor,asymmetric", "int4,axis=1",
-                           "fp8_e4m3", "nf4", "fp16", "bf16"}) {
+                           "fp8_e4m3", "nf4", "llm_int8", "fp16", "bf16"}) {
     for (uint64_t chunk : {kSmallChunk, uint64_t{8 << 20}}) {
       for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
         const MemoryReader bad = Damaged(std::nanf(""), dtype);

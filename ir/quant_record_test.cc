@@ -240,6 +240,41 @@ TEST(ValidateQuantRecordTest, Bitsandbytes) {
               "quant_state.bitsandbytes__nf4' have shape [1048576], expected");
 }
 
+// A constant that may be missing where another program wrote the weight.
+TEST(ValidateQuantRecordTest, ConstantsThatMayBeMissing) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kLlmInt8;
+  const auto weight =
+      StoreWeight(QuantStorage::kBitsandbytes, "l.weight", scheme, {2, 9});
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  QuantRecord record;
+  record.version = "0.1.0";
+  record.tensors.push_back(RecordOf("l.weight", scheme,
+                                    QuantStorage::kBitsandbytes, *weight,
+                                    DType::kF16, {2, 9}));
+  std::vector<Stored> stored = {{"l.weight", DType::kI8, {2, 9}},
+                                {"l.SCB", DType::kF32, {2}},
+                                {"l.weight_format", DType::kU8, {}}};
+  for (const char* constants : {R"("constants":["l.weight_format"])", ""}) {
+    EXPECT_TRUE(Validate(record, stored).ok()) << Validate(record, stored);
+    const std::string json = QuantRecordToJson(record);
+    EXPECT_THAT(json, ::testing::HasSubstr(constants));
+    const absl::StatusOr<QuantRecord> read = QuantRecordFromJson(json);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(QuantRecordToJson(*read), json);
+    // The same without it.
+    record.tensors[0].constants.clear();
+    if (stored.size() == 3) stored.pop_back();
+  }
+  record.tensors[0].constants = {"l.weight_format"};
+  EXPECT_FALSE(Validate(record, stored).ok());
+  record.tensors[0].constants = {"a", "b"};
+  ExpectError(Validate(record, stored), absl::StatusCode::kDataLoss,
+              "it has 2 constants, expected 1");
+  ExpectError(QuantRecordFromJson(QuantRecordToJson(record)),
+              absl::StatusCode::kInvalidArgument, "\"constants\" must be");
+}
+
 // Codes in words, under another name than the tensor's.
 TEST(ValidateQuantRecordTest, CompressedTensors) {
   QuantScheme scheme;

@@ -125,6 +125,9 @@ std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
       bytes.assign(text.begin(), text.end());
       break;
     }
+    case ConstantKind::kWeightFormat:
+      bytes = {0};
+      break;
     case ConstantKind::kNestedScales:
     case ConstantKind::kNestedCodebook:
       break;

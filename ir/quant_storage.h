@@ -97,10 +97,14 @@ enum class QuantStorage : uint8_t {
   //   M.weight.quant_map  F32 [16]: what the codes stand for
   //   M.weight.quant_state.bitsandbytes__nf4 (or __fp4)
   //                       U8: a JSON text with type, group size and shape
+  // And that of 8 bits, for llm_int8:
+  //   M.weight            I8 [rows, columns]
+  //   M.SCB               F32 [rows]: scales
+  //   M.weight_format     U8 []: 0, which is row by row; older files have none
   kBitsandbytes = 10,
-  // The same with scales that are quantized themselves ("double quantization");
-  // read only. A scale is number * scale + offset, in float32, with the number
-  // of its code and the scale of its block of 256 scales:
+  // That of 4 bits with scales that are quantized themselves ("double
+  // quantization"); read only. A scale is number * scale + offset, in float32,
+  // with the number of its code and the scale of its block of 256 scales:
   //   M.weight.absmax            U8 [groups]: codes
   //   M.weight.nested_quant_map  F32 [256]: what these codes stand for
   //   M.weight.nested_absmax     F32 [groups / 256], the last block may be
@@ -194,9 +198,10 @@ enum class ConstantKind : uint8_t {
   // weights goes by what is stored, since GPTQ may have put columns that are
   // quantized together into one group ("act order").
   kGroupIndex,
-  kZeroPoints,  // I8 [rows, 1]: all 0
-  kCodebook,    // F32 [16]: the values of the codes of nf4 or fp4
-  kQuantState,  // U8: bitsandbytes' description of the weight, as JSON
+  kZeroPoints,    // I8 [rows, 1]: all 0
+  kCodebook,      // F32 [16]: the values of the codes of nf4 or fp4
+  kQuantState,    // U8: bitsandbytes' description of the weight, as JSON
+  kWeightFormat,  // U8 []: 0
   // Of kBitsandbytesNested; these follow from nothing.
   kNestedScales,    // F32: scales of scales
   kNestedCodebook,  // F32 [256]: the values of the codes of scales
@@ -205,6 +210,9 @@ enum class ConstantKind : uint8_t {
 struct StoredConstant {
   StoredPart part;
   ConstantKind kind;
+  // It is written, and may be missing where it is read. None follow that may
+  // not.
+  bool optional = false;
 };
 
 // What becomes of one weight.

@@ -622,6 +622,38 @@ TEST(QuantStorageTest, Bitsandbytes) {
   }
 }
 
+TEST(QuantStorageTest, BitsandbytesOfEightBits) {
+  const QuantScheme scheme = Scheme(NumberFormat::kLlmInt8, Granularity::kAxis);
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight", scheme, {6, 9})
+          .value();
+  EXPECT_EQ(Text(stored.codes), "m.weight I8 [6, 9]");
+  EXPECT_EQ(Text(stored.scale), "m.SCB F32 [6]");
+  EXPECT_EQ(Text(stored.zero_point), "-");
+  EXPECT_EQ(ConstantsText(stored), "m.weight_format U8 []");
+  EXPECT_TRUE(stored.constants[0].optional);
+  EXPECT_EQ(stored.packing, CodePacking());
+  EXPECT_EQ(
+      ConstantBytes(ConstantKind::kWeightFormat, scheme, {6, 9}, DType::kBF16),
+      std::vector<uint8_t>{0});
+  EXPECT_TRUE(CheckWritable(QuantStorage::kBitsandbytes, scheme, {6, 9}).ok());
+  QuantScheme halves = scheme;
+  halves.scale_dtype = DType::kF16;
+  ExpectError(
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight", halves, {6, 9}),
+      absl::StatusCode::kFailedPrecondition,
+      "bitsandbytes has no place for F16 scales; use F32");
+  ExpectError(
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight",
+                  Scheme(NumberFormat::kInt8, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition,
+      "bitsandbytes has no place for int8; use llm_int8");
+  ExpectError(StoreWeight(QuantStorage::kBitsandbytesNested, "m.weight", scheme,
+                          {6, 9}),
+              absl::StatusCode::kFailedPrecondition,
+              "bitsandbytes-nested has no place for llm_int8; use nf4 or fp4");
+}
+
 // Scales are codes, in blocks of 256 of which the last may be short.
 TEST(QuantStorageTest, BitsandbytesNested) {
   const QuantScheme nf4 = Scheme(NumberFormat::kNf4, Granularity::kGroup, 64);

@@ -45,6 +45,11 @@ constexpr State kStates[] = {
 constexpr absl::string_view kParts[] = {".absmax", ".quant_map",
                                         ".nested_absmax", ".nested_quant_map"};
 
+// Of 8 bits: the codes, M.weight; their scales, M.SCB; and M.weight_format.
+constexpr absl::string_view kWeight = ".weight";
+constexpr absl::string_view kScales = ".SCB";
+constexpr absl::string_view kOrder = "_format";
+
 // ------------------------------------------------------------ quant_state --
 
 // What a quant_state says.
@@ -271,6 +276,53 @@ absl::Status AddNibbles(const State& kind, const TensorInfo& state,
                             std::move(facts.shape), facts.dtype);
 }
 
+absl::Status AddBytes(const TensorInfo& scales, EngineWeights* weights) {
+  const std::string name =
+      absl::StrCat(absl::StripSuffix(scales.name, kScales), kWeight);
+  const TensorInfo* codes = weights->Find(name);
+  if (codes == nullptr) {
+    return weights->Damaged(
+        scales, absl::StrCat("belongs to ", QuotedName(name), kIncomplete));
+  }
+  MQ_RETURN_IF_ERROR(CheckConfigured(*weights, *codes, 8));
+  if (codes->dtype != DType::kI8) {
+    return weights->NotRead(
+        *codes,
+        absl::StrCat("has scales of 8 bits in ", QuotedName(scales.name),
+                     ", but is ", DescribeStored(*codes)));
+  }
+  const TensorInfo* order = weights->Find(absl::StrCat(name, kOrder));
+  if (order != nullptr && order->dtype == DType::kU8 && order->shape.empty()) {
+    uint8_t value = 0;
+    MQ_RETURN_IF_ERROR(weights->reader().Read(weights->NumberOf(*order), 0, 1,
+                                              absl::MakeSpan(&value, 1)));
+    if (value != 0) {
+      return weights->NotRead(
+          *codes, absl::StrCat("has codes that are not row by row (",
+                               QuotedName(order->name), " is ", value, ")"));
+    }
+  }
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kLlmInt8;
+  return weights->Add(*codes, name, scheme, QuantStorage::kBitsandbytes,
+                      codes->shape, DType::kF16);
+}
+
+// Codes of 8 bits, and what lies beside them, without scales.
+absl::Status CheckHasScales(const EngineWeights& weights,
+                            const TensorInfo& tensor) {
+  absl::string_view base = tensor.name;
+  const bool is_order = absl::ConsumeSuffix(&base, kOrder);
+  if (!absl::ConsumeSuffix(&base, kWeight)) return absl::OkStatus();
+  if (!is_order && tensor.dtype != DType::kI8) return absl::OkStatus();
+  const std::string scales = absl::StrCat(base, kScales);
+  if (is_order && weights.Find(scales) == nullptr) {
+    return weights.Damaged(
+        tensor, absl::StrCat("belongs to ", QuotedName(scales), kIncomplete));
+  }
+  return weights.FindPart(tensor, "scales", scales).status();
+}
+
 // What lies beside codes of 4 bits and is not described.
 absl::Status CheckNoOrphans(const EngineWeights& weights) {
   for (const TensorInfo& tensor : weights.tensors()) {
@@ -297,6 +349,10 @@ absl::Status CheckNoOrphans(const EngineWeights& weights) {
 absl::Status FindBitsandbytesWeights(EngineWeights* weights) {
   MQ_RETURN_IF_ERROR(CheckNoOrphans(*weights));
   for (const TensorInfo& tensor : weights->tensors()) {
+    MQ_RETURN_IF_ERROR(CheckHasScales(*weights, tensor));
+    if (absl::EndsWith(tensor.name, kScales)) {
+      MQ_RETURN_IF_ERROR(AddBytes(tensor, weights));
+    }
     for (const State& kind : kStates) {
       if (!absl::EndsWith(tensor.name, kind.suffix)) continue;
       MQ_RETURN_IF_ERROR(AddNibbles(kind, tensor, weights));

@@ -26,6 +26,8 @@ absl::string_view RoleOf(ConstantKind kind) {
       return "numbers of codes";
     case ConstantKind::kQuantState:
       return "facts";
+    case ConstantKind::kWeightFormat:
+      return "order of rows";
     case ConstantKind::kNestedScales:
       return "scales of scales";
     case ConstantKind::kNestedCodebook:
@@ -135,7 +137,7 @@ absl::Status EngineWeights::AddOfType(const TensorInfo& codes,
   if (!layout.ok()) {
     return Damaged(codes, WithoutRemedy(layout.status().message()));
   }
-  const absl::StatusOr<StoredWeight> stored =
+  absl::StatusOr<StoredWeight> stored =
       StoreWeight(storage, name, scheme, shape);
   if (!stored.ok()) {
     return NotRead(codes, WithoutRemedy(stored.status().message()));
@@ -146,6 +148,10 @@ absl::Status EngineWeights::AddOfType(const TensorInfo& codes,
   }
   if (stored->zero_point.has_value()) {
     MQ_RETURN_IF_ERROR(CheckPart(codes, "zero points", *stored->zero_point));
+  }
+  while (!stored->constants.empty() && stored->constants.back().optional &&
+         Find(stored->constants.back().part.name) == nullptr) {
+    stored->constants.pop_back();
   }
   for (const StoredConstant& constant : stored->constants) {
     MQ_RETURN_IF_ERROR(CheckPart(codes, RoleOf(constant.kind), constant.part));

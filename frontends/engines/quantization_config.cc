@@ -51,7 +51,7 @@ bool MayBeQuantized(const CheckpointIndex& index) {
         for (const absl::string_view suffix :
              {".qweight", ".qzeros", ".weight_packed", ".weight_scale",
               ".absmax", ".quant_map", ".quant_state.bitsandbytes__nf4",
-              ".quant_state.bitsandbytes__fp4"}) {
+              ".quant_state.bitsandbytes__fp4", ".SCB", ".weight_format"}) {
           if (absl::EndsWith(info.name, suffix)) return true;
         }
         return false;

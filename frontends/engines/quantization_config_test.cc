@@ -782,6 +782,75 @@ TEST(BitsandbytesTest, Nested) {
   }
 }
 
+// A weight of 8 bits; `order` is what M.weight_format has.
+Tensors BytesLayer(char order = 0) {
+  return {{"b.SCB", DType::kF32, {6}},
+          {"b.weight", DType::kI8, {6, 9}},
+          {"b.weight_format", DType::kU8, {}, {}, std::string(1, order)}};
+}
+
+TEST(BitsandbytesTest, Bytes) {
+  const std::string line =
+      "b.weight: llm_int8 axis 0, bitsandbytes, BF16 [6, 9]: b.weight b.SCB";
+  EXPECT_THAT(
+      Weights(Open(BytesLayer(), Bitsandbytes(R"(, "load_in_8bit": true)"))),
+      ElementsAre(line + " b.weight_format"));
+  // Older files do not say how rows lie.
+  EXPECT_THAT(
+      Weights(Open(Changed(BytesLayer(), "b.weight_format"), Bitsandbytes())),
+      ElementsAre(line));
+  // The type of a model that does not say it.
+  EXPECT_THAT(
+      Weights(Open(BytesLayer(),
+                   R"({"quantization_config":
+                       {"quant_method": "bitsandbytes"}})")),
+      ElementsAre(HasSubstr("llm_int8 axis 0, bitsandbytes, F16 [6, 9]")));
+}
+
+TEST(BitsandbytesTest, BytesThatDoNotFit) {
+  const Tensors tensors = BytesLayer();
+  const auto with = [&](const char* name, DType dtype, Shape shape) {
+    return Changed(tensors, name, Tensor{name, dtype, std::move(shape)});
+  };
+  const struct {
+    absl::StatusCode code;
+    Tensors tensors;
+    const char* message;
+  } cases[] = {
+      {kDataLoss, Changed(tensors, "b.weight"),
+       "m: tensor 'b.SCB': belongs to 'b.weight', which is missing; the"},
+      {kDataLoss, Changed(tensors, "b.SCB"),
+       "m: tensor 'b.weight': its scales 'b.SCB' are missing; the checkpoint"},
+      {kDataLoss,
+       {{"b.weight_format", DType::kU8, {}}},
+       "m: tensor 'b.weight_format': belongs to 'b.SCB', which is missing"},
+      {kDataLoss, with("b.SCB", DType::kF32, {9}),
+       "its scales 'b.SCB' are F32 [9], expected F32 [6]; check that both"},
+      {kDataLoss, with("b.SCB", DType::kF16, {6}),
+       "its scales 'b.SCB' are F16 [6], expected F32 [6]"},
+      {kDataLoss, with("b.weight_format", DType::kI64, {}),
+       "its order of rows 'b.weight_format' are I64 [], expected U8 []"},
+      {kDataLoss, with("b.weight_format", DType::kU8, {1}),
+       "its order of rows 'b.weight_format' are U8 [1], expected U8 []"},
+      {kUnimplemented, BytesLayer(2),
+       "m: tensor 'b.weight': has codes that are not row by row "
+       "('b.weight_format' is 2), which is not read"},
+      {kUnimplemented, with("b.weight", DType::kF16, {6, 9}),
+       "has scales of 8 bits in 'b.SCB', but is F16 [6, 9], which is not read"},
+      {kUnimplemented, with("b.weight", DType::kI8, {54}), "b.weight': "},
+      {kUnimplemented, with("b.weight", DType::kI8, {6, 3, 3}),
+       "has no place for a quantized tensor of 3 dimensions"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    ExpectError(Open(c.tensors, Bitsandbytes()), c.code, c.message);
+  }
+  ExpectError(Open(tensors, Bitsandbytes(R"(, "load_in_8bit": false)")),
+              kDataLoss,
+              "has codes of 8 bits, but quantization_config says that "
+              "load_in_8bit is false; check");
+}
+
 TEST(BitsandbytesTest, WhatDoesNotFit) {
   const Tensors plain = NibblesLayer();
   const Tensors nested = NestedLayer();

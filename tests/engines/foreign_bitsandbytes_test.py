@@ -31,6 +31,10 @@ SCHEMES = {
                        bnb_4bit_use_double_quant=True),
     "fp4 nested": dict(bnb_4bit_quant_type="fp4",
                        bnb_4bit_use_double_quant=True),
+    "8 bits": dict(load_in_4bit=False, load_in_8bit=True),
+    "8 bits but for one layer": dict(
+        load_in_4bit=False, load_in_8bit=True,
+        llm_int8_skip_modules=["lm_head", "model.layers.1.mlp.up_proj"]),
     "one layer left out": dict(
         bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
         llm_int8_skip_modules=["lm_head", "model.layers.1.mlp.up_proj"]),
@@ -54,6 +58,10 @@ def as_loaded(folder, dtype):
             weights[name + ".weight"] = (
                 bitsandbytes.functional.dequantize_4bit(
                     weight.data, weight.quant_state))
+        elif isinstance(weight, bitsandbytes.nn.Int8Params):
+            weights[name + ".weight"] = (
+                bitsandbytes.functional.int8_vectorwise_dequant(
+                    weight.data, weight.SCB).to(dtype))
         elif isinstance(module, torch.nn.Linear):
             weights[name + ".weight"] = weight.detach().to(dtype)
     return weights
@@ -148,15 +156,41 @@ class ForeignBitsandbytesTest(unittest.TestCase):
         self.check(self.read(folder), {"fc.weight": expected,
                                        "fc.bias": layer.bias.detach()})
 
+    def test_files_without_an_order_of_rows(self):
+        """As older versions wrote them."""
+        folder = self.write("no order", **SCHEMES["8 bits"])
+
+        def drop(tensors):
+            for name in [n for n in tensors if n.endswith("weight_format")]:
+                del tensors[name]
+
+        change_tensors(folder, drop)
+        self.check_folder(folder)
+
+    def test_another_order_of_rows_is_not_read(self):
+        folder = self.write("order", **SCHEMES["8 bits"])
+
+        def change(tensors):
+            for name, tensor in tensors.items():
+                if name.endswith("weight_format"):
+                    tensors[name] = tensor + 1
+
+        change_tensors(folder, change)
+        self.assertIn("has codes that are not row by row",
+                      self.refused(folder))
+
     def test_it_is_kept(self):
         """What `convert` writes, Transformers loads like the original."""
-        folder = self.write("kept", **SCHEMES["nf4 nested"])
-        output = self.path("converted")
-        monoquant.run("convert", "-m", folder, "-o", output, "--to",
-                      "safetensors")
-        self.check(as_loaded(output, torch.float32),
-                   as_loaded(folder, torch.float32))
-        self.check(self.read(output), as_loaded(folder, torch.bfloat16))
+        for name in ("nf4 nested", "8 bits"):
+            with self.subTest(scheme=name):
+                folder = self.write("kept " + name, **SCHEMES[name])
+                output = self.path("converted " + name)
+                monoquant.run("convert", "-m", folder, "-o", output, "--to",
+                              "safetensors")
+                self.check(as_loaded(output, torch.float32),
+                           as_loaded(folder, torch.float32))
+                self.check(self.read(output),
+                           as_loaded(folder, torch.bfloat16))
 
     def test_it_is_quantized_anew(self):
         folder = self.write("anew", **SCHEMES["fp4 nested"])

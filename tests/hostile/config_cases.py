@@ -172,6 +172,24 @@ def _bitsandbytes_cases():
     for shape in ([], [0], [255, 1], [1, 256], [256, 1, 1]):
         yield _case("nibbles_of_" + "_".join(map(str, shape)),
                     _nibbles(**{"": ("U8", shape, None)}), good)
+    bytes_of = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    rows = {"a.weight": ("I8", [8, 16], None), "a.SCB": ("F32", [8], None),
+            "a.weight_format": ("U8", [], None)}
+    yield _case("bytes_as_they_should_be", rows, bytes_of, EITHER)
+    yield _case("bytes_of_no_bits", rows, {**bytes_of, "load_in_8bit": False})
+    for name in ("a.weight", "a.SCB"):
+        part = name[2:]
+        yield _case("bytes_without_" + part, {
+            n: tensor for n, tensor in rows.items() if n != name}, bytes_of)
+        for shape in ([], [0], [1], [16, 8], [8, 1], [8, 2, 8]):
+            yield _case("bytes_%s_of_%s" % (part, "_".join(map(str, shape))),
+                        {**rows, name: (rows[name][0], shape, None)}, bytes_of)
+    for order in range(1, 256, 50):
+        yield _case("bytes_in_order_%d" % order, {
+            **rows, "a.weight_format": ("U8", [], bytes([order]))}, bytes_of)
+    yield _case("bytes_of_an_infinite_scale", {
+        **rows, "a.SCB": ("F32", [8], struct.pack("<8f", *[float("inf")] * 8))},
+        bytes_of, EITHER)
     yield _case("nibbles_of_nan", _nibbles(
         quant_map=("F32", [16], b"\xff" * 64)), good)
 
