@@ -213,7 +213,10 @@ bool Builder::SameValues(const Source& a, const Source& b) const {
   return c.scheme == d.scheme && c.packing == d.packing &&
          same(c.scale, d.scale) && same(c.zero_point, d.zero_point) &&
          same(c.global_scale, d.global_scale) &&
-         same(c.group_index, d.group_index);
+         same(c.group_index, d.group_index) &&
+         same(c.nested.scales, d.nested.scales) &&
+         same(c.nested.codebook, d.nested.codebook) &&
+         same(c.nested.quant_state, d.nested.quant_state);
 }
 
 // The tensor of the result that the next one, `info` from `source`, is tied to.

@@ -16,6 +16,7 @@
 #include "core/testing/memory_reader.h"
 #include "core/testing/synthetic.h"
 #include "gtest/gtest.h"
+#include "ir/codebooks.h"
 #include "ir/testing.h"
 
 namespace monoquant {
@@ -86,6 +87,8 @@ const char* const kSpecs[] = {"int8",
                               "nf4,group=3",
                               "nf4,axis=1,scale_dtype=bf16",
                               "fp4,group=3,scale_dtype=f16",
+                              "llm_int8",
+                              "llm_int8,scale_dtype=bf16",
                               "fp4_e2m1,group=3",
                               "fp4_e2m1,axis=0,scale_dtype=e8m0",
                               "fp4_e2m1,group=3,scale_dtype=e4m3",
@@ -708,6 +711,126 @@ TEST(DequantizingReaderTest, PackQuantizedAsymmetric) {
     }
     ExpectRanges(*MakeDequantizingReader(base).value(), expected);
   }
+}
+
+// A layer of bitsandbytes' with scales that are codes, in blocks of 256.
+struct NestedLayer {
+  int64_t rows;
+  int64_t columns;
+  std::vector<uint8_t> codes;
+  std::vector<uint8_t> scales;
+  std::vector<float> of_blocks;
+  std::vector<float> numbers;
+
+  NestedLayer(int64_t num_rows, int64_t num_columns)
+      : rows(num_rows),
+        columns(num_columns),
+        codes(RandomBytes(static_cast<size_t>(rows * columns / 2), 1)),
+        scales(RandomBytes(static_cast<size_t>(rows * columns / 64), 2)),
+        of_blocks(testing::Make(Values::kRandom, scales.size() / 256 + 1, 3)),
+        numbers(testing::Make(Values::kRandom, 256, 4)) {
+    if (scales.size() % 256 == 0) of_blocks.pop_back();
+  }
+
+  std::shared_ptr<MemoryReader> Open(absl::string_view state) const {
+    auto reader = std::make_shared<MemoryReader>();
+    const auto length = [](const auto& values) {
+      return static_cast<int64_t>(values.size());
+    };
+    reader->AddBytes("l.weight", DType::kU8, {length(codes), 1}, codes);
+    reader->AddBytes("l.weight.absmax", DType::kU8, {length(scales)}, scales);
+    reader->AddBytes("l.weight.quant_map", DType::kF32, {16},
+                     std::vector<uint8_t>(64));
+    reader->AddBytes("l.weight.quant_state.bitsandbytes__nf4", DType::kU8,
+                     {length(state)}, {state.begin(), state.end()});
+    reader->AddBytes("l.weight.nested_absmax", DType::kF32, {length(of_blocks)},
+                     BytesOf(of_blocks));
+    reader->AddBytes("l.weight.nested_quant_map", DType::kF32, {256},
+                     BytesOf(numbers));
+    QuantScheme scheme;
+    scheme.format = NumberFormat::kNf4;
+    scheme.granularity = Granularity::kGroup;
+    scheme.group_size = 64;
+    Describe(QuantStorage::kBitsandbytesNested, scheme, {rows, columns},
+             reader.get());
+    return reader;
+  }
+
+  // What bitsandbytes computes.
+  std::vector<float> Decode(float offset) const {
+    std::vector<float> values;
+    for (size_t i = 0; i < codes.size() * 2; ++i) {
+      const size_t group = i / 64;
+      const float product = numbers[scales[group]] * of_blocks[group / 256];
+      const float scale = product + offset;
+      const uint8_t pair = codes[i / 2];
+      values.push_back(kNf4Numbers[i % 2 == 0 ? pair >> 4 : pair & 15] * scale);
+    }
+    return values;
+  }
+};
+
+// Blocks of scales that are short, that end within what is decoded at a time,
+// and that a range begins within.
+TEST(DequantizingReaderTest, BitsandbytesNested) {
+  const struct {
+    const char* state;
+    float offset;
+  } offsets[] = {{R"({"nested_offset": 0.2608375549316406})", 0.26083755f},
+                 {R"({"a": 1, "nested_offset": -1e-3})", -1e-3f},
+                 {R"({"nested_offset": 2})", 2.0f}};
+  for (const auto& o : offsets) {
+    for (const NestedLayer& layer :
+         {NestedLayer(3, 128), NestedLayer(256, 64), NestedLayer(300, 192),
+          NestedLayer(70, 6400)}) {
+      SCOPED_TRACE(absl::StrCat(o.state, layer.rows, " x ", layer.columns));
+      const auto reader = *MakeDequantizingReader(layer.Open(o.state));
+      const std::vector<float> expected = layer.Decode(o.offset);
+      ExpectRanges(*reader, expected);
+      // The last group of one block and the first of the next.
+      if (expected.size() > 256 * 64) {
+        const uint64_t first = 256 * 64 - 1;
+        const std::vector<uint8_t> part = ReadRange(*reader, 0, first, 2);
+        EXPECT_EQ(std::memcmp(part.data(), expected.data() + first, 8), 0);
+      }
+    }
+  }
+}
+
+TEST(DequantizingReaderTest, BitsandbytesNestedWithoutOffset) {
+  const NestedLayer layer(3, 128);
+  for (const char* state : {"{", "[]", "{}", R"({"nested_offset": "1"})",
+                            R"({"nested_offset": null})"}) {
+    const auto reader = *MakeDequantizingReader(layer.Open(state));
+    std::vector<uint8_t> value(4);
+    ExpectError(reader->Read(0, 0, 1, absl::MakeSpan(value)),
+                absl::StatusCode::kDataLoss,
+                "dir/model.test: tensor "
+                "'l.weight.quant_state.bitsandbytes__nf4': is no JSON text "
+                "with a number \"nested_offset\", which the scales need");
+  }
+}
+
+// Of tied layers with other scales of scales only the codes are the same.
+TEST(DequantizingReaderTest, TiesWithOtherScalesOfScales) {
+  const NestedLayer layer(3, 128);
+  const auto base = layer.Open(R"({"nested_offset": 0})");
+  QuantizedTensor other = base->index().quant.tensors[0];
+  const auto tie = [&](size_t part) {
+    std::string name = base->index().tensors[part].name;
+    name[0] = 'm';
+    base->AddTie(name, part);
+    return name;
+  };
+  other.name = tie(0);
+  other.scale = tie(1);
+  other.constants = {tie(2), tie(3), "m.weight.nested_absmax", tie(5)};
+  base->AddBytes("m.weight.nested_absmax", DType::kF32, {1},
+                 std::vector<uint8_t>(4));
+  base->mutable_index().quant.tensors.push_back(other);
+  const auto reader = *MakeDequantizingReader(base);
+  ASSERT_EQ(reader->index().tensors.size(), 2u);
+  EXPECT_EQ(reader->index().tensors[1].tie, kNoTie);
 }
 
 TEST(DequantizingReaderTest, Errors) {

@@ -57,7 +57,7 @@ TEST(NonfiniteTest, IsAnErrorThatNamesTheIndex) {
 
 TEST(NonfiniteTest, ZeroReplaces) {
   for (const char* spec : {"int8", "int8,tensor,asymmetric", "int4,axis=1",
-                           "fp8_e4m3", "nf4", "fp16", "bf16"}) {
+                           "fp8_e4m3", "nf4", "llm_int8", "fp16", "bf16"}) {
     for (uint64_t chunk : {kSmallChunk, uint64_t{8 << 20}}) {
       for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
         const MemoryReader bad = Damaged(std::nanf(""), dtype);
@@ -95,7 +95,7 @@ TEST(NonfiniteTest, Keep) {
   EXPECT_EQ((*found)[0].first, 1u);
   EXPECT_EQ((*found)[0].second, "-infinity at index [33, 17]");
   const auto finished =
-      RunPlan(reader, *MakePlan(reader.index(), recipe, {*found}));
+      RunPlan(reader, *MakePlan(reader.index(), recipe, {.keep = *found}));
   ASSERT_TRUE(finished.ok()) << finished.status();
   EXPECT_EQ(finished->results.size(), 1u);
   // Without that, there is no way to keep it.

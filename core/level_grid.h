@@ -11,8 +11,9 @@
 
 namespace monoquant {
 
-// A level q stands for the value (q - zero_point) * scale. Of schemes with a
-// global scale, `scale` is the quotient of the stored one and of that.
+// A level q stands for the value (q - zero_point) * scale, but one of kLlmInt8
+// for q * scale / 127. Of schemes with a global scale, `scale` is the quotient of
+// the stored one and of that.
 struct QParams {
   float scale = 1;
   int32_t zero_point = 0;
@@ -39,11 +40,14 @@ enum class LevelKind : uint8_t {
   // Places in a table of bitsandbytes: core/kernels/codebooks.h.
   kNf4,
   kFp4,
+  // Two's complement, of which a scale is worth 127: core/kernels/llm_int8.h.
+  kLlmInt8,
 };
 
-// Whether levels are places in a table.
-inline bool IsCodebook(LevelKind kind) {
-  return kind == LevelKind::kNf4 || kind == LevelKind::kFp4;
+// Whether scales are the largest magnitude itself, which may be 0.
+inline bool IsOfBitsandbytes(LevelKind kind) {
+  return kind == LevelKind::kNf4 || kind == LevelKind::kFp4 ||
+         kind == LevelKind::kLlmInt8;
 }
 
 // The levels of a scheme and the rules for placing them.

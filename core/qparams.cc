@@ -139,7 +139,7 @@ QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
 LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
   if (!HasZeroPoints(scheme.format)) {
     // bitsandbytes multiplies with a reciprocal, as torch does.
-    const Convention convention = IsCodebook(scheme.format)
+    const Convention convention = IsOfBitsandbytes(scheme.format)
                                       ? Convention::kTorch
                                       : Convention::kCompressedTensors;
     return {codec.kind,          codec.qmin,        codec.qmax,
@@ -179,7 +179,7 @@ QParams QParamsFromRange(float min, float max, const LevelGrid& grid) {
     // Room for one level below 0, so that the largest value still has one.
     min = std::min(min, -max / static_cast<float>(grid.qmax - grid.qmin - 1));
   }
-  if (IsCodebook(grid.kind)) return Bitsandbytes(min, max, grid);
+  if (IsOfBitsandbytes(grid.kind)) return Bitsandbytes(min, max, grid);
   return grid.convention == Convention::kCompressedTensors
              ? CompressedTensors(min, max, grid)
              : Torch(min, max, grid);

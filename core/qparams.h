@@ -29,9 +29,9 @@ void ScalesBelow(float global_scale, absl::Span<const QParams> params,
                  absl::Span<float> scales);
 
 // The parameters that cover min .. max and 0. Both must be finite. The scale is
-// positive, finite and of the grid's type whatever they are; that of a codebook
-// is 0 where both are. (With scales of E8M0 the range may reach a little beyond
-// the largest level.)
+// positive, finite and of the grid's type whatever they are; that of a format
+// of bitsandbytes is 0 where both are. (With scales of E8M0 the range may reach
+// a little beyond the largest level.)
 QParams QParamsFromRange(float min, float max, const LevelGrid& grid);
 // Those of many ranges, params[i] of ranges[i]; `ranges` may be longer.
 void QParamsFromRanges(absl::Span<const ValueRange> ranges,

@@ -41,6 +41,7 @@ TEST(QParamsTest, KnownValues) {
   const NumberFormat e2m1 = NumberFormat::kFp4E2M1;
   const NumberFormat nf4 = NumberFormat::kNf4;
   const NumberFormat fp4 = NumberFormat::kFp4;
+  const NumberFormat llm = NumberFormat::kLlmInt8;
   const struct {
     float min, max;
     NumberFormat format;
@@ -92,6 +93,10 @@ TEST(QParamsTest, KnownValues) {
       {0, 0, nf4, true, kTorch, 0, 0},
       {-0.0f, -0.0f, fp4, true, kTorch, 0, 0},
       {-7, 3, nf4, true, kTorch, 7, 0},
+      {0, -0.0f, llm, true, kTorch, 0, 0},
+      {-7, 3, llm, true, kTorch, 7, 0},
+      {-1e-45f, 0, llm, true, kTorch, 1e-45f, 0},
+      {-3e38f, kMax, llm, true, kTorch, kMax, 0},
       {0, 1e-45f, fp4, true, kTorch, 1e-45f, 0},
       {-3e38f, kMax, nf4, true, kTorch, kMax, 0},
       // Levels of unsigned and 4-bit formats.
@@ -136,7 +141,7 @@ TEST(QParamsTest, AlwaysUsable) {
         grid.zero_points_above_lowest = above_lowest;
         const QParams p = QParamsFromRange(min, max, grid);
         ASSERT_TRUE(std::isfinite(p.scale)) << min << " " << max;
-        if (min != 0 || max != 0 || !IsCodebook(codec->kind)) {
+        if (min != 0 || max != 0 || !IsOfBitsandbytes(codec->kind)) {
           ASSERT_GT(p.scale, 0) << min << " " << max;
         }
         ASSERT_GE(p.zero_point, codec->qmin + (above_lowest ? 1 : 0));

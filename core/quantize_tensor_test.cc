@@ -36,11 +36,11 @@ std::vector<QuantScheme> SchemesFor(const Shape& shape) {
         scheme.symmetric = symmetric;
         scheme.convention = convention;
         scheme.granularity = Granularity::kTensor;
-        schemes.push_back(scheme);
+        if (ComputeParamLayout(scheme, shape).ok()) schemes.push_back(scheme);
         scheme.granularity = Granularity::kAxis;
         for (size_t axis = 0; axis < shape.size(); ++axis) {
           scheme.axis = static_cast<int>(axis);
-          schemes.push_back(scheme);
+          if (ComputeParamLayout(scheme, shape).ok()) schemes.push_back(scheme);
         }
         scheme.axis = 0;
         scheme.granularity = Granularity::kGroup;
@@ -86,6 +86,8 @@ double HalfDistance(NumberFormat format, double level) {
       return std::max(0x1p-17, level / 8);
     case NumberFormat::kFp4E2M1:
       return std::max(0.25, level / 4);
+    case NumberFormat::kLlmInt8:
+      return 0.5 / 127;
     case NumberFormat::kNf4:
       return (1 - 0.6961928) / 2;  // at the lower end
     default:
@@ -120,8 +122,10 @@ TEST(QuantizeTensorTest, ErrorIsAtMostHalfAStep) {
                 HalfDistance(scheme.format,
                              std::fabs(static_cast<double>(values[i])) / step);
           }
-          // What is divided by where the scale is smaller.
+          // What is divided by where the scale is smaller; 127 divided by one
+          // that is smaller is infinite.
           if (IsCodebook(scheme.format) && step < 1e-38) most = 1;
+          if (scheme.format == NumberFormat::kLlmInt8 && step < 4e-37) most = 1;
           // Scales below all normal floats have few bits; all levels add up.
           const double subnormal = scheme.format == NumberFormat::kFp8E5M2
                                        ? 57344 * 0x1p-150
@@ -255,6 +259,26 @@ TEST(QuantizeTensorTest, CodebookExample) {
   EXPECT_EQ(result->codes, (std::vector<uint8_t>{0x83}));
 }
 
+// A scale is the largest magnitude, which has the code 127 or -127.
+TEST(QuantizeTensorTest, LlmInt8Example) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kLlmInt8;
+  const std::vector<float> values = {127,    -126.5f, 0.5f,  //
+                                     -254,   3,       -2,    //
+                                     0,      -0.0f,   0,     //
+                                     1e-37f, -2e-37f, 3e-37f};
+  const auto result = QuantizeTensor(values, {4, 3}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->scales, (std::vector<float>{127, 254, 0, 3e-37f}));
+  EXPECT_TRUE(result->zero_points.empty());
+  // 127, -126 (a tie), 0 (a tie) | -127, 2 (a tie), -1 | 0 | 0, as 127 / 3e-37
+  // is no float.
+  EXPECT_EQ(result->codes, (std::vector<uint8_t>{127, 0x82, 0, 0x81, 2, 0xff, 0,
+                                                 0, 0, 0, 0, 0}));
+  EXPECT_EQ(*DequantizeTensor(*result, {4, 3}, scheme),
+            (std::vector<float>{127, -126, 0, -254, 4, -2, 0, 0, 0, 0, 0, 0}));
+}
+
 // With scales that are powers of two, values beyond the largest code take it.
 TEST(QuantizeTensorTest, PowerOfTwoExample) {
   QuantScheme scheme;
@@ -307,7 +331,7 @@ TEST(QuantizeTensorTest, Empty) {
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_TRUE(result->codes.empty());
       for (float scale : result->scales)
-        EXPECT_TRUE(scale > 0 || IsCodebook(scheme.format));
+        EXPECT_TRUE(scale > 0 || IsOfBitsandbytes(scheme.format));
       EXPECT_TRUE(DequantizeTensor(*result, shape, scheme).value().empty());
     }
   }

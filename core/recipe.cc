@@ -128,6 +128,14 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
         absl::StrCat("scales of F8_E4M3 are of groups of at most ",
                      kLargestGlobalGroup, "; use groups of 16 (nvfp4)"));
   }
+  if (HasRowScales(spec.format) &&
+      (spec.granularity.value_or(Granularity::kAxis) != Granularity::kAxis ||
+       spec.axis != 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(NumberFormatName(spec.format),
+                     " has a scale for each index of axis 0 and no other; "
+                     "leave the granularity out, or use int8"));
+  }
   if (spec.axis < 0 || spec.axis >= kMaxDims) {
     return absl::InvalidArgumentError(absl::StrCat(
         "axis ", spec.axis, " is out of range; use 0 to ", kMaxDims - 1));
@@ -153,7 +161,7 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
 
 absl::Status CheckConvention(NumberFormat format, Convention stated) {
   if (HasZeroPoints(format)) return absl::OkStatus();
-  const bool is_bitsandbytes = IsCodebook(format);
+  const bool is_bitsandbytes = IsOfBitsandbytes(format);
   if (!is_bitsandbytes && stated == Convention::kCompressedTensors) {
     return absl::OkStatus();
   }

@@ -34,8 +34,9 @@ enum class Nonfinite : uint8_t {
 // (fp16, bf16) have a format and nothing else.
 struct SchemeSpec {
   NumberFormat format = NumberFormat::kInt8;
-  // Absent: 8-bit formats per axis 0; 4-bit formats per group of 128, or of 64
-  // or 32 where 128 does not divide the row, or else per axis 0. For nf4 and
+  // Absent: 8-bit formats per axis 0, which is all that llm_int8 has, of
+  // tensors of two dimensions and more; 4-bit formats per group of 128, or of
+  // 64 or 32 where 128 does not divide the row, or else per axis 0. For nf4 and
   // fp4 64 is the first of these, and for scales of E8M0, with 8 bits too, 32
   // the only one, for those of E4M3 16. Tensors of less than two dimensions
   // have no channels: one scale in place of axis 0.

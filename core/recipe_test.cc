@@ -151,6 +151,16 @@ TEST(SchemeSpecTest, Refuses) {
        "bitsandbytes does; leave it out"},
       {"fp4,convention=compressed-tensors",
        "there is no convention compressed-tensors for fp4"},
+      {"llm_int8,asymmetric", "llm_int8 has no zero points"},
+      {"llm_int8,convention=torch",
+       "there is no convention torch for llm_int8, which always does what "
+       "bitsandbytes does"},
+      {"llm_int8,tensor",
+       "llm_int8 has a scale for each index of axis 0 and no other; leave the "
+       "granularity out, or use int8"},
+      {"llm_int8,axis=1", "llm_int8 has a scale for each index of axis 0"},
+      {"llm_int8,group=64", "llm_int8 has a scale for each index of axis 0"},
+      {"llm_int8,scale_dtype=e8m0", "scales of llm_int8 cannot be F8_E8M0"},
       {"int8,scale_dtype", "'scale_dtype' is no option"},
       {"int8,scale_dtype=f16,scale_dtype=bf16",
        "states the scale_dtype a second time"},
@@ -309,8 +319,8 @@ TEST(RecipeJsonTest, Refuses) {
        "there is no member \"bits\""},
       {R"({"defaults": {"format": "int3"}})",
        "defaults: scheme: \"format\" must be one of int8, uint8, int4, uint4, "
-       "fp16, bf16, fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, mxfp4, mxfp8, "
-       "nvfp4, found \"int3\""},
+       "fp16, bf16, fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, llm_int8, "
+       "mxfp4, mxfp8, nvfp4, found \"int3\""},
       {R"({"defaults": {"format": "mxfp4", "granularity": "group"}})",
        "\"granularity\" is part of mxfp4 already; leave it out"},
       {R"({"defaults": {"format": "nvfp4", "scale_dtype": "F32"}})",

@@ -10,6 +10,7 @@
 #include "core/codecs/fp8.h"
 #include "core/codecs/int4.h"
 #include "core/codecs/int8.h"
+#include "core/codecs/llm_int8.h"
 #include "core/codecs/nf4.h"
 #include "core/observers/minmax.h"
 
@@ -19,7 +20,7 @@ namespace {
 constexpr const Codec* kCodecs[kNumNumberFormats] = {
     &kInt8Codec, &kUInt8Codec, &kInt4Codec,    &kUInt4Codec,
     &kFp16Codec, &kBf16Codec,  &kFp8E4M3Codec, &kFp8E5M2Codec,
-    &kNf4Codec,  &kFp4Codec,   &kFp4E2M1Codec,
+    &kNf4Codec,  &kFp4Codec,   &kFp4E2M1Codec, &kLlmInt8Codec,
 };
 
 constexpr const ObserverRow* kObservers[] = {

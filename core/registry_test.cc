@@ -47,7 +47,7 @@ TEST(RegistryTest, NamesAreUniqueAndFound) {
   EXPECT_EQ(registry.FindAlgorithm(""), nullptr);
   EXPECT_EQ(registry.FormatNames(),
             "int8, uint8, int4, uint4, fp16, bf16, fp8_e4m3, fp8_e5m2, nf4, "
-            "fp4, fp4_e2m1");
+            "fp4, fp4_e2m1, llm_int8");
 }
 
 // Whoever adds a row documents it.

@@ -224,7 +224,10 @@ const Builder::Done* Builder::FindTie(const Done& weight) const {
         weight.tensor->dtype == other.tensor->dtype &&
         weight.tensor->shape == other.tensor->shape && same(a.scale, b.scale) &&
         same(a.zero_point, b.zero_point) &&
-        same(a.global_scale, b.global_scale)) {
+        same(a.global_scale, b.global_scale) &&
+        same(a.nested.scales, b.nested.scales) &&
+        same(a.nested.codebook, b.nested.codebook) &&
+        same(a.nested.quant_state, b.nested.quant_state)) {
       return &other;
     }
   }

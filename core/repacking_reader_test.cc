@@ -163,6 +163,7 @@ const std::vector<Family>& Families() {
       {"fp8_e4m3,block=64", {kPlain, kFp8, kWords}},
       {"nf4,group=64", {kPlain, kBitsandbytes}},
       {"fp4,group=64,scale_dtype=f16", {kPlain}},
+      {"llm_int8", {kPlain, kBitsandbytes}},
       {"mxfp4", {kPlain, kWords}},
       {"mxfp8", {kPlain, kWords}},
       {"nvfp4", {kPlain, kWords}},

@@ -73,6 +73,11 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
     scheme.convention = spec.convention;
   }
 
+  if (HasRowScales(spec.format) && shape.size() < 2) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        NumberFormatName(spec.format), " has a scale for each row, and shape ",
+        ShapeToString(shape), " has no rows; use int8"));
+  }
   const bool grouped =
       BitsOfCode(spec.format) < 8 || scheme.scale_dtype == DType::kF8E8M0;
   scheme.granularity = spec.granularity.value_or(grouped ? Granularity::kGroup

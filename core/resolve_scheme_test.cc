@@ -75,6 +75,8 @@ TEST(ResolveSchemeTest, Table) {
        {4, 100},
        "fp4 axis 0",
        "no group of 64 or 32 divides its row of 100"},
+      {"llm_int8", {4, 100}, "llm_int8 axis 0", ""},
+      {"llm_int8,axis", {4, 3, 5}, "llm_int8 axis 0", ""},
       {"fp4_e2m1", {4, 256}, "fp4_e2m1 group 128", ""},
       {"fp4_e2m1,scale_dtype=e8m0",
        {4, 256},
@@ -119,6 +121,11 @@ TEST(ResolveSchemeTest, Refuses) {
               "group size 64 does not divide its row of 100 elements, 50 and "
               "100 would; ");
   ExpectError(Resolve("int4,group=64", {4, 32}), code, "elements, 32 would; ");
+  for (const Shape& shape : {Shape{}, Shape{100}}) {
+    ExpectError(Resolve("llm_int8", shape), code,
+                "llm_int8 has a scale for each row, and shape " +
+                    ShapeToString(shape) + " has no rows; use int8");
+  }
   ExpectError(Resolve("int4,group=64", {4, 101}), code, "elements, 101 would;");
   ExpectError(Resolve("int4,group=5", {4, 96}), code,
               "elements, 4 and 6 would");

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "core/registry.h"
 #include "core/word_order.h"
 #include "ir/dtype.h"
+#include "ir/json.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -294,6 +297,68 @@ absl::Status ReadParamRows(const CheckpointReader& reader,
                      absl::MakeSpan(*zero_points));
 }
 
+// ---------------------------------------------------------- nested scales --
+
+// `count` elements of an F32 tensor, from `first` on.
+absl::StatusOr<std::vector<float>> ReadFloats(const CheckpointReader& reader,
+                                              size_t tensor, uint64_t first,
+                                              uint64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  MQ_RETURN_IF_ERROR(
+      reader.Read(tensor, first, count,
+                  absl::MakeSpan(reinterpret_cast<uint8_t*>(values.data()),
+                                 values.size() * sizeof(float))));
+  return values;
+}
+
+// What all scales of a weight have added.
+absl::StatusOr<float> ReadOffset(const CheckpointReader& reader,
+                                 size_t quant_state) {
+  const CheckpointIndex& index = reader.index();
+  const TensorInfo& info = index.tensors[quant_state];
+  std::string text(static_cast<size_t>(info.byte_size), '\0');
+  MQ_RETURN_IF_ERROR(reader.Read(
+      quant_state, 0, info.byte_size,
+      absl::MakeSpan(reinterpret_cast<uint8_t*>(text.data()), text.size())));
+  const absl::StatusOr<Json> state = ParseJson(text);
+  const Json* offset = state.ok() ? state->Find("nested_offset") : nullptr;
+  if (offset != nullptr && offset->AsDouble() != nullptr) {
+    return static_cast<float>(*offset->AsDouble());
+  }
+  if (offset != nullptr && offset->AsInt() != nullptr) {
+    return static_cast<float>(*offset->AsInt());
+  }
+  return absl::DataLossError(
+      absl::StrCat(index.path, ": tensor ", QuotedName(info.name),
+                   ": is no JSON text with a number \"nested_offset\", which "
+                   "the scales need; download or copy the checkpoint again"));
+}
+
+// Scales that are codes: number * scale + offset, each rounded.
+absl::Status DecodeNestedScales(const CheckpointReader& reader,
+                                const NestedScalesPlace& place,
+                                const SlotRange& slots,
+                                absl::Span<const uint8_t> codes,
+                                absl::Span<float> scales) {
+  constexpr uint64_t kBlock = kNestedBlock;
+  MQ_ASSIGN_OR_RETURN(const float offset,
+                      ReadOffset(reader, place.quant_state));
+  MQ_ASSIGN_OR_RETURN(const std::vector<float> numbers,
+                      ReadFloats(reader, place.codebook, 0, 256));
+  const uint64_t first_block = slots.first / kBlock;
+  const uint64_t blocks =
+      (slots.first + slots.count - 1) / kBlock + 1 - first_block;
+  MQ_ASSIGN_OR_RETURN(const std::vector<float> of_blocks,
+                      ReadFloats(reader, place.scales, first_block, blocks));
+  for (size_t i = 0; i < scales.size(); ++i) {
+    const uint64_t block = (slots.first + i) / kBlock - first_block;
+    const float product =
+        numbers[codes[i]] * of_blocks[static_cast<size_t>(block)];
+    scales[i] = product + offset;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
@@ -314,11 +379,28 @@ absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
   if (!tensor.global_scale.empty()) {
     place.global_scale = by_name.at(tensor.global_scale);
   }
-  for (size_t i = 0; i < stored.constants.size(); ++i) {
-    if (stored.constants[i].kind == ConstantKind::kGroupIndex) {
-      place.group_index = by_name.at(tensor.constants[i]);
+  size_t quant_state = kNoTie;
+  // Those that are there.
+  for (size_t i = 0; i < tensor.constants.size(); ++i) {
+    const size_t constant = by_name.at(tensor.constants[i]);
+    switch (stored.constants[i].kind) {
+      case ConstantKind::kGroupIndex:
+        place.group_index = constant;
+        break;
+      case ConstantKind::kNestedScales:
+        place.nested.scales = constant;
+        break;
+      case ConstantKind::kNestedCodebook:
+        place.nested.codebook = constant;
+        break;
+      case ConstantKind::kQuantState:
+        quant_state = constant;
+        break;
+      default:
+        break;
     }
   }
+  if (place.nested.scales != kNoTie) place.nested.quant_state = quant_state;
   return place;
 }
 
@@ -352,15 +434,17 @@ absl::Status ReadStoredParams(const CheckpointReader& reader,
   MQ_RETURN_IF_ERROR(read(reader, place, slots, &stored, &zero_points));
   const size_t count = static_cast<size_t>(slots.count);
   std::vector<float> scales(count);
-  ToFloat(reader.index().tensors[place.scale].dtype, stored.data(),
-          absl::MakeSpan(scales));
+  if (place.nested.scales != kNoTie) {
+    MQ_RETURN_IF_ERROR(DecodeNestedScales(reader, place.nested, slots, stored,
+                                          absl::MakeSpan(scales)));
+  } else {
+    ToFloat(reader.index().tensors[place.scale].dtype, stored.data(),
+            absl::MakeSpan(scales));
+  }
   if (place.global_scale != kNoTie) {
-    float global_scale;
-    MQ_RETURN_IF_ERROR(
-        reader.Read(place.global_scale, 0, 1,
-                    absl::MakeSpan(reinterpret_cast<uint8_t*>(&global_scale),
-                                   sizeof(global_scale))));
-    for (float& scale : scales) scale /= global_scale;
+    MQ_ASSIGN_OR_RETURN(const std::vector<float> global_scale,
+                        ReadFloats(reader, place.global_scale, 0, 1));
+    for (float& scale : scales) scale /= global_scale.front();
   }
   const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
   const bool one_zero_point = zero_points.size() == 1;

@@ -21,6 +21,15 @@
 
 namespace monoquant {
 
+// Where that lies what scales are made of, if they are codes themselves
+// (QuantStorage::kBitsandbytesNested): tensors of the checkpoint, of which
+// kNoTie stands for none.
+struct NestedScalesPlace {
+  size_t scales = kNoTie;
+  size_t codebook = kNoTie;
+  size_t quant_state = kNoTie;  // has the offset
+};
+
 // Where a quantized tensor lies in a checkpoint.
 struct StoredTensorPlace {
   QuantScheme scheme;
@@ -33,6 +42,7 @@ struct StoredTensorPlace {
   size_t global_scale = kNoTie;
   // Of the group of each column (ConstantKind::kGroupIndex).
   size_t group_index = kNoTie;
+  NestedScalesPlace nested;
 };
 
 // The tensors of a checkpoint by name.
@@ -68,6 +78,7 @@ absl::Status ReadStoredLevels(const CheckpointReader& reader,
 
 // The parameters of a range of slots of a format with scales. Takes memory for
 // so many slots, and for those of eight rows more where they are packed.
+// DataLoss if scales are nested and their offset is no number.
 absl::Status ReadStoredParams(const CheckpointReader& reader,
                               const StoredTensorPlace& place,
                               const SlotRange& slots,

@@ -27,15 +27,23 @@ Json BitsandbytesConfig(const Manifest& manifest) {
   const NumberFormat format =
       weights.empty() ? NumberFormat::kNf4 : weights.front()->scheme.format;
   const DType dtype = weights.empty() ? DType::kBF16 : weights.front()->dtype;
+  const bool bytes = BitsOfCode(format) == 8;
   Json config;
   config.Set("quant_method", "bitsandbytes");
-  config.Set("load_in_4bit", true);
-  config.Set("load_in_8bit", false);
-  config.Set("bnb_4bit_quant_type", NumberFormatName(format));
-  config.Set("bnb_4bit_use_double_quant", false);
-  config.Set("bnb_4bit_compute_dtype", GetDTypeInfo(dtype).torch_name);
-  config.Set("bnb_4bit_quant_storage", "uint8");
-  // Whoever names one must name all that are no Linear4bit, lm_head too.
+  config.Set("load_in_4bit", !bytes);
+  config.Set("load_in_8bit", bytes);
+  if (bytes) {
+    // The library's own: activations beyond it are multiplied as floats.
+    config.Set("llm_int8_threshold", 6.0);
+    config.Set("llm_int8_has_fp16_weight", false);
+  } else {
+    config.Set("bnb_4bit_quant_type", NumberFormatName(format));
+    config.Set("bnb_4bit_use_double_quant", false);
+    config.Set("bnb_4bit_compute_dtype", GetDTypeInfo(dtype).torch_name);
+    config.Set("bnb_4bit_quant_storage", "uint8");
+  }
+  // Whoever names one must name all layers that are left as they are,
+  // lm_head too.
   config.Set("llm_int8_skip_modules", Json(ToJsonArray(KeptModules(manifest))));
   return config;
 }

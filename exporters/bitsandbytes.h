@@ -1,5 +1,5 @@
-// --to bitsandbytes: a model directory of NF4 or FP4 weights, as Transformers,
-// vLLM, TGI and PEFT (for QLoRA) load it.
+// --to bitsandbytes: a model directory of NF4, FP4 or LLM.int8 weights, as
+// Transformers, vLLM, TGI and PEFT (for QLoRA) load it.
 //
 // Weights are stored as QuantStorage::kBitsandbytes says, with plain scales.
 // All quantized layers have one scheme.

@@ -21,6 +21,13 @@ QuantScheme Groups(NumberFormat format, int64_t size) {
   return scheme;
 }
 
+// LLM.int8.
+QuantScheme Rows() {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kLlmInt8;
+  return scheme;
+}
+
 TEST(BitsandbytesTest, Configuration) {
   QuantizedModel model(QuantStorage::kBitsandbytes);
   model.Quantize("a.weight", {8, 128}, Groups(NumberFormat::kNf4, 64));
@@ -34,13 +41,28 @@ TEST(BitsandbytesTest, Configuration) {
             R"("llm_int8_skip_modules":["b","lm_head"]})");
 }
 
-TEST(BitsandbytesTest, HasOneScheme) {
+TEST(BitsandbytesTest, ConfigurationOfEightBits) {
   QuantizedModel model(QuantStorage::kBitsandbytes);
-  model.Quantize("a.weight", {8, 128}, Groups(NumberFormat::kNf4, 64));
-  model.Quantize("b.weight", {8, 128}, Groups(NumberFormat::kFp4, 64));
-  ExpectError(BitsandbytesExporter().Layout(model.manifest()),
-              absl::StatusCode::kFailedPrecondition,
-              "bitsandbytes has one scheme for the whole model");
+  model.Quantize("a.weight", {8, 128}, Rows());
+  model.Add("b.weight", {8, 32});
+  EXPECT_EQ(BitsandbytesConfig(model.manifest()).ToString(),
+            R"({"quant_method":"bitsandbytes","load_in_4bit":false,)"
+            R"("load_in_8bit":true,"llm_int8_threshold":6.0,)"
+            R"("llm_int8_has_fp16_weight":false,)"
+            R"("llm_int8_skip_modules":["b","lm_head"]})");
+  EXPECT_TRUE(BitsandbytesExporter().Layout(model.manifest()).ok());
+}
+
+TEST(BitsandbytesTest, HasOneScheme) {
+  for (const QuantScheme& other : {Groups(NumberFormat::kFp4, 64),
+                                   Groups(NumberFormat::kNf4, 128), Rows()}) {
+    QuantizedModel model(QuantStorage::kBitsandbytes);
+    model.Quantize("a.weight", {8, 128}, Groups(NumberFormat::kNf4, 64));
+    model.Quantize("b.weight", {8, 128}, other);
+    ExpectError(BitsandbytesExporter().Layout(model.manifest()),
+                absl::StatusCode::kFailedPrecondition,
+                "bitsandbytes has one scheme for the whole model");
+  }
 }
 
 }  // namespace

@@ -321,12 +321,16 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(NumberFormat::kFp4));
   EXPECT_EQ(static_cast<int>(mqir::NumberFormat::FP4_E2M1),
             static_cast<int>(NumberFormat::kFp4E2M1));
+  EXPECT_EQ(static_cast<int>(mqir::NumberFormat::LLM_INT8),
+            static_cast<int>(NumberFormat::kLlmInt8));
   EXPECT_EQ(static_cast<int>(mqir::Granularity::GROUP),
             static_cast<int>(Granularity::kGroup));
   EXPECT_EQ(static_cast<int>(mqir::Convention::COMPRESSED_TENSORS),
             static_cast<int>(Convention::kCompressedTensors));
   EXPECT_EQ(static_cast<int>(mqir::Storage::GPTQ_V2),
             static_cast<int>(QuantStorage::kGptqV2));
+  EXPECT_EQ(static_cast<int>(mqir::Storage::BITSANDBYTES_NESTED),
+            static_cast<int>(QuantStorage::kBitsandbytesNested));
 }
 
 TEST(MqirIndexTest, BareFileNames) {

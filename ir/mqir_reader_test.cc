@@ -84,6 +84,10 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
     tensor.scheme.granularity = static_cast<Granularity>(f % 3);
     tensor.scheme.axis = 1;
     tensor.scheme.group_size = 2;
+    if (HasRowScales(tensor.scheme.format)) {
+      tensor.scheme.granularity = Granularity::kAxis;
+      tensor.scheme.axis = 0;
+    }
     const bool has_choice =
         HasZeroPoints(tensor.scheme.format) || !HasScales(tensor.scheme.format);
     tensor.scheme.symmetric = f % 2 == 0 || !has_choice;

@@ -1,5 +1,6 @@
 #include "ir/quant_record.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <iterator>
 #include <utility>
@@ -102,17 +103,24 @@ absl::Status ReadPart(const Json& json, absl::string_view key, bool expected,
   return WrongMember(key, "absent for this scheme", member);
 }
 
-// The same for the names of `count` tensors.
-absl::Status ReadParts(const Json& json, absl::string_view key, size_t count,
-                       std::vector<std::string>* names) {
+// How many constants a weight must have of those that it can have.
+size_t NeededConstants(const StoredWeight& stored) {
+  return static_cast<size_t>(std::count_if(
+      stored.constants.begin(), stored.constants.end(),
+      [](const StoredConstant& constant) { return !constant.optional; }));
+}
+
+// The same for the names of `needed` tensors, or of more up to `most`.
+absl::Status ReadParts(const Json& json, absl::string_view key, size_t needed,
+                       size_t most, std::vector<std::string>* names) {
   const Json* member = json.Find(key);
   const size_t found =
       member == nullptr || !member->is_array() ? 0 : member->AsArray()->size();
-  if (found != count || (member != nullptr && count == 0)) {
-    return WrongMember(key, absl::StrCat("an array of ", count, " names"),
+  if (found < needed || found > most || (member != nullptr && found == 0)) {
+    return WrongMember(key, absl::StrCat("an array of ", most, " names"),
                        member);
   }
-  if (count == 0) return absl::OkStatus();
+  if (found == 0) return absl::OkStatus();
   for (const Json& name : *member->AsArray()) {
     if (name.AsString() == nullptr) {
       return WrongMember(key, "an array of names", member);
@@ -168,8 +176,8 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
   MQ_RETURN_IF_ERROR(ReadPart(json, "global_scale",
                               stored->global_scale.has_value(),
                               &tensor.global_scale));
-  MQ_RETURN_IF_ERROR(ReadParts(json, "constants", stored->constants.size(),
-                               &tensor.constants));
+  MQ_RETURN_IF_ERROR(ReadParts(json, "constants", NeededConstants(*stored),
+                               stored->constants.size(), &tensor.constants));
   return tensor;
 }
 
@@ -209,7 +217,7 @@ absl::Status CheckPart(const TensorsByName& tensors, absl::string_view owner,
                                         ", expected ", DTypeName(part->dtype)));
   }
   const bool fits =
-      stored.shape == absl::MakeConstSpan(part->shape) ||
+      CanHaveShape(*part, stored.shape) ||
       (other.has_value() && stored.shape == absl::MakeConstSpan(*other));
   if (fits) return absl::OkStatus();
   return Mismatch(owner,
@@ -251,7 +259,8 @@ absl::Status CheckTensor(const QuantizedTensor& tensor,
       plain ? std::make_optional(layout->param_shape) : std::nullopt));
   MQ_RETURN_IF_ERROR(CheckPart(tensors, tensor.name, "global scales",
                                tensor.global_scale, stored->global_scale));
-  if (tensor.constants.size() != stored->constants.size()) {
+  if (tensor.constants.size() < NeededConstants(*stored) ||
+      tensor.constants.size() > stored->constants.size()) {
     return Mismatch(
         tensor.name,
         absl::StrCat("it has ", tensor.constants.size(),

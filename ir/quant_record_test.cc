@@ -122,8 +122,7 @@ TEST(QuantRecordTest, JsonRefuses) {
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
        "\"storage\" must be one of plain, compressed-tensors, gptq, awq, fp8, "
        "torchao, torch-ao, pack-quantized, int-quantized, gptq-v2, "
-       "bitsandbytes, found "
-       "\"gguf\""},
+       "bitsandbytes, bitsandbytes-nested, found \"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},
   };
@@ -201,6 +200,79 @@ TEST(ValidateQuantRecordTest, Float8) {
   damaged.tensors[0].scheme.symmetric = false;
   ExpectError(Validate(damaged, stored), absl::StatusCode::kDataLoss,
               "format fp8_e4m3 is said to be asymmetric");
+}
+
+// The description of a weight of bitsandbytes has any length.
+TEST(ValidateQuantRecordTest, Bitsandbytes) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kNf4;
+  scheme.granularity = Granularity::kGroup;
+  scheme.group_size = 64;
+  const auto weight = StoreWeight(QuantStorage::kBitsandbytesNested, "l.weight",
+                                  scheme, {2, 128});
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  QuantRecord record;
+  record.version = "0.1.0";
+  record.tensors.push_back(RecordOf("l.weight", scheme,
+                                    QuantStorage::kBitsandbytesNested, *weight,
+                                    DType::kF16, {2, 128}));
+  const std::vector<Stored> stored = {
+      {"l.weight", DType::kU8, {128, 1}},
+      {"l.weight.absmax", DType::kU8, {4}},
+      {"l.weight.quant_map", DType::kF32, {16}},
+      {"l.weight.quant_state.bitsandbytes__nf4", DType::kU8, {169}},
+      {"l.weight.nested_absmax", DType::kF32, {1}},
+      {"l.weight.nested_quant_map", DType::kF32, {256}}};
+  EXPECT_TRUE(Validate(record, stored).ok()) << Validate(record, stored);
+  const std::string json = QuantRecordToJson(record);
+  const absl::StatusOr<QuantRecord> read = QuantRecordFromJson(json);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(QuantRecordToJson(*read), json);
+  std::vector<Stored> other = stored;
+  other[0].shape = {128};
+  EXPECT_TRUE(Validate(record, other).ok());
+  other[0].shape = {1, 128};
+  ExpectError(Validate(record, other), absl::StatusCode::kDataLoss,
+              "expected [128, 1]");
+  other = stored;
+  other[3].shape = {1 << 20};
+  ExpectError(Validate(record, other), absl::StatusCode::kDataLoss,
+              "quant_state.bitsandbytes__nf4' have shape [1048576], expected");
+}
+
+// A constant that may be missing where another program wrote the weight.
+TEST(ValidateQuantRecordTest, ConstantsThatMayBeMissing) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kLlmInt8;
+  const auto weight =
+      StoreWeight(QuantStorage::kBitsandbytes, "l.weight", scheme, {2, 9});
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  QuantRecord record;
+  record.version = "0.1.0";
+  record.tensors.push_back(RecordOf("l.weight", scheme,
+                                    QuantStorage::kBitsandbytes, *weight,
+                                    DType::kF16, {2, 9}));
+  std::vector<Stored> stored = {{"l.weight", DType::kI8, {2, 9}},
+                                {"l.SCB", DType::kF32, {2}},
+                                {"l.weight_format", DType::kU8, {}}};
+  for (const char* constants : {R"("constants":["l.weight_format"])", ""}) {
+    EXPECT_TRUE(Validate(record, stored).ok()) << Validate(record, stored);
+    const std::string json = QuantRecordToJson(record);
+    EXPECT_THAT(json, ::testing::HasSubstr(constants));
+    const absl::StatusOr<QuantRecord> read = QuantRecordFromJson(json);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(QuantRecordToJson(*read), json);
+    // The same without it.
+    record.tensors[0].constants.clear();
+    if (stored.size() == 3) stored.pop_back();
+  }
+  record.tensors[0].constants = {"l.weight_format"};
+  EXPECT_FALSE(Validate(record, stored).ok());
+  record.tensors[0].constants = {"a", "b"};
+  ExpectError(Validate(record, stored), absl::StatusCode::kDataLoss,
+              "it has 2 constants, expected 1");
+  ExpectError(QuantRecordFromJson(QuantRecordToJson(record)),
+              absl::StatusCode::kInvalidArgument, "\"constants\" must be");
 }
 
 // Codes in words, under another name than the tensor's.

@@ -14,8 +14,8 @@ namespace {
 
 // Names by enum value.
 constexpr absl::string_view kFormatNames[kNumNumberFormats] = {
-    "int8",     "uint8",    "int4", "uint4", "fp16",    "bf16",
-    "fp8_e4m3", "fp8_e5m2", "nf4",  "fp4",   "fp4_e2m1"};
+    "int8",     "uint8",    "int4", "uint4", "fp16",     "bf16",
+    "fp8_e4m3", "fp8_e5m2", "nf4",  "fp4",   "fp4_e2m1", "llm_int8"};
 constexpr absl::string_view kGranularityNames[] = {"tensor", "axis", "group",
                                                    "block"};
 constexpr absl::string_view kConventionNames[] = {"torch",
@@ -103,6 +103,14 @@ bool IsCodebook(NumberFormat format) {
   return format == NumberFormat::kNf4 || format == NumberFormat::kFp4;
 }
 
+bool IsOfBitsandbytes(NumberFormat format) {
+  return IsCodebook(format) || format == NumberFormat::kLlmInt8;
+}
+
+bool HasRowScales(NumberFormat format) {
+  return format == NumberFormat::kLlmInt8;
+}
+
 int BitsOfCode(NumberFormat format) {
   switch (format) {
     case NumberFormat::kInt4:
@@ -115,6 +123,7 @@ int BitsOfCode(NumberFormat format) {
     case NumberFormat::kUInt8:
     case NumberFormat::kFp8E4M3:
     case NumberFormat::kFp8E5M2:
+    case NumberFormat::kLlmInt8:
       return 8;
     case NumberFormat::kFp16:
     case NumberFormat::kBf16:
@@ -326,6 +335,13 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
     layout.num_params = 0;
     return layout;
   }
+  if (HasRowScales(scheme.format) &&
+      (scheme.granularity != Granularity::kAxis || scheme.axis != 0)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        NumberFormatName(scheme.format),
+        " has a scale for each index of axis 0 and no other, found ",
+        SchemeToString(scheme), "; use granularity axis, or int8"));
+  }
   if (HasGroupSize(scheme.granularity) && scheme.group_size <= 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("group size ", scheme.group_size, " is not positive"));
@@ -394,6 +410,7 @@ DType ZeroPointDType(NumberFormat format) {
 DType CodeDType(NumberFormat format) {
   switch (format) {
     case NumberFormat::kInt8:
+    case NumberFormat::kLlmInt8:
       return DType::kI8;
     case NumberFormat::kFp16:
       return DType::kF16;

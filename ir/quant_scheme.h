@@ -20,8 +20,8 @@
 namespace monoquant {
 
 // What one stored code is. Integer formats need a scale and a zero point, the
-// floats of 4 and 8 bits and the codebooks a scale; 16-bit floats are plain
-// casts.
+// floats of 4 and 8 bits and the formats of bitsandbytes a scale; 16-bit floats
+// are plain casts.
 // The values are written into .mqir files: append, never renumber.
 enum class NumberFormat : uint8_t {
   kInt8 = 0,      // codes -128 .. 127, one a byte
@@ -35,8 +35,9 @@ enum class NumberFormat : uint8_t {
   kNf4 = 8,       // bitsandbytes' 16 quantiles, two a byte: core/codecs/nf4.h
   kFp4 = 9,       // bitsandbytes' FP4, two a byte, see core/codecs/fp4.h
   kFp4E2M1 = 10,  // 4-bit floats to 6, two a byte, see core/codecs/fp4_e2m1.h
+  kLlmInt8 = 11,  // bitsandbytes' codes -127 .. 127, see core/codecs/llm_int8.h
 };
-inline constexpr int kNumNumberFormats = 11;
+inline constexpr int kNumNumberFormats = 12;
 
 // Which elements share one scale and zero point.
 enum class Granularity : uint8_t {
@@ -110,14 +111,21 @@ inline constexpr int64_t kLargestGlobalGroup = 4096;
 // fp4.
 bool IsCodebook(NumberFormat format);
 
+// True for the formats that bitsandbytes alone has: nf4, fp4 and llm_int8.
+// Their scales are the largest magnitude itself, 0 included.
+bool IsOfBitsandbytes(NumberFormat format);
+
 // Bits of a stored code: 4, 8 or 16.
 int BitsOfCode(NumberFormat format);
+
+// True for llm_int8, which has a scale for each index of axis 0 and no other.
+bool HasRowScales(NumberFormat format);
 
 // Whether schemes of this granularity have a group_size.
 bool HasGroupSize(Granularity granularity);
 
 // "int8", "uint8", "int4", "uint4", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2",
-// "nf4", "fp4", "fp4_e2m1" and back.
+// "nf4", "fp4", "fp4_e2m1", "llm_int8" and back.
 absl::string_view NumberFormatName(NumberFormat format);
 std::optional<NumberFormat> NumberFormatFromName(absl::string_view name);
 
@@ -198,7 +206,8 @@ struct ParamLayout {
 };
 
 // InvalidArgument if the scheme does not fit the shape: an axis out of range;
-// FailedPrecondition if the group size does not divide the row. The caller adds
+// FailedPrecondition if the group size does not divide the row, and for
+// llm_int8 with scales of anything but axis 0 (HasRowScales). The caller adds
 // the tensor's name. Formats without scales get one segment and num_params 0.
 absl::StatusOr<ParamLayout> ComputeParamLayout(const QuantScheme& scheme,
                                                absl::Span<const int64_t> shape);

@@ -177,7 +177,7 @@ TEST(QuantSchemeTest, JsonRefuses) {
       {"[]", "must be an object"},
       {"{\"format\":\"int9\"}",
        "\"format\" must be one of int8, uint8, int4, uint4, fp16, bf16, "
-       "fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, found \"int9\""},
+       "fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, llm_int8, found \"int9\""},
       {"{\"format\":8}", "\"format\" must be"},
       {"{\"granularity\":\"row\"}", "one of tensor, axis, group, block"},
       {"{\"convention\":null}", "\"convention\" must be"},
@@ -345,6 +345,28 @@ TEST(ParamLayoutTest, Refuses) {
               absl::StatusCode::kInvalidArgument, "group size -1 is not");
 }
 
+// Of LLM.int8 there are scales of rows alone.
+TEST(ParamLayoutTest, RowScales) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kLlmInt8;
+  EXPECT_EQ(SchemeToString(scheme), "llm_int8 axis 0");
+  const ParamLayout layout = ComputeParamLayout(scheme, {6, 2, 64}).value();
+  EXPECT_EQ(layout.param_shape, Shape{6});
+  EXPECT_EQ(layout.segment, 128u);
+  std::vector<QuantScheme> others(3, scheme);
+  others[0].granularity = Granularity::kTensor;
+  others[1].axis = 1;
+  others[2].granularity = Granularity::kGroup;
+  others[2].group_size = 64;
+  for (const QuantScheme& other : others) {
+    ExpectError(ComputeParamLayout(other, {6, 64}),
+                absl::StatusCode::kFailedPrecondition,
+                "llm_int8 has a scale for each index of axis 0 and no other, "
+                "found " +
+                    SchemeToString(other) + "; use granularity axis, or int8");
+  }
+}
+
 TEST(CodeShapeTest, PacksRows) {
   for (const Shape& shape : SmallShapes()) {
     for (int f = 0; f < kNumNumberFormats; ++f) {
@@ -376,6 +398,7 @@ TEST(CodeDTypeTest, AllFormats) {
       {NumberFormat::kNf4, DType::kU8},
       {NumberFormat::kFp4, DType::kU8},
       {NumberFormat::kFp4E2M1, DType::kU8},
+      {NumberFormat::kLlmInt8, DType::kI8},
       {NumberFormat::kFp16, DType::kF16},
       {NumberFormat::kBf16, DType::kBF16},
   };

@@ -23,7 +23,7 @@ constexpr const internal::StorageRow* kStorages[] = {
     &internal::kFp8Storage,          &internal::kTorchaoStorage,
     &internal::kTorchAoStorage,      &internal::kPackQuantizedStorage,
     &internal::kIntQuantizedStorage, &internal::kGptqV2Storage,
-    &internal::kBitsandbytesStorage,
+    &internal::kBitsandbytesStorage, &internal::kBitsandbytesNestedStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
@@ -125,8 +125,29 @@ std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
       bytes.assign(text.begin(), text.end());
       break;
     }
+    case ConstantKind::kWeightFormat:
+      bytes = {0};
+      break;
+    case ConstantKind::kNestedScales:
+    case ConstantKind::kNestedCodebook:
+      break;
   }
   return bytes;
+}
+
+bool CanHaveShape(const StoredPart& part, absl::Span<const int64_t> shape) {
+  if (shape == absl::MakeConstSpan(part.shape)) return true;
+  switch (part.shapes_read) {
+    case ShapesRead::kOne:
+      break;
+    case ShapesRead::kFlat:
+      return shape ==
+             absl::MakeConstSpan(part.shape).first(part.shape.size() - 1);
+    case ShapesRead::kLength:
+      return shape.size() == 1 && shape[0] > 0 &&
+             shape[0] <= kMaxQuantStateBytes;
+  }
+  return false;
 }
 
 namespace internal {

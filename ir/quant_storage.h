@@ -102,23 +102,43 @@ enum class QuantStorage : uint8_t {
   //   M.weight.quant_map  F32 [16]: what the codes stand for
   //   M.weight.quant_state.bitsandbytes__nf4 (or __fp4)
   //                       U8: a JSON text with type, group size and shape
+  // And that of 8 bits, for llm_int8:
+  //   M.weight            I8 [rows, columns]
+  //   M.SCB               F32 [rows]: scales
+  //   M.weight_format     U8 []: 0, which is row by row; older files have none
   kBitsandbytes = 10,
+  // That of 4 bits with scales that are quantized themselves ("double
+  // quantization"); read only. A scale is number * scale + offset, in float32,
+  // with the number of its code and the scale of its block of 256 scales:
+  //   M.weight.absmax            U8 [groups]: codes
+  //   M.weight.nested_quant_map  F32 [256]: what these codes stand for
+  //   M.weight.nested_absmax     F32 [groups / 256], the last block may be
+  //   short
+  // The offset is "nested_offset" in quant_state.
+  kBitsandbytesNested = 11,
 };
 
-// Bytes of quant_state, whatever it says: filled up with spaces.
+// Bytes of quant_state as it is written, whatever it says: filled up with
+// spaces. Others write as many as it takes.
 inline constexpr int64_t kQuantStateBytes = 160;
+// No quant_state is longer.
+inline constexpr int64_t kMaxQuantStateBytes = 1 << 16;
+
+// Scales of kBitsandbytesNested that share one.
+inline constexpr int64_t kNestedBlock = 256;
 
 // "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao",
-// "pack-quantized", "int-quantized", "gptq-v2", "bitsandbytes" and back.
+// "pack-quantized", "int-quantized", "gptq-v2", "bitsandbytes",
+// "bitsandbytes-nested" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
 std::string StorageNames();
 
 // What the scales of a weight of type `weight` are rounded to where nothing
-// else is said: F32 in kPlain, kFp8, kTorchao, kTorchAo and kBitsandbytes, the
-// weight's type (which layers of engines have) in those of compressed-tensors,
-// F16 in those of GPTQ and AWQ.
+// else is said: F32 in kPlain, kFp8, kTorchao, kTorchAo and those of
+// bitsandbytes, the weight's type (which layers of engines have) in those of
+// compressed-tensors, F16 in those of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
 
 // In which order codes lie.
@@ -158,12 +178,23 @@ struct CodePacking {
   }
 };
 
+// Which shapes of a part are read, besides the one that is written.
+enum class ShapesRead : uint8_t {
+  kOne,     // no other
+  kFlat,    // that without its last dimension, which is 1
+  kLength,  // any of one dimension, up to kMaxQuantStateBytes and not empty
+};
+
 // A tensor to be stored.
 struct StoredPart {
   std::string name;
   DType dtype = DType::kF32;
   Shape shape;
+  ShapesRead shapes_read = ShapesRead::kOne;
 };
+
+// Whether a part that is read may have this shape.
+bool CanHaveShape(const StoredPart& part, absl::Span<const int64_t> shape);
 
 // What a tensor holds that follows from the scheme and the weight's shape.
 enum class ConstantKind : uint8_t {
@@ -172,14 +203,21 @@ enum class ConstantKind : uint8_t {
   // weights goes by what is stored, since GPTQ may have put columns that are
   // quantized together into one group ("act order").
   kGroupIndex,
-  kZeroPoints,  // I8 [rows, 1]: all 0
-  kCodebook,    // F32 [16]: the values of the codes of nf4 or fp4
-  kQuantState,  // U8: bitsandbytes' description of the weight, as JSON
+  kZeroPoints,    // I8 [rows, 1]: all 0
+  kCodebook,      // F32 [16]: the values of the codes of nf4 or fp4
+  kQuantState,    // U8: bitsandbytes' description of the weight, as JSON
+  kWeightFormat,  // U8 []: 0
+  // Of kBitsandbytesNested; these follow from nothing.
+  kNestedScales,    // F32: scales of scales
+  kNestedCodebook,  // F32 [256]: the values of the codes of scales
 };
 
 struct StoredConstant {
   StoredPart part;
   ConstantKind kind;
+  // It is written, and may be missing where it is read. None follow that may
+  // not.
+  bool optional = false;
 };
 
 // What becomes of one weight.
@@ -211,7 +249,7 @@ absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
                            absl::Span<const int64_t> shape);
 
 // The bytes of a constant of a weight that StoreWeight has found a place for;
-// `dtype` is the weight's.
+// `dtype` is the weight's. None for what does not follow from these.
 std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
                                    absl::Span<const int64_t> shape,
                                    DType dtype);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "ir/dtype.h"
@@ -48,12 +49,14 @@ TEST(QuantStorageTest, NamesLeadBack) {
         QuantStorage::kGptq, QuantStorage::kAwq, QuantStorage::kFp8,
         QuantStorage::kTorchao, QuantStorage::kTorchAo,
         QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
-        QuantStorage::kGptqV2, QuantStorage::kBitsandbytes}) {
+        QuantStorage::kGptqV2, QuantStorage::kBitsandbytes,
+        QuantStorage::kBitsandbytesNested}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
   EXPECT_EQ(StorageNames(),
             "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao, "
-            "pack-quantized, int-quantized, gptq-v2, bitsandbytes");
+            "pack-quantized, int-quantized, gptq-v2, bitsandbytes, "
+            "bitsandbytes-nested");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -670,6 +673,96 @@ TEST(QuantStorageTest, Bitsandbytes) {
         StoreWeight(QuantStorage::kBitsandbytes, "m.weight", scheme, {6, 128}),
         absl::StatusCode::kFailedPrecondition, message);
   }
+}
+
+TEST(QuantStorageTest, BitsandbytesOfEightBits) {
+  const QuantScheme scheme = Scheme(NumberFormat::kLlmInt8, Granularity::kAxis);
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight", scheme, {6, 9})
+          .value();
+  EXPECT_EQ(Text(stored.codes), "m.weight I8 [6, 9]");
+  EXPECT_EQ(Text(stored.scale), "m.SCB F32 [6]");
+  EXPECT_EQ(Text(stored.zero_point), "-");
+  EXPECT_EQ(ConstantsText(stored), "m.weight_format U8 []");
+  EXPECT_TRUE(stored.constants[0].optional);
+  EXPECT_EQ(stored.packing, CodePacking());
+  EXPECT_EQ(
+      ConstantBytes(ConstantKind::kWeightFormat, scheme, {6, 9}, DType::kBF16),
+      std::vector<uint8_t>{0});
+  EXPECT_TRUE(CheckWritable(QuantStorage::kBitsandbytes, scheme, {6, 9}).ok());
+  QuantScheme halves = scheme;
+  halves.scale_dtype = DType::kF16;
+  ExpectError(
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight", halves, {6, 9}),
+      absl::StatusCode::kFailedPrecondition,
+      "bitsandbytes has no place for F16 scales; use F32");
+  ExpectError(
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight",
+                  Scheme(NumberFormat::kInt8, Granularity::kAxis), {6, 9}),
+      absl::StatusCode::kFailedPrecondition,
+      "bitsandbytes has no place for int8; use llm_int8");
+  ExpectError(StoreWeight(QuantStorage::kBitsandbytesNested, "m.weight", scheme,
+                          {6, 9}),
+              absl::StatusCode::kFailedPrecondition,
+              "bitsandbytes-nested has no place for llm_int8; use nf4 or fp4");
+}
+
+// Scales are codes, in blocks of 256 of which the last may be short.
+TEST(QuantStorageTest, BitsandbytesNested) {
+  const QuantScheme nf4 = Scheme(NumberFormat::kNf4, Granularity::kGroup, 64);
+  const struct {
+    Shape shape;
+    const char* scale;
+    const char* nested;
+  } cases[] = {{{6, 128}, "m.weight.absmax U8 [12]", "F32 [1]"},
+               {{128, 128}, "m.weight.absmax U8 [256]", "F32 [1]"},
+               {{257, 64}, "m.weight.absmax U8 [257]", "F32 [2]"}};
+  for (const auto& c : cases) {
+    const StoredWeight stored =
+        StoreWeight(QuantStorage::kBitsandbytesNested, "m.weight", nf4, c.shape)
+            .value();
+    EXPECT_EQ(Text(stored.scale), c.scale);
+    EXPECT_EQ(ConstantsText(stored),
+              absl::StrCat("m.weight.quant_map F32 [16]\n"
+                           "m.weight.quant_state.bitsandbytes__nf4 U8 [160]\n"
+                           "m.weight.nested_absmax ",
+                           c.nested,
+                           "\n"
+                           "m.weight.nested_quant_map F32 [256]"));
+    EXPECT_TRUE(stored.packing.first_code_high);
+  }
+  ExpectError(CheckWritable(QuantStorage::kBitsandbytesNested, nf4, {6, 128}),
+              absl::StatusCode::kFailedPrecondition,
+              "bitsandbytes-nested is read but not written; use bitsandbytes");
+  for (ConstantKind kind :
+       {ConstantKind::kNestedScales, ConstantKind::kNestedCodebook}) {
+    EXPECT_TRUE(ConstantBytes(kind, nf4, {6, 128}, DType::kF32).empty());
+  }
+}
+
+// Those of bitsandbytes vary with its version and with what it has to say.
+TEST(QuantStorageTest, ShapesThatAreRead) {
+  const QuantScheme nf4 = Scheme(NumberFormat::kNf4, Granularity::kGroup, 64);
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kBitsandbytes, "m.weight", nf4, {6, 128})
+          .value();
+  EXPECT_TRUE(CanHaveShape(stored.codes, {384, 1}));
+  EXPECT_TRUE(CanHaveShape(stored.codes, {384}));
+  EXPECT_FALSE(CanHaveShape(stored.codes, {1, 384}));
+  EXPECT_FALSE(CanHaveShape(stored.codes, {383}));
+  EXPECT_TRUE(CanHaveShape(*stored.scale, {12}));
+  EXPECT_FALSE(CanHaveShape(*stored.scale, {12, 1}));
+  EXPECT_FALSE(CanHaveShape(*stored.scale, {}));
+  const StoredPart& map = stored.constants[0].part;
+  EXPECT_FALSE(CanHaveShape(map, {17}));
+  const StoredPart& state = stored.constants[1].part;
+  for (int64_t length : {1, 80, 160, 65536}) {
+    EXPECT_TRUE(CanHaveShape(state, {length}));
+  }
+  EXPECT_FALSE(CanHaveShape(state, {0}));
+  EXPECT_FALSE(CanHaveShape(state, {65537}));
+  EXPECT_FALSE(CanHaveShape(state, {}));
+  EXPECT_FALSE(CanHaveShape(state, {80, 1}));
 }
 
 TEST(QuantStorageTest, ScaleTypesByDefault) {

@@ -35,6 +35,7 @@ extern const StorageRow kAwqStorage;
 extern const StorageRow kFp8Storage;
 extern const StorageRow kTorchaoStorage;
 extern const StorageRow kBitsandbytesStorage;
+extern const StorageRow kBitsandbytesNestedStorage;
 extern const StorageRow kTorchAoStorage;
 extern const StorageRow kPackQuantizedStorage;
 extern const StorageRow kIntQuantizedStorage;

@@ -181,7 +181,8 @@ TEST(RtnTest, DecodedLevelsComeBack) {
 }
 
 // The same for the other formats, -0 of FP8 included: nothing is lost in a
-// second run but infinity, NaN, and which one of two zeros there was.
+// second run but infinity, NaN, which one of two zeros there was, and what is
+// below the lowest level.
 TEST(RtnTest, DecodedCodesComeBack) {
   const struct {
     LevelKind kind;
@@ -195,9 +196,13 @@ TEST(RtnTest, DecodedCodesComeBack) {
                   {0x7c, 0x7d, 0x7e, 0x7f, 0xfc, 0xfd, 0xfe, 0xff}},
                  {LevelKind::kE2M1, kCt, 16, {8}},
                  {LevelKind::kNf4, kTorch, 16, {}},
-                 {LevelKind::kFp4, kTorch, 16, {8}}};
+                 {LevelKind::kFp4, kTorch, 16, {8}},
+                 {LevelKind::kLlmInt8, kTorch, 256, {128}}};
   for (const auto& format : formats) {
-    const LevelGrid grid = {format.kind, -1, 1, true, format.convention, false};
+    // Of numbers that are whole the grid has the ends.
+    const int32_t end = format.kind == LevelKind::kLlmInt8 ? 127 : 1;
+    const LevelGrid grid = {format.kind,       -end, end, true,
+                            format.convention, false};
     Random random(14);
     std::vector<uint8_t> levels;
     for (int level = 0; level < format.codes; ++level) {

@@ -10,6 +10,7 @@
 #include "core/codecs/fp8.h"
 #include "core/codecs/int4.h"
 #include "core/codecs/int8.h"
+#include "core/codecs/llm_int8.h"
 #include "core/codecs/nf4.h"
 #include "core/registry.h"
 #include "gmock/gmock.h"
@@ -71,6 +72,8 @@ TEST(CodecsTest, Bytes) {
               ElementsAre(0x00, 0x01, 0x38, 0xfe));
   EXPECT_THAT(Pack(kFp8E5M2Codec, {0x00, 0x01, 0x3c, 0xfb}),
               ElementsAre(0x00, 0x01, 0x3c, 0xfb));
+  EXPECT_THAT(Pack(kLlmInt8Codec, {-127, -1, 0, 127}),
+              ElementsAre(0x81, 0xff, 0x00, 0x7f));
   for (const Codec* codec : {&kNf4Codec, &kFp4Codec, &kFp4E2M1Codec}) {
     EXPECT_THAT(Pack(*codec, {1, 8, 7, 15, 4}), ElementsAre(0x81, 0xf7, 0x04));
   }

@@ -57,7 +57,8 @@ struct Kernels {
                           size_t run, const float* values, size_t count,
                           uint8_t* levels);
 
-  // values[i] = (levels[i] - zero_point) * scale, with params[i / run].
+  // values[i] = (levels[i] - zero_point) * scale, with params[i / run]; of
+  // kLlmInt8 levels[i] * scale / 127.
   void (*levels_to_values)(LevelKind kind, const QParams* params, size_t run,
                            const uint8_t* levels, size_t count, float* values);
 

@@ -534,6 +534,62 @@ TEST_P(KernelsTest, LevelsOfCodebooks) {
   }
 }
 
+constexpr LevelGrid kLlmInt8Grid = {LevelKind::kLlmInt8, -127, 127, true,
+                                    Convention::kTorch,
+                                    /*fused_add=*/false};
+
+// On, and a step of float beside, the middle between two levels; all scales, 0
+// and those among them that 127 cannot be divided by; and every byte back.
+TEST_P(KernelsTest, LevelsOfLlmInt8) {
+  Random random(23);
+  for (size_t count : kCounts) {
+    const size_t run = 1 + random.Below(count + 40);
+    std::vector<QParams> params(count / run + 1);
+    for (QParams& p : params) {
+      p.scale =
+          random.Below(5) == 0 ? 0.0f : std::exp2(random.Uniform(-148, 127));
+    }
+    std::vector<float> values(count);
+    for (size_t i = 0; i < count; ++i) {
+      const float scale = params[i / run].scale;
+      const float halves = static_cast<float>(random.Below(509)) - 254;
+      values[i] = halves / 254 * scale;
+      if (random.Below(3) == 0) {
+        values[i] = std::nextafter(values[i], random.Uniform(-1, 1));
+      }
+      if (random.Below(9) == 0) values[i] = -0.0f;
+      // Scales that were rounded may be too small.
+      if (random.Below(9) == 0) values[i] *= 1.1f;
+    }
+    std::vector<uint8_t> found(count + 1, 0xaa);
+    kernels().round_to_levels(kLlmInt8Grid, params.data(), run, values.data(),
+                              count, found.data());
+    EXPECT_EQ(found[count], 0xaa);
+    for (size_t i = 0; i < count; ++i) {
+      const float scale = params[i / run].scale;
+      const float reciprocal = 1.0f / scale;
+      const float multiplier = reciprocal * 127.0f;
+      float level = std::nearbyint(values[i] * multiplier);
+      level = std::fmin(std::fmax(level, -127.0f), 127.0f);
+      if (!std::isfinite(multiplier)) level = 0;
+      ASSERT_EQ(static_cast<int8_t>(found[i]), level)
+          << values[i] << " of " << scale;
+    }
+    for (uint8_t& byte : found) byte = static_cast<uint8_t>(random.Bits());
+    std::vector<float> back(count + 1, 42.0f);
+    kernels().levels_to_values(LevelKind::kLlmInt8, params.data(), run,
+                               found.data(), count, back.data());
+    EXPECT_EQ(back[count], 42.0f);
+    for (size_t i = 0; i < count; ++i) {
+      const float number = static_cast<float>(static_cast<int8_t>(found[i]));
+      const float product = number * params[i / run].scale;
+      ASSERT_EQ(element::BitCast<uint32_t>(back[i]),
+                element::BitCast<uint32_t>(product * (1.0f / 127)))
+          << number << " of " << params[i / run].scale;
+    }
+  }
+}
+
 // All kinds of grid and values, in runs that fit vectors and that do not.
 TEST_P(KernelsTest, Levels) {
   Random random(5);
@@ -649,6 +705,7 @@ TEST_P(KernelsTest, RoundAndAddErrors) {
   for (const Codebook& book : Codebooks()) {
     grids.push_back(GridOfBook(book.kind));
   }
+  grids.push_back(kLlmInt8Grid);
   for (Convention convention :
        {Convention::kTorch, Convention::kCompressedTensors}) {
     for (bool fused_add : {false, true}) {

@@ -7,6 +7,7 @@
 #include "core/kernels/element.h"
 #include "core/kernels/error_block.h"
 #include "core/kernels/kernels.h"
+#include "core/kernels/llm_int8.h"
 #include "core/kernels/small_floats.h"
 
 namespace monoquant {
@@ -69,7 +70,8 @@ void RoundRun(const LevelGrid& grid, const float* values, size_t count,
   };
   switch (grid.kind) {
     case LevelKind::kSigned:
-    case LevelKind::kUnsigned: {
+    case LevelKind::kUnsigned:
+    case LevelKind::kLlmInt8: {
       const float qmin = static_cast<float>(grid.qmin);
       const float qmax = static_cast<float>(grid.qmax);
       return round([=](float x) {
@@ -97,7 +99,7 @@ void RoundToLevels(const LevelGrid& grid, const QParams* params, size_t run,
     uint8_t* out = levels + begin;
     const float zero = static_cast<float>(params->zero_point);
     const float scale = params->scale;
-    const float inverse = element::Reciprocal(scale);
+    const float inverse = element::Multiplier(grid.kind, scale);
     if (grid.convention == Convention::kCompressedTensors) {
       // Without the addition a -0 keeps its sign, where a level can have one.
       if (params->zero_point == 0) {
@@ -156,6 +158,10 @@ void LevelsToValues(LevelKind kind, const QParams* params, size_t run,
     case LevelKind::kFp4:
       return RunsToValues(params, run, levels, count, values,
                           element::NumberOf<element::Fp4>);
+    case LevelKind::kLlmInt8:
+      LevelsToValues(LevelKind::kSigned, params, run, levels, count, values);
+      for (size_t i = 0; i < count; ++i) values[i] *= element::kLlmInt8Step;
+      return;
   }
 }
 

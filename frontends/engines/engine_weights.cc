@@ -13,6 +13,29 @@ constexpr absl::string_view kRemedy =
     ", which is not read; dequantize it with the program that wrote it, or "
     "take the tensors as they are with --as-stored";
 
+// What a constant has in it, for messages.
+absl::string_view RoleOf(ConstantKind kind) {
+  switch (kind) {
+    case ConstantKind::kDimensions:
+      return "dimensions";
+    case ConstantKind::kGroupIndex:
+      return "groups of columns";
+    case ConstantKind::kZeroPoints:
+      return "zero points";
+    case ConstantKind::kCodebook:
+      return "numbers of codes";
+    case ConstantKind::kQuantState:
+      return "facts";
+    case ConstantKind::kWeightFormat:
+      return "order of rows";
+    case ConstantKind::kNestedScales:
+      return "scales of scales";
+    case ConstantKind::kNestedCodebook:
+      return "numbers of scales";
+  }
+  return "";
+}
+
 // The part of a message before its remedy.
 absl::string_view WithoutRemedy(absl::string_view message) {
   return message.substr(0, message.find("; "));
@@ -88,7 +111,7 @@ absl::Status EngineWeights::CheckPart(const TensorInfo& codes,
                                       const StoredPart& part) const {
   MQ_ASSIGN_OR_RETURN(const TensorInfo* const found,
                       FindPart(codes, role, part.name));
-  if (found->dtype == part.dtype && found->shape == part.shape) {
+  if (found->dtype == part.dtype && CanHaveShape(part, found->shape)) {
     return absl::OkStatus();
   }
   return Damaged(
@@ -101,11 +124,20 @@ absl::Status EngineWeights::CheckPart(const TensorInfo& codes,
 absl::Status EngineWeights::Add(const TensorInfo& codes, absl::string_view name,
                                 const QuantScheme& scheme, QuantStorage storage,
                                 Shape shape, DType dtype) {
+  return AddOfType(codes, name, scheme, storage, std::move(shape),
+                   dtype_.value_or(dtype));
+}
+
+absl::Status EngineWeights::AddOfType(const TensorInfo& codes,
+                                      absl::string_view name,
+                                      const QuantScheme& scheme,
+                                      QuantStorage storage, Shape shape,
+                                      DType dtype) {
   const absl::StatusOr<ParamLayout> layout = ComputeParamLayout(scheme, shape);
   if (!layout.ok()) {
     return Damaged(codes, WithoutRemedy(layout.status().message()));
   }
-  const absl::StatusOr<StoredWeight> stored =
+  absl::StatusOr<StoredWeight> stored =
       StoreWeight(storage, name, scheme, shape);
   if (!stored.ok()) {
     return NotRead(codes, WithoutRemedy(stored.status().message()));
@@ -121,18 +153,20 @@ absl::Status EngineWeights::Add(const TensorInfo& codes, absl::string_view name,
     MQ_RETURN_IF_ERROR(
         CheckPart(codes, "global scales", *stored->global_scale));
   }
+  while (!stored->constants.empty() && stored->constants.back().optional &&
+         Find(stored->constants.back().part.name) == nullptr) {
+    stored->constants.pop_back();
+  }
   for (const StoredConstant& constant : stored->constants) {
-    const bool dimensions = constant.kind == ConstantKind::kDimensions;
-    MQ_RETURN_IF_ERROR(CheckPart(
-        codes, dimensions ? "dimensions" : "groups of columns", constant.part));
+    MQ_RETURN_IF_ERROR(CheckPart(codes, RoleOf(constant.kind), constant.part));
   }
   if (name != codes.name && Find(name) != nullptr) {
     return Damaged(codes, absl::StrCat("holds the codes of ", QuotedName(name),
                                        ", which is there by itself; remove "
                                        "the one that is not meant"));
   }
-  weights_.push_back(RecordOf(name, scheme, storage, *stored,
-                              dtype_.value_or(dtype), std::move(shape)));
+  weights_.push_back(
+      RecordOf(name, scheme, storage, *stored, dtype, std::move(shape)));
   return absl::OkStatus();
 }
 

@@ -72,6 +72,10 @@ class EngineWeights {
   absl::Status Add(const TensorInfo& codes, absl::string_view name,
                    const QuantScheme& scheme, QuantStorage storage, Shape shape,
                    DType dtype);
+  // The same for a weight that says itself what its type was.
+  absl::Status AddOfType(const TensorInfo& codes, absl::string_view name,
+                         const QuantScheme& scheme, QuantStorage storage,
+                         Shape shape, DType dtype);
   std::vector<QuantizedTensor> Take() && { return std::move(weights_); }
 
   // ---------------------------------------------------------------- errors --

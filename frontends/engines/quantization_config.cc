@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "frontends/engines/awq.h"
+#include "frontends/engines/bitsandbytes.h"
 #include "frontends/engines/compressed_tensors.h"
 #include "frontends/engines/engine_weights.h"
 #include "frontends/engines/gptq.h"
@@ -39,6 +40,7 @@ constexpr Method kMethods[] = {
     {"compressed-tensors", FindCompressedTensorsWeights},
     {"gptq", FindGptqWeights},
     {"awq", FindAwqWeights},
+    {"bitsandbytes", FindBitsandbytesWeights},
 };
 
 // Whether there are tensors of such names as these methods give. Without any,
@@ -47,7 +49,9 @@ bool MayBeQuantized(const CheckpointIndex& index) {
   return std::any_of(
       index.tensors.begin(), index.tensors.end(), [](const TensorInfo& info) {
         for (const absl::string_view suffix :
-             {".qweight", ".qzeros", ".weight_packed", ".weight_scale"}) {
+             {".qweight", ".qzeros", ".weight_packed", ".weight_scale",
+              ".absmax", ".quant_map", ".quant_state.bitsandbytes__nf4",
+              ".quant_state.bitsandbytes__fp4", ".SCB", ".weight_format"}) {
           if (absl::EndsWith(info.name, suffix)) return true;
         }
         return false;

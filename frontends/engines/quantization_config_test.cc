@@ -22,6 +22,7 @@
 #include "gtest/gtest.h"
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
+#include "ir/codebooks.h"
 #include "ir/dtype.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
@@ -44,8 +45,10 @@ struct Tensor {
   std::string name;
   DType dtype;
   Shape shape;
-  // Those of M.weight_shape; of others nothing is read.
+  // Those of M.weight_shape.
   std::vector<int64_t> values = {};
+  // The same of other types. Of tensors with neither nothing is read.
+  std::string bytes = {};
 };
 
 using Tensors = std::vector<Tensor>;
@@ -62,7 +65,8 @@ class FakeReader : public CheckpointReader {
       info.shape = tensor.shape;
       info.byte_size = ByteSize(tensor.dtype, tensor.shape).value();
       index_.tensors.push_back(std::move(info));
-      bytes_.push_back(BytesOf(tensor.values));
+      bytes_.push_back(tensor.bytes.empty() ? BytesOf(tensor.values)
+                                            : tensor.bytes);
     }
   }
 
@@ -742,6 +746,302 @@ TEST(CompressedTensorsTest, ConfigurationsThatLie) {
   EXPECT_EQ(Weights(Open(layers, groups(many + "}"))).size(), 2000u);
 }
 
+// ------------------------------------------------------------ bitsandbytes --
+
+std::string Bitsandbytes(absl::string_view entries = "") {
+  return Config(
+      absl::StrCat(R"({"quant_method": "bitsandbytes")", entries, "}"));
+}
+
+std::string Floats(const std::vector<float>& values) { return BytesOf(values); }
+
+std::vector<float> NumbersOf(absl::string_view type) {
+  const float* numbers = type == "nf4" ? kNf4Numbers : kFp4Numbers;
+  return {numbers, numbers + 16};
+}
+
+Tensor StateTensor(absl::string_view type, absl::string_view text) {
+  return {absl::StrCat("a.weight.quant_state.bitsandbytes__", type),
+          DType::kU8,
+          {static_cast<int64_t>(text.size())},
+          {},
+          std::string(text)};
+}
+
+// A weight of [6, 128] in blocks of 64.
+constexpr absl::string_view kState =
+    R"({"quant_type": "nf4", "blocksize": 64, "dtype": "float16", )"
+    R"("shape": [6, 128]})";
+constexpr absl::string_view kNestedState =
+    R"({"quant_type": "nf4", "blocksize": 64, "dtype": "float16", )"
+    R"("shape": [6, 128], "nested_blocksize": 256, )"
+    R"("nested_dtype": "float32", "nested_offset": 0.25})";
+
+// `state` with `from` in it replaced.
+std::string StateWith(absl::string_view from, absl::string_view to,
+                      absl::string_view state = kState) {
+  const size_t at = state.find(from);
+  EXPECT_NE(at, absl::string_view::npos) << from;
+  return absl::StrCat(state.substr(0, at), to, state.substr(at + from.size()));
+}
+
+Tensors NibblesLayer(absl::string_view type = "nf4",
+                     absl::string_view state = kState) {
+  return {
+      {"a.weight", DType::kU8, {384, 1}},
+      {"a.weight.absmax", DType::kF32, {12}},
+      {"a.weight.quant_map", DType::kF32, {16}, {}, Floats(NumbersOf(type))},
+      StateTensor(type, state)};
+}
+
+Tensors NestedLayer(absl::string_view state = kNestedState) {
+  return Changed(NibblesLayer("nf4", state), "a.weight.absmax",
+                 Tensor{"a.weight.absmax", DType::kU8, {12}}) +
+         Tensors{{"a.weight.nested_absmax", DType::kF32, {1}},
+                 {"a.weight.nested_quant_map", DType::kF32, {256}}};
+}
+
+TEST(BitsandbytesTest, Nibbles) {
+  const std::string rest =
+      " group 64, bitsandbytes, F16 [6, 128]: a.weight a.weight.absmax "
+      "a.weight.quant_map a.weight.quant_state.bitsandbytes__";
+  // The type is that of quant_state, not that of the model, which is BF16.
+  EXPECT_THAT(
+      Weights(Open(NibblesLayer(), Bitsandbytes(R"(, "load_in_4bit": true)"))),
+      ElementsAre("a.weight: nf4" + rest + "nf4"));
+  EXPECT_THAT(Weights(Open(NibblesLayer("fp4", StateWith("nf4", "fp4")),
+                           Bitsandbytes())),
+              ElementsAre("a.weight: fp4" + rest + "fp4"));
+  // As older versions have it.
+  EXPECT_THAT(Weights(Open(Changed(NibblesLayer(), "a.weight",
+                                   Tensor{"a.weight", DType::kU8, {384}}),
+                           Bitsandbytes())),
+              ElementsAre("a.weight: nf4" + rest + "nf4"));
+  EXPECT_THAT(
+      Weights(Open(Changed(NibblesLayer("nf4", StateWith("64", "128")),
+                           "a.weight.absmax",
+                           Tensor{"a.weight.absmax", DType::kF32, {6}}),
+                   Bitsandbytes(R"(, "load_in_4bit": null)"))),
+      ElementsAre(HasSubstr("nf4 group 128, bitsandbytes, F16 [6, 128]")));
+}
+
+TEST(BitsandbytesTest, Nested) {
+  for (const std::string& state :
+       {std::string(kNestedState), StateWith("0.25", "0", kNestedState),
+        StateWith("0.25", "-1e-3", kNestedState)}) {
+    EXPECT_THAT(
+        Weights(Open(NestedLayer(state), Bitsandbytes())),
+        ElementsAre("a.weight: nf4 group 64, bitsandbytes-nested, F16 [6, "
+                    "128]: a.weight a.weight.absmax a.weight.quant_map "
+                    "a.weight.quant_state.bitsandbytes__nf4 "
+                    "a.weight.nested_absmax a.weight.nested_quant_map"));
+  }
+}
+
+// A weight of 8 bits; `order` is what M.weight_format has.
+Tensors BytesLayer(char order = 0) {
+  return {{"b.SCB", DType::kF32, {6}},
+          {"b.weight", DType::kI8, {6, 9}},
+          {"b.weight_format", DType::kU8, {}, {}, std::string(1, order)}};
+}
+
+TEST(BitsandbytesTest, Bytes) {
+  const std::string line =
+      "b.weight: llm_int8 axis 0, bitsandbytes, BF16 [6, 9]: b.weight b.SCB";
+  EXPECT_THAT(
+      Weights(Open(BytesLayer(), Bitsandbytes(R"(, "load_in_8bit": true)"))),
+      ElementsAre(line + " b.weight_format"));
+  // Older files do not say how rows lie.
+  EXPECT_THAT(
+      Weights(Open(Changed(BytesLayer(), "b.weight_format"), Bitsandbytes())),
+      ElementsAre(line));
+  // The type of a model that does not say it.
+  EXPECT_THAT(
+      Weights(Open(BytesLayer(),
+                   R"({"quantization_config":
+                       {"quant_method": "bitsandbytes"}})")),
+      ElementsAre(HasSubstr("llm_int8 axis 0, bitsandbytes, F16 [6, 9]")));
+}
+
+TEST(BitsandbytesTest, BytesThatDoNotFit) {
+  const Tensors tensors = BytesLayer();
+  const auto with = [&](const char* name, DType dtype, Shape shape) {
+    return Changed(tensors, name, Tensor{name, dtype, std::move(shape)});
+  };
+  const struct {
+    absl::StatusCode code;
+    Tensors tensors;
+    const char* message;
+  } cases[] = {
+      {kDataLoss, Changed(tensors, "b.weight"),
+       "m: tensor 'b.SCB': belongs to 'b.weight', which is missing; the"},
+      {kDataLoss, Changed(tensors, "b.SCB"),
+       "m: tensor 'b.weight': its scales 'b.SCB' are missing; the checkpoint"},
+      {kDataLoss,
+       {{"b.weight_format", DType::kU8, {}}},
+       "m: tensor 'b.weight_format': belongs to 'b.SCB', which is missing"},
+      {kDataLoss, with("b.SCB", DType::kF32, {9}),
+       "its scales 'b.SCB' are F32 [9], expected F32 [6]; check that both"},
+      {kDataLoss, with("b.SCB", DType::kF16, {6}),
+       "its scales 'b.SCB' are F16 [6], expected F32 [6]"},
+      {kDataLoss, with("b.weight_format", DType::kI64, {}),
+       "its order of rows 'b.weight_format' are I64 [], expected U8 []"},
+      {kDataLoss, with("b.weight_format", DType::kU8, {1}),
+       "its order of rows 'b.weight_format' are U8 [1], expected U8 []"},
+      {kUnimplemented, BytesLayer(2),
+       "m: tensor 'b.weight': has codes that are not row by row "
+       "('b.weight_format' is 2), which is not read"},
+      {kUnimplemented, with("b.weight", DType::kF16, {6, 9}),
+       "has scales of 8 bits in 'b.SCB', but is F16 [6, 9], which is not read"},
+      {kUnimplemented, with("b.weight", DType::kI8, {54}), "b.weight': "},
+      {kUnimplemented, with("b.weight", DType::kI8, {6, 3, 3}),
+       "has no place for a quantized tensor of 3 dimensions"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    ExpectError(Open(c.tensors, Bitsandbytes()), c.code, c.message);
+  }
+  ExpectError(Open(tensors, Bitsandbytes(R"(, "load_in_8bit": false)")),
+              kDataLoss,
+              "has codes of 8 bits, but quantization_config says that "
+              "load_in_8bit is false; check");
+}
+
+TEST(BitsandbytesTest, WhatDoesNotFit) {
+  const Tensors plain = NibblesLayer();
+  const Tensors nested = NestedLayer();
+  const auto with = [](const Tensors& tensors, const char* name, DType dtype,
+                       Shape shape, std::string bytes = "") {
+    return Changed(tensors, name,
+                   Tensor{name, dtype, std::move(shape), {}, std::move(bytes)});
+  };
+  std::vector<float> other = NumbersOf("nf4");
+  other[3] = 0;
+  const struct {
+    absl::StatusCode code;
+    Tensors tensors;
+    std::string message;
+  } cases[] = {
+      // Parts that are missing or left over.
+      {kDataLoss, Changed(plain, "a.weight"),
+       "m: tensor 'a.weight.quant_state.bitsandbytes__nf4': belongs to "
+       "'a.weight', which is missing; the checkpoint is incomplete"},
+      {kDataLoss, Changed(plain, "a.weight.absmax"),
+       "m: tensor 'a.weight': its scales 'a.weight.absmax' are missing"},
+      {kDataLoss, Changed(plain, "a.weight.quant_map"),
+       "its numbers of codes 'a.weight.quant_map' are missing"},
+      {kDataLoss, Changed(plain, "a.weight.quant_state.bitsandbytes__nf4"),
+       "m: tensor 'a.weight.absmax': belongs to "
+       "'a.weight.quant_state.bitsandbytes__nf4' or __fp4, which is missing"},
+      {kDataLoss, Changed(nested, "a.weight.nested_absmax"),
+       "its scales of scales 'a.weight.nested_absmax' are missing"},
+      {kDataLoss, Changed(nested, "a.weight.nested_quant_map"),
+       "its numbers of scales 'a.weight.nested_quant_map' are missing"},
+      {kDataLoss, NestedLayer(kState),
+       "'a.weight.nested_absmax': belongs to scales that are quantized, which "
+       "'a.weight.quant_state.bitsandbytes__nf4' does not describe; check"},
+      {kDataLoss, plain + Tensors{StateTensor("fp4", StateWith("nf4", "fp4"))},
+       "quant_state.bitsandbytes__nf4': describes 'a.weight', and so does "
+       "'a.weight.quant_state.bitsandbytes__fp4'; remove"},
+      // Sizes that do not agree.
+      {kDataLoss, with(plain, "a.weight", DType::kU8, {383, 1}),
+       "m: tensor 'a.weight': is U8 [383, 1], but "
+       "'a.weight.quant_state.bitsandbytes__nf4' says that the weight is [6, "
+       "128]; check that both are of one checkpoint"},
+      {kDataLoss, with(plain, "a.weight", DType::kU8, {6, 64}),
+       "is U8 [6, 64], but"},
+      {kDataLoss, NibblesLayer("nf4", StateWith("128", "64")),
+       "says that the weight is [6, 64]"},
+      {kDataLoss, with(plain, "a.weight.absmax", DType::kF32, {6}),
+       "its scales 'a.weight.absmax' are F32 [6], expected F32 [12]; check"},
+      {kDataLoss, with(plain, "a.weight.absmax", DType::kU8, {12}),
+       "its scales 'a.weight.absmax' are U8 [12], expected F32 [12]"},
+      {kDataLoss, with(nested, "a.weight.absmax", DType::kF32, {12}),
+       "its scales 'a.weight.absmax' are F32 [12], expected U8 [12]"},
+      {kDataLoss, with(nested, "a.weight.nested_absmax", DType::kF32, {2}),
+       "'a.weight.nested_absmax' are F32 [2], expected F32 [1]"},
+      {kDataLoss, with(nested, "a.weight.nested_quant_map", DType::kF32, {16}),
+       "'a.weight.nested_quant_map' are F32 [16], expected F32 [256]"},
+      {kDataLoss, with(plain, "a.weight.quant_map", DType::kF16, {16}),
+       "'a.weight.quant_map' are F16 [16], expected F32 [16]"},
+      // What is not read.
+      {kUnimplemented,
+       with(plain, "a.weight.quant_map", DType::kF32, {16}, Floats(other)),
+       "has numbers in 'a.weight.quant_map' that are not those of nf4, which "
+       "is not read; dequantize it with the program that wrote it"},
+      {kUnimplemented, with(plain, "a.weight", DType::kBF16, {192, 1}),
+       "has codes in elements of BF16 (bnb_4bit_quant_storage), which is not"},
+      {kUnimplemented, NibblesLayer("nf4", StateWith("[6, 128]", "[8, 96]")),
+       "has blocks of 64 that go over the ends of its rows of 96, which is"},
+      {kUnimplemented,
+       NibblesLayer("nf4", StateWith("[6, 128]", "[2, 3, 128]")),
+       "has no place for a quantized tensor of 3 dimensions"},
+      {kUnimplemented, NibblesLayer("nf4", StateWith("64", "32")),
+       "has no place for nf4 group 32"},
+      {kUnimplemented, NestedLayer(StateWith("256", "128", kNestedState)),
+       "has blocks of 128 scales, which is not read"},
+      {kUnimplemented,
+       NestedLayer(StateWith("float32", "float16", kNestedState)),
+       "has scales of \"float16\", which is not read"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    ExpectError(Open(c.tensors, Bitsandbytes()), c.code, c.message);
+  }
+  ExpectError(Open(plain, Bitsandbytes(R"(, "load_in_4bit": false)")),
+              kDataLoss,
+              "has codes of 4 bits, but quantization_config says that "
+              "load_in_4bit is false; check");
+  ExpectError(Open(plain, Bitsandbytes(R"(, "load_in_4bit": "yes")")),
+              kDataLoss, "load_in_4bit is \"yes\", expected true or false");
+}
+
+TEST(BitsandbytesTest, StatesThatLie) {
+  const struct {
+    std::string state;
+    const char* message;
+  } cases[] = {
+      {"{", "quant_state.bitsandbytes__nf4': holds no JSON object ("},
+      {"[]", "holds no JSON object; download or copy the checkpoint again"},
+      {std::string(100, '['), "holds no JSON object ("},
+      {std::string(65537, ' '), "is U8 [65537], expected U8 and a text of up"},
+      {"{}", "says that quant_type is nothing, which it cannot be"},
+      {StateWith("\"nf4\"", "4"), "says that quant_type is 4, which"},
+      {StateWith("nf4", "fp4"), "says that quant_type is \"fp4\""},
+      {StateWith("64", "0"), "says that blocksize is 0"},
+      {StateWith("64", "-64"), "says that blocksize is -64"},
+      {StateWith("64", "64.0"), "says that blocksize is 64.0"},
+      {StateWith("64", "\"64\""), "says that blocksize is \"64\""},
+      {StateWith("float16", "int8"), "says that dtype is \"int8\""},
+      {StateWith("float16", "half-float"), "says that dtype is"},
+      {StateWith("\"float16\"", "16"), "says that dtype is 16"},
+      {StateWith("[6, 128]", "null"), "says that shape is null"},
+      {StateWith("[6, 128]", "[]"), "says that shape is []"},
+      {StateWith("[6, 128]", "[6, -128]"), "says that shape is [6,-128]"},
+      {StateWith("[6, 128]", "[0, 128]"), "says that shape is [0,128]"},
+      {StateWith("[6, 128]", "[6.0, 128]"), "says that shape is [6.0,128]"},
+      {StateWith("[6, 128]", "[4611686018427387904, 4611686018427387904]"),
+       "says that shape is ["},
+      {StateWith("[6, 128]", "[9223372036854775807]"),
+       "says that the weight is [9223372036854775807]"},
+      {StateWith("0.25", "null", kNestedState), "says that nested_offset is"},
+      {StateWith("0.25", "NaN", kNestedState), "holds no JSON object ("},
+      {StateWith("256", "\"256\"", kNestedState),
+       "says that nested_blocksize is \"256\""},
+      {StateWith("\"float32\"", "32", kNestedState),
+       "says that nested_dtype is 32"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.state.substr(0, 200));
+    ExpectError(Open(NibblesLayer("nf4", c.state), Bitsandbytes()), kDataLoss,
+                c.message);
+  }
+  Tensors words = NibblesLayer();
+  words.back().dtype = DType::kI8;
+  ExpectError(Open(words, Bitsandbytes()), kDataLoss,
+              "expected U8 and a text of up to 65536 bytes");
+}
+
 // ------------------------------------------------------------ all of them --
 
 TEST(QuantizationConfigTest, OnlyTheRecordIsNew) {
@@ -770,7 +1070,8 @@ TEST(QuantizationConfigTest, WhatIsLeftAlone) {
         R"({"quantization_config": []})", R"({"quantization_config": {}})",
         R"({"quantization_config": {"quant_method": 5}})",
         R"({"quantization_config": {"quant_method": "bitsandbytes"}})",
-        R"({"quantization_config": {"quant_method": "torchao"}})"}) {
+        R"({"quantization_config": {"quant_method": "torchao"}})",
+        R"({"quantization_config": {"quant_method": "hqq"}})"}) {
     const Opened opened = Open(tensors, config);
     ASSERT_TRUE(opened.ok()) << opened.status();
     EXPECT_TRUE((*opened)->index().quant.empty()) << config;

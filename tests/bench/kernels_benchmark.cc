@@ -259,7 +259,7 @@ void Measure(const std::string& kernels, bool json, DType dtype) {
   for (const char* spec : {"int8", "int8,asymmetric", "int4,group=128",
                            "int4,group=128,asymmetric", "int4,group=32",
                            "fp8_e4m3", "fp8_e4m3,group=128", "nf4,group=64",
-                           "fp4_e2m1,group=32,scale_dtype=e8m0"}) {
+                           "fp4_e2m1,group=32,scale_dtype=e8m0", "llm_int8"}) {
     Quantizer quantizer(dtype, SchemeOf(spec));
     for (bool errors : {false, true}) {
       const double seconds =

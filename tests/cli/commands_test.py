@@ -280,6 +280,36 @@ class CommandsTest(CliTestCase):
         self.fail_with(2, "quantize", "model.pt", "--type", "nvfp4", "-g", "32",
                        mentions=["--group-size is part of --type nvfp4"])
 
+    def test_llm_int8(self):
+        """Codes of a byte with scales of rows and no zero points."""
+        text = self.succeed("plan", "model.pt", "--bits", "8", "--type",
+                            "llm_int8")
+        self.assertIn("llm_int8 axis 0", text)
+        self.succeed("quantize", "model.pt", "--type", "llm_int8", "-o",
+                     "q.safetensors", "--verify", "all")
+        self.succeed("convert", "q.safetensors", "-o", "q.mqir")
+        self.succeed("convert", "q.mqir", "-o", "q.pt")
+        self.succeed("convert", "q.pt", "-o", "again.safetensors")
+        state = self.read("q.safetensors")
+        self.assertEqual(self.read("again.safetensors"), state)
+        self.assertEqual(state["fc1.weight"].dtype, "I8")
+        self.assertEqual(state["fc1.weight.scale"].shape, (32,))
+        self.assertNotIn("fc1.weight.zero_point", state)
+        for quantized in ("q.safetensors", "q.mqir", "q.pt"):
+            self.assertRegex(
+                self.succeed("inspect", quantized),
+                r"(?m)^fc1\.weight +I8 .* llm_int8 axis 0 of F32 \[32, 64\]$")
+            self.succeed("compare", "model.pt", quantized, "--fail-under", "35")
+        for flags in (("--granularity", "tensor"), ("-g", "64"),
+                      ("--granularity", "axis", "--axis", "1")):
+            self.fail_with(2, "quantize", "model.pt", "--type", "llm_int8",
+                           *flags, mentions=["llm_int8", "axis 0"])
+        self.fail_with(2, "quantize", "model.pt", "--type", "llm_int8",
+                       "--scheme", "asymmetric",
+                       mentions=["--scheme asymmetric", "llm_int8"])
+        self.fail_with(2, "quantize", "model.pt", "--bits", "4", "--type",
+                       "llm_int8", mentions=["--bits 4 contradicts"])
+
     def test_link(self):
         text = self.succeed("convert", "model.pt", "-o", "m.mqir", "--link")
         self.assertIn("weights stay in model.pt", text)

@@ -129,7 +129,7 @@ class JsonTest(CliTestCase):
         for number_format, *more in (
                 ("int8",), ("uint8",), ("int4",), ("uint4",), ("fp16",),
                 ("bf16",), ("fp8_e4m3",), ("fp8_e5m2",), ("nf4",), ("fp4",),
-                ("fp4_e2m1",), ("fp4_e2m1", "--scale-dtype", "e8m0"),
+                ("llm_int8",), ("fp4_e2m1",), ("fp4_e2m1", "--scale-dtype", "e8m0"),
                 ("fp8_e4m3", "--scale-dtype", "e8m0")):
             with self.subTest(number_format, more=more):
                 flags = ("--type", number_format, *more)

@@ -2,7 +2,7 @@
 
 What the library decodes equals monoquant's own dequantized weight, bit for bit, and
 codes and scales equal those that it makes of the same weights itself. Nibbles that
-are swapped, and another table, are told.
+are swapped, another table, and other scales are told.
 """
 
 import os
@@ -28,6 +28,9 @@ SCHEMES = {
     "default": [],
     "fp4": ["--type", "fp4", "-g", 64],
     "one layer left out": ["--skip", "*.1.mlp.up_proj.weight"],
+    "llm_int8": ["--type", "llm_int8"],
+    "llm_int8 but for one layer": ["--type", "llm_int8", "--skip",
+                                   "*.1.mlp.up_proj.weight"],
 }
 
 
@@ -46,10 +49,14 @@ class BitsandbytesTest(EngineTestCase):
 
     def effective(self, module):
         weight = module.weight
-        if not isinstance(weight, bitsandbytes.nn.Params4bit):
-            return weight.detach()
-        return bitsandbytes.functional.dequantize_4bit(
-            weight.data, weight.quant_state)
+        if isinstance(weight, bitsandbytes.nn.Params4bit):
+            return bitsandbytes.functional.dequantize_4bit(
+                weight.data, weight.quant_state)
+        if isinstance(weight, bitsandbytes.nn.Int8Params):
+            # Of float32, whatever the type of the model.
+            return bitsandbytes.functional.int8_vectorwise_dequant(
+                weight.data, weight.SCB).to(torch.bfloat16)
+        return weight.detach()
 
     def check(self, output):
         """(worst weight, cosine of the outputs) of what is in `output`."""
@@ -64,18 +71,22 @@ class BitsandbytesTest(EngineTestCase):
             with self.subTest(scheme=name):
                 worst, similar = self.check(self.write(name, *args))
                 self.assertEqual(worst, 0)
-                self.assertGreater(similar, 0.999)
+                # With 8 bits activations are quantized as well.
+                self.assertGreater(
+                    similar, 0.99 if "llm_int8" in args else 0.999)
 
     def test_codes_and_scales_are_its_own(self):
         """Those of a model that the library quantized and saved."""
-        for kind, args in (("nf4", SCHEMES["default"]),
-                           ("fp4", SCHEMES["fp4"])):
+        for kind, options in (
+                ("default", dict(load_in_4bit=True, bnb_4bit_quant_type="nf4")),
+                ("fp4", dict(load_in_4bit=True, bnb_4bit_quant_type="fp4")),
+                ("llm_int8", dict(load_in_8bit=True))):
             with self.subTest(type=kind):
+                args = SCHEMES[kind]
                 theirs = os.path.join(self.folder, "their " + kind)
                 load(self.source, device_map="cpu",
                      quantization_config=transformers.BitsAndBytesConfig(
-                         load_in_4bit=True, bnb_4bit_quant_type=kind,
-                         bnb_4bit_compute_dtype=torch.bfloat16,
+                         bnb_4bit_compute_dtype=torch.bfloat16, **options,
                      )).save_pretrained(theirs)
                 _, expected = open_tensors(theirs)
                 _, found = open_tensors(self.write("own " + kind, *args))
@@ -95,6 +106,25 @@ class BitsandbytesTest(EngineTestCase):
                          ["model.embed_tokens", "lm_head",
                           "model.layers.1.mlp.up_proj"])
 
+    def test_the_configuration_of_eight_bits(self):
+        output = self.write("config 8", *SCHEMES["llm_int8 but for one layer"])
+        quantization = read_config(output)["quantization_config"]
+        self.assertTrue(quantization["load_in_8bit"])
+        self.assertFalse(quantization["load_in_4bit"])
+        self.assertEqual(quantization["llm_int8_skip_modules"],
+                         ["model.embed_tokens", "lm_head",
+                          "model.layers.1.mlp.up_proj"])
+        config = transformers.BitsAndBytesConfig.from_dict(quantization)
+        self.assertEqual(config.quantization_method(), "llm_int8")
+        self.assertEqual(config.llm_int8_threshold, 6.0)
+
+    def test_four_and_eight_bits_do_not_mix(self):
+        with self.assertRaises(monoquant.Failed) as failed:
+            self.write("mixed", "--rule", "*.mlp.up_proj.weight=llm_int8")
+        self.assertEqual(failed.exception.exit_code, 3)
+        self.assertIn("bitsandbytes has one scheme for the whole model",
+                      failed.exception.message)
+
     def test_what_is_wrong_is_told(self):
         output = self.write("wrong")
         weights = self.floats(output)
@@ -113,6 +143,19 @@ class BitsandbytesTest(EngineTestCase):
             for name, tensor in tensors.items():
                 if name.endswith("quant_map"):
                     tensors[name] = -tensor
+
+        change_tensors(output, turn)
+        self.assertGreater(self.worst(self.load(output), weights), 0.1)
+
+    def test_scales_that_are_wrong_are_told(self):
+        output = self.write("wrong 8", *SCHEMES["llm_int8"])
+        weights = self.floats(output)
+        self.assertEqual(self.worst(self.load(output), weights), 0)
+
+        def turn(tensors):
+            for name, tensor in tensors.items():
+                if name.endswith(".SCB"):
+                    tensors[name] = tensor.flip(0).contiguous()
 
         change_tensors(output, turn)
         self.assertGreater(self.worst(self.load(output), weights), 0.1)

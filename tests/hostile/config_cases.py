@@ -6,7 +6,8 @@ import struct
 from tests.hostile.case import EITHER, ERROR, directory_case
 from tests.hostile.safetensors_cases import safetensors
 
-_BYTES = {"I32": 4, "I64": 8, "F16": 2, "BF16": 2, "I8": 1, "F8_E4M3": 1}
+_BYTES = {"I32": 4, "I64": 8, "F16": 2, "BF16": 2, "F32": 4, "I8": 1, "U8": 1,
+          "F8_E4M3": 1}
 
 
 def _file(tensors):
@@ -37,6 +38,35 @@ def _packed(shape=(8, 16), **changes):
                "weight_shape": ("I64", [2], struct.pack("<2q", *shape)),
                **changes}
     return {"a." + name: tensor for name, tensor in tensors.items()
+            if tensor is not None}
+
+
+# The table of NF4, as float32.
+_NF4 = struct.pack("<16f", -1, -0.6961928009986877, -0.5250730514526367,
+                   -0.39491748809814453, -0.28444138169288635,
+                   -0.18477343022823334, -0.09105003625154495, 0,
+                   0.07958029955625534, 0.16093020141124725,
+                   0.24611230194568634, 0.33791524171829224,
+                   0.44070982933044434, 0.5626170039176941,
+                   0.7229568362236023, 1)
+_STATE = {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16",
+          "shape": [8, 64], "nested_blocksize": 256, "nested_dtype": "float32",
+          "nested_offset": 0.5}
+
+
+def _nibbles(state=_STATE, **changes):
+    text = state
+    if not isinstance(text, bytes):
+        text = json.dumps(state).encode()
+    tensors = {"": ("U8", [256, 1], None),
+               ".absmax": ("U8", [8], None),
+               ".quant_map": ("F32", [16], _NF4),
+               ".nested_absmax": ("F32", [1], None),
+               ".nested_quant_map": ("F32", [256], None),
+               ".quant_state.bitsandbytes__nf4": ("U8", [len(text)], text),
+               **{"." + name if name else "": tensor
+                  for name, tensor in changes.items()}}
+    return {"a.weight" + name: tensor for name, tensor in tensors.items()
             if tensor is not None}
 
 
@@ -108,6 +138,62 @@ def _compressed_cases():
                 heavy=True)
 
 
+def _bitsandbytes_cases():
+    good = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    yield _case("nibbles_as_they_should_be", _nibbles(), good, EITHER)
+    yield _case("nibbles_of_no_bits", _nibbles(),
+                {**good, "load_in_4bit": False})
+    yield _case("nibbles_of_odd_bits", _nibbles(),
+                {**good, "load_in_4bit": 4})
+    for key, values in {
+            "quant_type": ("fp4", "", 4, None),
+            "blocksize": (0, -64, 1, 63, 2**31, 2**63 - 1, 2**64, 64.0, 1e300),
+            "dtype": ("int4", "", "\x1b[2J", 16),
+            "shape": ([], [8], [64, 8, 1], [8, -64], [0, 64], [2**62, 2**62],
+                      [2**63 - 1], [8.0, 64], 512, {"8": 64}),
+            "nested_blocksize": (0, -1, 255, 2**63 - 1, "256"),
+            "nested_dtype": ("float16", 32),
+            "nested_offset": ("0.5", None, [], True)}.items():
+        for i, value in enumerate(values):
+            yield _case("nibbles_%s_%d" % (key, i),
+                        _nibbles({**_STATE, key: value}), good)
+    for i, text in enumerate((
+            b" ", b"{", b"[]", b"\xff", b"[" * 10_000, b'{"a":' * 10_000,
+            b" " * (1 << 17), json.dumps({**_STATE, "nested_offset": 1})
+            .replace("1}", "1e999}").encode())):
+        yield _case("nibbles_state_%d" % i, _nibbles(text), good)
+    for name in (".absmax", ".quant_map", ".nested_absmax",
+                 ".nested_quant_map"):
+        part = name[1:]
+        yield _case("nibbles_without_" + part, _nibbles(**{part: None}), good)
+        for shape in ([], [0], [2], [8, 1], [1, 1], [1 << 20]):
+            yield _case("nibbles_%s_of_%s" % (part, "_".join(map(str, shape))),
+                        _nibbles(**{part: ("F16", shape, None)}), good)
+    for shape in ([], [0], [255, 1], [1, 256], [256, 1, 1]):
+        yield _case("nibbles_of_" + "_".join(map(str, shape)),
+                    _nibbles(**{"": ("U8", shape, None)}), good)
+    bytes_of = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    rows = {"a.weight": ("I8", [8, 16], None), "a.SCB": ("F32", [8], None),
+            "a.weight_format": ("U8", [], None)}
+    yield _case("bytes_as_they_should_be", rows, bytes_of, EITHER)
+    yield _case("bytes_of_no_bits", rows, {**bytes_of, "load_in_8bit": False})
+    for name in ("a.weight", "a.SCB"):
+        part = name[2:]
+        yield _case("bytes_without_" + part, {
+            n: tensor for n, tensor in rows.items() if n != name}, bytes_of)
+        for shape in ([], [0], [1], [16, 8], [8, 1], [8, 2, 8]):
+            yield _case("bytes_%s_of_%s" % (part, "_".join(map(str, shape))),
+                        {**rows, name: (rows[name][0], shape, None)}, bytes_of)
+    for order in range(1, 256, 50):
+        yield _case("bytes_in_order_%d" % order, {
+            **rows, "a.weight_format": ("U8", [], bytes([order]))}, bytes_of)
+    yield _case("bytes_of_an_infinite_scale", {
+        **rows, "a.SCB": ("F32", [8], struct.pack("<8f", *[float("inf")] * 8))},
+        bytes_of, EITHER)
+    yield _case("nibbles_of_nan", _nibbles(
+        quant_map=("F32", [16], b"\xff" * 64)), good)
+
+
 def _texts():
     yield _case("of_nothing", _gptq(), b"")
     yield _case("cut", _gptq(), b'{"quantization_config": {"quant_method": "gp')
@@ -125,4 +211,5 @@ def _texts():
 def cases():
     yield from _gptq_cases()
     yield from _compressed_cases()
+    yield from _bitsandbytes_cases()
     yield from _texts()

@@ -23,7 +23,8 @@ from tests.support import monoquant
 
 SCHEMES = (["--bits", "8"], ["--bits", "4"],
            ["--bits", "4", "--scheme", "asymmetric"],
-           ["--type", "bf16"], ["--type", "fp8_e4m3"], ["--type", "fp4"])
+           ["--type", "bf16"], ["--type", "fp8_e4m3"], ["--type", "fp4"],
+           ["--type", "llm_int8"])
 
 
 def measure(a, b):

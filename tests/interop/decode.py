@@ -104,6 +104,9 @@ def decode(output, row):
         table = np.array(TABLES[scheme["format"]], np.float32)
         values = table[unpack(stored, shape, False)] * scale
         return torch.from_numpy(values).to(dtype)
+    if scheme["format"] == "llm_int8":
+        values = stored.numpy().astype(np.float32) * scale * np.float32(1 / 127)
+        return torch.from_numpy(values).to(dtype)
     codes = stored.numpy().astype(np.int64)
     if scheme["format"].endswith("int4"):
         codes = unpack(stored, shape, scheme["format"] == "int4")

@@ -1,9 +1,9 @@
 """Quantized files are what the stock libraries think they are.
 
-For every checkpoint, INT8, asymmetric INT4, FP8, NF4, MXFP4, NVFP4 and FP16, and
-every output format: torch.load(weights_only=True) and safetensors read the output;
-tensors in are tensors out, in their order, ties kept, unquantized ones byte for
-byte; the codes, decoded in Python as docs/formats.md says, are close to the input
+For every checkpoint, INT8, asymmetric INT4, FP8, NF4, LLM.int8, MXFP4, NVFP4 and
+FP16, and every output format: torch.load(weights_only=True) and safetensors read the
+output; tensors in are tensors out, in their order, ties kept, unquantized ones byte
+for byte; the codes, decoded in Python as docs/formats.md says, are close to the input
 and equal what `monoquant dequantize` writes bit for bit; and .mqir turns into the
 others without loss.
 """
@@ -28,6 +28,7 @@ EXTENSIONS = {"torch": ".pt", "safetensors": ".safetensors", "mqir": ".mqir"}
 
 SCHEMES = (["--bits", 8], ["--bits", 4, "--scheme", "asymmetric"],
            ["--bits", 16], ["--type", "fp8_e4m3"], ["--type", "nf4"],
+           ["--type", "llm_int8"],
            ["--type", "fp4_e2m1", "--scale-dtype", "e8m0"],
            ["--type", "nvfp4"])
 
@@ -98,6 +99,8 @@ class QuantizeTest(unittest.TestCase):
                 if row["scheme"]["format"] == "fp8_e4m3":
                     # A unit of 4 bits, or of the subnormal codes.
                     step = (exact.abs() / 8).maximum(step * 2.0**-9)
+                elif row["scheme"]["format"] == "llm_int8":
+                    step = step / 127
                 elif row["scheme"]["format"] == "nf4":
                     # The largest distance in its table, at the lower end.
                     step = step * (1 - 0.6961928)

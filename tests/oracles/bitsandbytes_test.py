@@ -1,8 +1,9 @@
-"""NF4 and FP4 codes and scales equal those of bitsandbytes, bit for bit.
+"""NF4, FP4 and LLM.int8 codes and scales equal those of bitsandbytes, bit for bit.
 
-bitsandbytes 0.50.2 is asked with quantize_4bit and dequantize_4bit, on the
-processor. It has no rows: rows are whole blocks here, so that its blocks are
-monoquant's groups.
+bitsandbytes 0.50.2 is asked on the processor: of 4 bits with quantize_4bit and
+dequantize_4bit. There it has no rows: rows are whole blocks here, so that its blocks
+are monoquant's groups. Of 8 bits with int8_vectorwise_quant and
+int8_vectorwise_dequant, of matrices.
 """
 
 import unittest
@@ -85,6 +86,65 @@ class BitsandbytesTest(unittest.TestCase):
                             values.reshape(-1, 63)], 1)
         for scale in (1.0, 3.0, 0.7, 1e-3, 1e-30, 1e-38, 3e-39, 1e-44, 3e38):
             self.compare({"boundaries": groups * scale}, (64,))
+
+    def test_real_weights(self):
+        self.compare(real_weights.load())
+
+
+class LlmInt8Test(unittest.TestCase):
+
+    def compare(self, tensors):
+        written = codes.quantize(tensors, "llm_int8")
+        for name, x in tensors.items():
+            with self.subTest(dtype=x.dtype, tensor=name):
+                self.check(x, written[name])
+
+    def check(self, x, got):
+        rows = x.reshape(x.shape[0], -1)
+        theirs, scales, _ = bnb.int8_vectorwise_quant(rows.clone())
+        codes.compare(self, x, got, theirs.view(torch.uint8).reshape(x.shape),
+                      scales, [x.shape[0]], "bitsandbytes")
+        # The floats that these codes are, on both sides. Where the product of
+        # code and scale is beyond float32, both are infinite.
+        expected = bnb.int8_vectorwise_dequant(theirs, scales)
+        values = (got.codes.reshape(rows.shape).float()
+                  * got.scale.reshape(-1, 1)) * (1 / 127)
+        self.assertTrue(torch.equal(codes.bits(expected + 0.0),
+                                    codes.bits(values + 0.0)),
+                        "values differ")
+
+    def compare_all(self, dtype):
+        self.compare(inputs.as_dtype(inputs.synthetic(inputs.SHAPES), dtype))
+
+    def test_float32(self):
+        self.compare_all(torch.float32)
+
+    def test_bfloat16(self):
+        self.compare_all(torch.bfloat16)
+
+    def test_float16(self):
+        self.compare_all(torch.float16)
+
+    def test_every_boundary(self):
+        """Codes, middles between them and the neighbours of both, and every
+        bfloat16 and half to 1, with many scales, those included that 127 cannot
+        be divided by."""
+        values = torch.cat([codes.near(torch.arange(-127, 128) / 127),
+                            torch.tensor([-0.0, 1e-45]), codes.every_half()])
+        values = values[values.abs() <= 1]
+        values = torch.nn.functional.pad(values, (0, -len(values) % 63))
+        rows = torch.cat([torch.ones(len(values) // 63, 1),
+                          values.reshape(-1, 63)], 1)
+        scales = [1.0, 3.0, 0.7, 127.0, 254.0, 1e-3, 1e-30, 1e-36, 3.8e-37,
+                  3.7e-37, 1e-38, 3e-39, 1e-44, 2.6e36, 2.7e36, 3e38]
+        self.compare({str(scale): rows * scale for scale in scales})
+
+    def test_scales_of_every_size(self):
+        """A million of them, each with a tie that its rounding decides."""
+        torch.manual_seed(7)
+        scales = torch.exp2(torch.rand(1 << 20, 1) * 250 - 124)
+        self.compare({"scales": torch.cat([scales, scales * (0.5 / 127),
+                                           scales * (-62.5 / 127)], 1)})
 
     def test_real_weights(self):
         self.compare(real_weights.load())

@@ -44,7 +44,8 @@ def _schemes():
     names += ["%s,%s" % (number_format, granularity)
               for number_format in ("fp8_e5m2", "nf4", "fp4", "fp4_e2m1")
               for granularity in ("tensor", "axis=0", "axis=1", "group")]
-    names += ["nf4,group,scale_dtype=f16"]
+    names += ["nf4,group,scale_dtype=f16", "llm_int8",
+              "llm_int8,scale_dtype=bf16"]
     names += [number_format + ",group,scale_dtype=e8m0"
               for number_format in ("fp8_e4m3", "fp8_e5m2", "fp4_e2m1")]
     names += ["fp16", "bf16"]
@@ -71,7 +72,7 @@ def all_cases():
     outputs = [(name, "safetensors") for name in recipes]
     outputs += [(name, to) for to in ("torch", "mqir")
                 for name in ("defaults", "int4,group,asymmetric", "bf16",
-                             "fp8_e4m3,axis=0", "nf4,group",
+                             "fp8_e4m3,axis=0", "nf4,group", "llm_int8",
                              "fp4_e2m1,group,scale_dtype=e8m0",
                              "nvfp4 by default")]
     return [

@@ -127,6 +127,7 @@ test('gives the bytes of the native program', async () => {
     {defaults: {format: 'bf16'}},
     {defaults: {format: 'fp8_e4m3'}},
     {defaults: {format: 'nf4'}},
+    {defaults: {format: 'llm_int8'}},
     {defaults: {format: 'fp4_e2m1', scale_dtype: 'F8_E8M0'}},
   ];
   for (const [name, bytes] of Object.entries(inputs)) {

@@ -69,6 +69,7 @@ template <class Book>
 class CodebookLevels {
  public:
   static constexpr bool kHasZeroPoints = false;
+  static constexpr bool kIsLlmInt8 = false;
 
   explicit HWY_INLINE CodebookLevels(const LevelGrid&) {}
 

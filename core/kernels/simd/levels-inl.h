@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "core/kernels/element.h"
+#include "core/kernels/llm_int8.h"
 #include "core/kernels/simd/vectors-inl.h"
 #include "core/kernels/small_floats.h"
 #include "core/level_grid.h"
@@ -61,15 +62,16 @@ struct Level {
   VF number;
 };
 
-// Vectors of floats to levels and back, one class for each LevelKind. Round
+// Vectors of floats to levels and back, a class for each LevelKind. Round
 // takes any number to the nearest level, Load gives the numbers of bytes.
 // Codebooks are in a file of their own.
 
-// int8_t and uint8_t: the whole numbers of a grid.
-template <typename Byte>
+// int8_t and uint8_t: the whole numbers of a grid, or those of LLM.int8.
+template <typename Byte, bool kOfLlmInt8 = false>
 class WholeLevels {
  public:
-  static constexpr bool kHasZeroPoints = true;
+  static constexpr bool kHasZeroPoints = !kOfLlmInt8;
+  static constexpr bool kIsLlmInt8 = kOfLlmInt8;
 
   explicit HWY_INLINE WholeLevels(const LevelGrid& grid)
       : qmin_(hn::Set(kF, static_cast<float>(grid.qmin))),
@@ -98,6 +100,7 @@ template <class Format>
 class FloatLevels {
  public:
   static constexpr bool kHasZeroPoints = false;
+  static constexpr bool kIsLlmInt8 = false;
 
   explicit HWY_INLINE FloatLevels(const LevelGrid&) {}
 
@@ -158,6 +161,16 @@ class FloatLevels {
     return hn::BitCast(kF, hn::Or(bits, sign));
   }
 };
+
+// What numbers of levels stand for under a scale.
+template <class Levels>
+HWY_INLINE VF ValuesOf(VF numbers, VF scale) {
+  const VF values = hn::Mul(numbers, scale);
+  if constexpr (Levels::kIsLlmInt8) {
+    return hn::Mul(values, hn::Set(kF, element::kLlmInt8Step));
+  }
+  return values;
+}
 
 }  // namespace
 }  // namespace HWY_NAMESPACE

@@ -15,6 +15,7 @@
 
 #include "core/kernels/element.h"
 #include "core/kernels/kernels.h"
+#include "core/kernels/llm_int8.h"
 #include "core/kernels/simd/codebooks-inl.h"
 #include "core/kernels/simd/errors-inl.h"
 #include "core/kernels/simd/levels-inl.h"
@@ -83,13 +84,15 @@ HWY_INLINE void RoundRuns(const LevelGrid& grid, const QParams* params,
     [[maybe_unused]] const VF zero =
         hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
-    const VF inverse = hn::Set(kF, element::Reciprocal(params->scale));
+    const VF inverse =
+        hn::Set(kF, element::Multiplier(grid.kind, params->scale));
     const auto round = [&](auto position, auto value) HWY_ATTR {
       RoundRun(as_levels, in, size, out, errors, position, value);
     };
     if (!Levels::kHasZeroPoints || params->zero_point == 0) {
       // Neither adds nor subtracts a zero point of 0, which changes no number.
-      const auto value = [=](VF x) HWY_ATTR { return hn::Mul(x, scale); };
+      const auto value = [=](VF x)
+                             HWY_ATTR { return ValuesOf<Levels>(x, scale); };
       if (divide) {
         round([=](VF x) HWY_ATTR { return hn::Div(x, scale); }, value);
       } else {
@@ -131,6 +134,8 @@ HWY_INLINE auto WithLevels(LevelKind kind, Use use) {
       return use(Type<CodebookLevels<element::Nf4>>());
     case LevelKind::kFp4:
       return use(Type<CodebookLevels<element::Fp4>>());
+    case LevelKind::kLlmInt8:
+      return use(Type<WholeLevels<int8_t, /*kOfLlmInt8=*/true>>());
     case LevelKind::kSigned:
       break;
   }
@@ -185,7 +190,8 @@ void RunsToValues(const QParams* params, size_t run, const uint8_t* levels,
     const VF zero = hn::Set(kF, static_cast<float>(params->zero_point));
     const VF scale = hn::Set(kF, params->scale);
     const auto convert = [&](const uint8_t* from, float* to) HWY_ATTR {
-      hn::StoreU(hn::Mul(hn::Sub(Levels::Load(from), zero), scale), kF, to);
+      const VF numbers = hn::Sub(Levels::Load(from), zero);
+      hn::StoreU(ValuesOf<Levels>(numbers, scale), kF, to);
     };
     size_t i = 0;
     for (; i + kVector <= size; i += kVector) convert(in + i, out + i);
