@@ -10,9 +10,11 @@ _BYTES = {"I32": 4, "I64": 8, "F16": 2, "BF16": 2, "F32": 4, "I8": 1, "U8": 1,
           "F8_E4M3": 1}
 
 
-def _file(tensors):
+def _file(tensors, metadata=None):
     """A file of (dtype, shape, bytes) by name; zeros where there are no bytes."""
     header, payload = {}, b""
+    if metadata is not None:
+        header["__metadata__"] = metadata
     for name, (dtype, shape, data) in tensors.items():
         size = _BYTES[dtype]
         for dim in shape:
@@ -70,13 +72,21 @@ def _nibbles(state=_STATE, **changes):
             if tensor is not None}
 
 
-def _case(name, tensors, quantization, outcome=ERROR, **kwargs):
+def _bytes(**changes):
+    tensors = {"qdata": ("I8", [8, 16], None),
+               "scale": ("BF16", [8, 2], None),
+               "zero_point": ("I8", [8, 2], None), **changes}
+    return {"a._weight_" + name: tensor for name, tensor in tensors.items()
+            if tensor is not None}
+
+
+def _case(name, tensors, quantization, outcome=ERROR, metadata=None, **kwargs):
     config = quantization
     if not isinstance(config, bytes):
         config = json.dumps({"quantization_config": quantization}).encode()
     return directory_case("config_" + name, {
-        "model.safetensors": _file(tensors), "config.json": config}, outcome,
-        **kwargs)
+        "model.safetensors": _file(tensors, metadata), "config.json": config},
+        outcome, **kwargs)
 
 
 def _gptq_cases():
@@ -194,6 +204,59 @@ def _bitsandbytes_cases():
         quant_map=("F32", [16], b"\xff" * 64)), good)
 
 
+def _torchao_cases():
+    config = {"quant_method": "torchao"}
+    number = {"_type": "torch.dtype", "_data": "bfloat16"}
+    data = {"target_dtype": {"_type": "torch.dtype", "_data": "int4"},
+            "block_size": [1, 8], "dtype": number}
+    good = {"_type": "IntxUnpackedToInt8Tensor", "_data": data,
+            "_tensor_data_names": ["qdata", "scale", "zero_point"]}
+
+    def case(name, description, outcome=ERROR, tensors=_bytes(), **kwargs):
+        text = description
+        if not isinstance(text, str):
+            text = json.dumps(description)
+        return _case("torchao_" + name, tensors, config, outcome,
+                     {"a.weight": text, "tensor_names": '["a.weight"]'},
+                     **kwargs)
+
+    yield case("as_it_should_be", good, EITHER)
+    for i, text in enumerate(("", " ", "{", "[]", "5", "null", "\x1b[2J",
+                              "[" * 10_000, '{"_type":' * 10_000,
+                              '{"_type": 5}', '{"_type": "Tensor"}',
+                              '{"_type": "Int8Tensor"}')):
+        yield case("text_%d" % i, text)
+    for key, values in {
+            "_type": ("", "\x1b[2J", "x" * 10**5, "Int4Tensor"),
+            "_data": (None, [], 5, {}),
+            "_tensor_data_names": (None, [], {}, [5], ["qdata"], ["scale"],
+                                   ["qdata", "scale", "act_pre_scale"])
+    }.items():
+        for i, value in enumerate(values):
+            yield case("%s_%d" % (key, i), {**good, key: value})
+    for key, values in {
+            "target_dtype": (None, "int4", {"_data": "int9"}, {"_data": 4},
+                             {"_data": "int4" * 10**4}),
+            "dtype": (None, "bfloat16", {"_data": "int8"}, {"_data": []}),
+            "block_size": (8, [8], [1, 16], [1, 0], [1, -8], [-1, 8], [1, 8.0],
+                           [1, 2**63 - 1], [1, 2**64], [1, 8, 1], ["1", "8"])
+    }.items():
+        for i, value in enumerate(values):
+            yield case("%s_%d" % (key, i),
+                       {**good, "_data": {**data, key: value}})
+    for part in ("qdata", "scale", "zero_point"):
+        yield case("without_" + part, good, tensors=_bytes(**{part: None}))
+        for shape in ([], [0], [8], [2, 8], [8, 0], [0, 0], [8, 3], [8, 2, 1]):
+            dtype = "BF16" if part == "scale" else "I8"
+            yield case("%s_of_%s" % (part, "_".join(map(str, shape))), good,
+                       tensors=_bytes(**{part: (dtype, shape, None)}))
+    yield case("beyond_four_bits", good, EITHER,
+               _bytes(qdata=("I8", [8, 16], b"\x7f" * 128)))
+    yield case("many_parts", {**good, "_tensor_data_names": [
+        "p%d" % i for i in range(300_000)] + ["qdata"]}, heavy=True)
+    yield _case("torchao_undescribed", _bytes(), config, metadata={})
+
+
 def _texts():
     yield _case("of_nothing", _gptq(), b"")
     yield _case("cut", _gptq(), b'{"quantization_config": {"quant_method": "gp')
@@ -212,4 +275,5 @@ def cases():
     yield from _gptq_cases()
     yield from _compressed_cases()
     yield from _bitsandbytes_cases()
+    yield from _torchao_cases()
     yield from _texts()
