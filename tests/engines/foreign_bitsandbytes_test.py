@@ -63,7 +63,7 @@ def as_loaded(folder, dtype):
                 bitsandbytes.functional.int8_vectorwise_dequant(
                     weight.data, weight.SCB).to(dtype))
         elif isinstance(module, torch.nn.Linear):
-            weights[name + ".weight"] = weight.detach().to(dtype)
+            weights[name + ".weight"] = weight.detach()
     return weights
 
 
