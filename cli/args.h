@@ -23,8 +23,9 @@ struct InputArgs {
 enum class VerifyMode : uint8_t { kNone, kSample, kAll };
 
 struct OutputArgs {
-  std::string path;  // empty: chosen by the command
-  std::string to;    // --to: name of an exporter; empty: by the extension
+  std::string path;     // empty: chosen by the command
+  std::string to;       // --to: name of an exporter; empty: by the extension
+  std::string program;  // --for: name of a program; empty: none
   bool force = false;
   bool resume = true;  // --no-resume: keep nothing, and go on with nothing
   VerifyMode verify = VerifyMode::kNone;

@@ -10,15 +10,16 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "cli/human.h"
+#include "cli/input_file.h"
 #include "cli/transform.h"
 #include "core/plan.h"
+#include "core/repacking_reader.h"
 #include "exporters/exporter.h"
 #include "exporters/mqir.h"
 #include "exporters/mqir_links.h"
 #include "ir/local_files.h"
 #include "ir/manifest.h"
 #include "ir/mqir_writer.h"
-#include "ir/quant_record.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -53,21 +54,23 @@ absl::Status CheckLinkable(const Transform& transform) {
       directory));
 }
 
-// FailedPrecondition for weights that another program quantized and an output
-// whose config.json would have to say how: of that only the tensors are known.
-absl::Status CheckConfigurable(const Transform& transform) {
-  const QuantRecord& record = transform.file.reader->index().quant;
+// The file as it is. Where --to says in which format, its weights are stored as
+// that does it; a file with links leaves them where they are.
+absl::StatusOr<Input> ChooseInput(const ConvertArgs& args,
+                                  const Transform& transform,
+                                  std::vector<std::string>* notes) {
+  Input input = transform.file;
+  if (args.link || args.transform.output.to.empty()) return input;
   const ExporterRow& row = *transform.output.row;
-  if (row.quantization_config == nullptr || record.tensors.empty() ||
-      !record.recipe.empty()) {
-    return absl::OkStatus();
+  MQ_ASSIGN_OR_RETURN(input.reader,
+                      MakeRepackingReader(transform.file.reader, row.storage));
+  if (input.reader != transform.file.reader) {
+    const uint64_t weights = input.reader->index().quant.tensors.size();
+    notes->push_back(absl::StrCat(Plural(weights, "quantized tensor"),
+                                  " stored as in ", row.exporter->name(),
+                                  ", with the same numbers"));
   }
-  return absl::FailedPreconditionError(absl::StrCat(
-      transform.file.path,
-      ": was quantized by another program, and monoquant does not write its "
-      "configuration anew; convert it with --to safetensors, which keeps "
-      "config.json and the tensors as they are, or quantize it with --to ",
-      row.exporter->name()));
+  return input;
 }
 
 // What the user should know about the links.
@@ -91,21 +94,20 @@ absl::Status RunConvert(const ConvertArgs& args, Streams& streams) {
   MQ_ASSIGN_OR_RETURN(
       const Transform transform,
       BeginTransform("convert", "converting", /*suffix=*/"", args.transform));
-  const Input& file = transform.file;
-  MQ_RETURN_IF_ERROR(CheckConfigurable(transform));
-  MQ_ASSIGN_OR_RETURN(const Plan plan, MakeCopyPlan(file.reader->index()));
+  std::vector<std::string> notes;
+  MQ_ASSIGN_OR_RETURN(const Input input, ChooseInput(args, transform, &notes));
+  MQ_ASSIGN_OR_RETURN(const Plan plan, MakeCopyPlan(input.reader->index()));
   const Exporter* exporter = transform.output.row->exporter;
   std::unique_ptr<Exporter> linking_exporter;
-  std::vector<std::string> notes;
   if (args.link) {
     MQ_RETURN_IF_ERROR(CheckLinkable(transform));
     MQ_ASSIGN_OR_RETURN(std::vector<MqirLink> links,
-                        FindLinks(file.checkpoint_files, *file.reader, plan));
-    notes.push_back(LinkNote(links, plan.manifest, file.path));
+                        FindLinks(input.checkpoint_files, *input.reader, plan));
+    notes.push_back(LinkNote(links, plan.manifest, input.path));
     linking_exporter = MakeLinkingMqirExporter(std::move(links));
     exporter = linking_exporter.get();
   }
-  return FinishTransform(transform, file, plan, *exporter, std::move(notes),
+  return FinishTransform(transform, input, plan, *exporter, std::move(notes),
                          args.transform, streams);
 }
 

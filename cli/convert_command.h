@@ -16,7 +16,8 @@ struct ConvertArgs {
 };
 
 // Writes the same tensors, codes and record into another container, bit for
-// bit.
+// bit. With --to, quantized weights are stored as that format does it: the same
+// numbers in other bits (core/repacking_reader.h).
 absl::Status RunConvert(const ConvertArgs& args, Streams& streams);
 
 }  // namespace monoquant::cli

@@ -10,11 +10,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "cli/human.h"
 #include "cli/suggest.h"
 #include "core/kernels/kernels.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -114,11 +116,15 @@ absl::StatusOr<int64_t> ParseBits(absl::string_view text) {
   return BadValue("--bits", text, "use 4, 8 or 16");
 }
 
-absl::StatusOr<NumberFormat> ParseType(absl::string_view text) {
-  Choices<NumberFormat> choices;
+absl::StatusOr<absl::string_view> ParseType(absl::string_view text) {
+  Choices<absl::string_view> choices;
   for (int i = 0; i < kNumNumberFormats; ++i) {
-    const auto format = static_cast<NumberFormat>(i);
-    choices.emplace_back(NumberFormatName(format), format);
+    const absl::string_view name =
+        NumberFormatName(static_cast<NumberFormat>(i));
+    choices.emplace_back(name, name);
+  }
+  for (const NamedScheme& named : NamedSchemes()) {
+    choices.emplace_back(named.name, named.name);
   }
   return ParseChoice("--type", text, choices);
 }
@@ -151,6 +157,19 @@ absl::StatusOr<Nonfinite> ParseNonfinite(absl::string_view text) {
                                  {"zero", Nonfinite::kZero}});
 }
 
+absl::StatusOr<std::vector<LayerKind>> ParseLayerTypes(absl::string_view text) {
+  std::vector<LayerKind> kinds;
+  for (const absl::string_view name : absl::StrSplit(text, ',')) {
+    const absl::StatusOr<LayerKind> kind =
+        ParseLayerKind(absl::StripAsciiWhitespace(name));
+    if (!kind.ok()) {
+      return Annotate(absl::StrCat("--layer-types ", text), kind.status());
+    }
+    kinds.push_back(*kind);
+  }
+  return kinds;
+}
+
 absl::StatusOr<VerifyMode> ParseVerify(absl::string_view text) {
   return ParseChoice<VerifyMode>(
       "--verify", text,
@@ -176,7 +195,7 @@ absl::StatusOr<DType> ParseFloatDType(absl::string_view text) {
 
 absl::StatusOr<DType> ParseScaleDType(absl::string_view text) {
   if (const auto dtype = ScaleDTypeFromName(text)) return *dtype;
-  return BadValue("--scale-dtype", text, "use f32, f16, bf16 or e8m0");
+  return BadValue("--scale-dtype", text, "use f32, f16, bf16, e8m0 or e4m3");
 }
 
 absl::StatusOr<ProgressFlag> ParseProgress(absl::string_view text) {

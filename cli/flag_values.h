@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cli/args.h"
 #include "cli/progress.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "ir/dtype.h"
 #include "ir/quant_scheme.h"
@@ -34,13 +36,15 @@ absl::StatusOr<uint64_t> ParseByteCount(absl::string_view flag,
 
 // --bits: 4, 8 or 16.
 absl::StatusOr<int64_t> ParseBits(absl::string_view text);
-// --type: NumberFormatName.
-absl::StatusOr<NumberFormat> ParseType(absl::string_view text);
+// --type: a NumberFormatName, or the name of one of NamedSchemes.
+absl::StatusOr<absl::string_view> ParseType(absl::string_view text);
 // --scheme: true for "symmetric", false for "asymmetric".
 absl::StatusOr<bool> ParseSymmetric(absl::string_view text);
 absl::StatusOr<Granularity> ParseGranularity(absl::string_view text);
 absl::StatusOr<Convention> ParseConvention(absl::string_view text);
 absl::StatusOr<Nonfinite> ParseNonfinite(absl::string_view text);
+// --layer-types: names with commas between them, as in "Linear,LSTM".
+absl::StatusOr<std::vector<LayerKind>> ParseLayerTypes(absl::string_view text);
 // --verify: sample or all.
 absl::StatusOr<VerifyMode> ParseVerify(absl::string_view text);
 // --simd, or the variable that stands for it: the name of kernels that this

@@ -182,6 +182,12 @@ class Parser {
         ->group("Output");
   }
 
+  void AddProgram(CLI::App* command, OutputArgs& output) {
+    Add(command, "Output", "--for", "PROGRAM",
+        "vllm, sglang, transformers or torch: write what that program loads",
+        Text(output.program));
+  }
+
   void AddRun(CLI::App* command, RunArgs& run) {
     constexpr char kGroup[] = "Running";
     Add(command, kGroup, "-T,--threads", "N", "Threads; 0: one for each core",
@@ -228,8 +234,15 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int8, int4, nf4, llm_int8, fp8_e4m3, bf16, ... (docs/quantization.md)",
-        Value(recipe.type, ParseType));
+        "int4, uint8, nf4, llm_int8, fp8_e4m3, mxfp4, bf16, ... "
+        "(docs/recipe.md)",
+        [&recipe](const std::string& text) {
+          const absl::StatusOr<absl::string_view> name = ParseType(text);
+          if (!name.ok()) return name.status();
+          recipe.type = SchemeSpecFromName(*name)->format;
+          recipe.whole_scheme = IsWholeScheme(*name) ? std::string(*name) : "";
+          return absl::OkStatus();
+        });
     Add(command, kScheme, "-s,--scheme", "SCHEME",
         "symmetric (default) or asymmetric",
         Value(recipe.symmetric, ParseSymmetric));
@@ -246,7 +259,7 @@ class Parser {
         "Rounding of torch (default) or compressed-tensors",
         Value(recipe.convention, ParseConvention));
     Add(command, kScheme, "--scale-dtype", "TYPE",
-        "Scales are f32 (default), f16, bf16, or e8m0 (powers of two)",
+        "Scales are f32 (default), f16, bf16, e8m0 (powers of two) or e4m3",
         Value(recipe.scale_dtype, ParseScaleDType));
     Add(command, kScheme, "--nonfinite", "WHAT",
         "NaN and infinity: error (default), keep the tensor as it is, or zero",
@@ -276,6 +289,9 @@ class Parser {
         Value(
             recipe.min_elements,
             Integer("--min-elements", 0, std::numeric_limits<int64_t>::max())));
+    Add(command, kTensors, "--layer-types", "TYPES",
+        "Only weights of these layers where no rule matches: Linear,LSTM",
+        Value(recipe.layer_types, ParseLayerTypes));
     command
         ->add_flag("--allow-unmatched", recipe.allow_unmatched,
                    "Accept rules that match no tensor")
@@ -289,6 +305,7 @@ class Parser {
     AddOutput(
         command, quantize_.transform.output,
         "The file or directory to write; default MODEL_TYPE beside the input");
+    AddProgram(command, quantize_.transform.output);
     command
         ->add_flag("--dry-run", quantize_.dry_run,
                    "Print what would happen, as 'plan' does")
@@ -309,6 +326,7 @@ class Parser {
     AddInput(command, plan_.transform.input);
     AddOutput(command, plan_.transform.output,
               "What quantize would write, for its files and their sizes");
+    AddProgram(command, plan_.transform.output);
     AddRecipe(command, plan_.recipe);
     AddPlannedRun(command, plan_.transform.run);
     AddReport(command, plan_.transform.report, /*progress=*/false);
@@ -385,9 +403,10 @@ class Parser {
   }
 
   void AddConvert() {
-    CLI::App* command =
-        AddCommand("convert", "Write the same tensors into another container",
-                   kConvertFooter);
+    CLI::App* command = AddCommand(
+        "convert",
+        "Write the same tensors and codes into another container or format",
+        kConvertFooter);
     AddInput(command, convert_.transform.input);
     AddAsStored(command, convert_.transform.input.as_stored);
     AddOutput(command, convert_.transform.output,

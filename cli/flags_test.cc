@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "core/layer_kind.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -37,16 +38,19 @@ Args Get(const std::string& line, const TerminalInfo& terminal = {}) {
 
 TEST(FlagsTest, EveryFlagOfQuantize) {
   const auto args = Get<QuantizeArgs>(
-      "quantize --model m.pt --output o.bin --to torch --root a.b -f --dry-run "
+      "quantize --model m.pt --output o.bin --to torch --for torch --root a.b "
+      "-f --dry-run "
       "-b 4 --type uint4 -s asymmetric --granularity group -g 64 "
       "--convention compressed-tensors --scale-dtype bf16 --nonfinite zero "
       "--recipe r.json "
-      "--min-elements 9 --allow-unmatched -T 3 --chunk-size 64K --json "
+      "--min-elements 9 --layer-types Linear,lstm --allow-unmatched -T 3 "
+      "--chunk-size 64K --json "
       "--max-shard-size 5GB --progress plain");
   EXPECT_EQ(args.transform.input.path, "m.pt");
   EXPECT_EQ(args.transform.input.root, "a.b");
   EXPECT_EQ(args.transform.output.path, "o.bin");
   EXPECT_EQ(args.transform.output.to, "torch");
+  EXPECT_EQ(args.transform.output.program, "torch");
   EXPECT_TRUE(args.transform.output.force);
   EXPECT_EQ(args.transform.output.max_shard_bytes, uint64_t{5} << 30);
   EXPECT_TRUE(args.dry_run);
@@ -60,6 +64,8 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
   EXPECT_EQ(args.recipe.nonfinite, Nonfinite::kZero);
   EXPECT_EQ(args.recipe.recipe_file, "r.json");
   EXPECT_EQ(args.recipe.min_elements, 9);
+  EXPECT_THAT(*args.recipe.layer_types,
+              ::testing::ElementsAre(LayerKind::kLinear, LayerKind::kLstm));
   EXPECT_TRUE(args.recipe.allow_unmatched);
   EXPECT_EQ(args.transform.run.threads, 3);
   EXPECT_EQ(args.transform.run.chunk_bytes, 65536u);
@@ -73,6 +79,15 @@ TEST(FlagsTest, TheModelMayStandAlone) {
   EXPECT_EQ(args.transform.output.path, "o.pt");
   EXPECT_EQ(args.recipe.bits, 8);
   EXPECT_EQ(args.recipe.type, std::nullopt);
+}
+
+TEST(FlagsTest, ATypeMayBeAWholeScheme) {
+  auto args = Get<QuantizeArgs>("quantize m.pt --type MXFP8");
+  EXPECT_EQ(args.recipe.type, NumberFormat::kFp8E4M3);
+  EXPECT_EQ(args.recipe.whole_scheme, "mxfp8");
+  args = Get<QuantizeArgs>("quantize m.pt --type mxfp8 --type int4");
+  EXPECT_EQ(args.recipe.type, NumberFormat::kInt4);
+  EXPECT_EQ(args.recipe.whole_scheme, "");
 }
 
 TEST(FlagsTest, RulesKeepTheirOrder) {
@@ -186,16 +201,21 @@ TEST(FlagsTest, EachMistakeIsToldInOneLine) {
       {"quantize -m m.pt --model n.pt", "two inputs, 'm.pt' and 'n.pt'"},
       {"compare a.pt b.pt c.pt", "unexpected argument 'c.pt'"},
       {"scan a.pt --root x", "unknown flag '--root'"},
+      {"dequantize m.pt --for vllm", "unknown flag '--for'"},
       {"quantize m.pt --bits 9", "--bits 9: use 4, 8 or 16"},
       {"quantize m.pt --bits eight", "--bits eight: use 4, 8 or 16"},
       {"quantize m.pt --bits", "--bits"},
       {"quantize m.pt --scheme symetric", "did you mean symmetric?"},
       {"quantize m.pt --type int5", "use int8, uint8, int4"},
+      {"quantize m.pt --type mxfp6", "mxfp4, mxfp8 or nvfp4; did you mean"},
       {"quantize m.pt --granularity row",
        "use tensor, axis, channel, group or block"},
       {"quantize m.pt --nonfinite maybe", "use error, keep or zero"},
       {"quantize m.pt --convention tf", "use torch or compressed-tensors"},
-      {"quantize m.pt --scale-dtype f64", "use f32, f16, bf16 or e8m0"},
+      {"quantize m.pt --scale-dtype f64", "use f32, f16, bf16, e8m0 or e4m3"},
+      {"quantize m.pt --layer-types Linear,Dense",
+       "--layer-types Linear,Dense: there is no layer type 'Dense'; use one "
+       "of Linear, TransposedLinear, "},
       {"quantize m.pt --axis -1", "--axis -1: use a whole number from 0"},
       {"quantize m.pt -g 0", "--group-size 0: use a whole number from 1"},
       {"quantize m.pt -T 100000", "--threads 100000: use a whole number"},

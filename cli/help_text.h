@@ -22,6 +22,7 @@ inline constexpr char kQuantizeFooter[] = R"(Examples:
   monoquant quantize --model model.pt --output model_int8.pt --bits 8
   monoquant quantize model.pt -b 4 -g 64 --skip 'lm_head.*'
   monoquant quantize model_dir --bits 4 --max-shard-size 2G
+  monoquant quantize model_dir --bits 4 --for vllm
   monoquant quantize model_dir -o small.safetensors --rule '*.mlp.*=int4,group=128'
   monoquant quantize model.pt --bits 8 --dry-run)";
 
@@ -45,7 +46,8 @@ inline constexpr char kDequantizeFooter[] = R"(Examples:
 inline constexpr char kConvertFooter[] = R"(Examples:
   monoquant convert model.pt -o model.safetensors
   monoquant convert model_int8.pt -o model_int8.mqir
-  monoquant convert model.pt -o model.mqir --link)";
+  monoquant convert model.pt -o model.mqir --link
+  monoquant convert model_gptq -o model_words --to compressed-tensors)";
 
 inline constexpr char kScanFooter[] = R"(Examples:
   monoquant scan model.pt

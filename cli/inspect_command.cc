@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "cli/run_report.h"
 #include "cli/table.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
@@ -79,6 +80,10 @@ std::map<std::string, std::string> DescribeRoles(const QuantRecord& record) {
     }
     if (!tensor.zero_point.empty()) {
       roles[tensor.zero_point] = absl::StrCat("zero point of ", tensor.name);
+    }
+    if (!tensor.global_scale.empty()) {
+      roles[tensor.global_scale] =
+          absl::StrCat("global scale of ", tensor.name);
     }
     for (const std::string& constant : tensor.constants) {
       roles[constant] = absl::StrCat("constant of ", tensor.name);
@@ -158,10 +163,16 @@ std::string ToText(const Input& input, const Selection& selection) {
 // no other, so that equal contents give equal text.
 Json ToJson(const Input& input, const Selection& selection) {
   const CheckpointIndex& index = input.reader->index();
+  const std::vector<LayerKind> kinds = FindLayerKinds(index);
   Json tensors((Json::Array()));
   for (size_t i = 0; i < selection.tensors.size(); ++i) {
     if (!selection.hashed) {
-      tensors.Append(TensorToJson(index, selection.tensors[i]));
+      Json json = TensorToJson(index, selection.tensors[i]);
+      const LayerKind kind = kinds[selection.tensors[i]];
+      if (kind != LayerKind::kOther) {
+        json.Set("layer_type", LayerKindName(kind));
+      }
+      tensors.Append(std::move(json));
       continue;
     }
     const TensorInfo& info = index.tensors[selection.tensors[i]];

@@ -37,10 +37,27 @@ const ExporterRow* RowWithExtension(absl::string_view extension) {
   return nullptr;
 }
 
-// The format that --to states or, without it, that of the input's weights.
-absl::StatusOr<const ExporterRow*> FormatFor(const OutputArgs& args,
-                                             const Input& input) {
-  if (!args.to.empty()) return FindExporter(args.to);
+// What --for names, or null.
+absl::StatusOr<const Program*> ProgramOf(const OutputArgs& args) {
+  if (args.program.empty()) return nullptr;
+  return FindProgram(args.program);
+}
+
+// The format that --to or --for states; null if neither does.
+absl::StatusOr<const ExporterRow*> StatedFormat(const OutputArgs& args) {
+  MQ_ASSIGN_OR_RETURN(const Program* program, ProgramOf(args));
+  const ExporterRow* row = nullptr;
+  if (!args.to.empty()) {
+    MQ_ASSIGN_OR_RETURN(row, FindExporter(args.to));
+  }
+  if (program == nullptr) return row;
+  MQ_ASSIGN_OR_RETURN(const absl::string_view format,
+                      FormatFor(*program, args.to));
+  return FindExporter(format);
+}
+
+// That of the input's weights.
+absl::StatusOr<const ExporterRow*> FormatOf(const Input& input) {
   fs::path weights = input.path;
   if (input.is_directory) {
     weights = input.weight_files.empty() ? "" : input.weight_files.front();
@@ -161,9 +178,19 @@ absl::Status CheckFreeDirectory(const OutputTarget& target, bool force) {
 }  // namespace
 
 absl::StatusOr<absl::string_view> DefaultScheme(const OutputArgs& args) {
-  if (args.to.empty()) return absl::string_view();
-  MQ_ASSIGN_OR_RETURN(const ExporterRow* row, FindExporter(args.to));
-  return row->default_scheme;
+  MQ_ASSIGN_OR_RETURN(const ExporterRow* row, StatedFormat(args));
+  return row == nullptr ? absl::string_view() : row->default_scheme;
+}
+
+PlanOptions PlanOptionsFor(const OutputTarget& target) {
+  PlanOptions options;
+  options.storage = target.row->storage;
+  if (target.program != nullptr) {
+    options.program = std::string(target.program->title);
+    options.fused_siblings = target.program->fuses_weights;
+    options.check_weight = target.program->check_weight;
+  }
+  return options;
 }
 
 absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
@@ -176,17 +203,17 @@ absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
   const bool several_files = args.max_shard_bytes > 0;
   OutputTarget target;
   target.path = args.path;
+  MQ_ASSIGN_OR_RETURN(target.program, ProgramOf(args));
+  MQ_ASSIGN_OR_RETURN(target.row, StatedFormat(args));
   if (args.path.empty()) {
     target.is_directory = input.is_directory || several_files;
   } else {
     SetKind(input, several_files, &target);
   }
-  if (args.path.empty() || target.is_directory) {
-    MQ_ASSIGN_OR_RETURN(target.row, FormatFor(args, input));
-  } else if (args.to.empty()) {
-    MQ_ASSIGN_OR_RETURN(target.row, FindExporterForPath(args.path));
-  } else {
-    MQ_ASSIGN_OR_RETURN(target.row, FindExporter(args.to));
+  if (target.row == nullptr) {
+    MQ_ASSIGN_OR_RETURN(target.row, args.path.empty() || target.is_directory
+                                        ? FormatOf(input)
+                                        : FindExporterForPath(args.path));
   }
   MQ_RETURN_IF_ERROR(MakeDirectory(&target));
   if (args.path.empty()) {

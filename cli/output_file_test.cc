@@ -10,6 +10,8 @@
 
 #include "absl/status/status.h"
 #include "cli/input_file.h"
+#include "core/plan.h"
+#include "exporters/programs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -208,6 +210,67 @@ TEST_F(OutputFileTest, TheExtensionChoosesTheFormatUnlessToDoes) {
   args.path = "x.unknown";
   EXPECT_EQ(ChooseOutput(args, FileInput("m.pt"), "int8").status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(OutputFileTest, AProgramChoosesTheFormat) {
+  const struct {
+    const char* program;
+    const char* to;
+    const char* path;
+    const char* format;
+    const char* default_scheme;
+  } kCases[] = {
+      {"vllm", "", "", "compressed-tensors", ""},
+      {"vLLM", "gptq", "out", "gptq", "int4"},
+      {"sglang", "fp8", "", "fp8", "fp8_e4m3,block"},
+      {"transformers", "bitsandbytes", "", "bitsandbytes", "nf4,group=64"},
+      {"torch", "", "x.pt", "torch-ao", ""},
+      {"torch", "torch", "x.pt", "torch", ""},
+  };
+  for (const auto& test : kCases) {
+    OutputArgs args;
+    args.program = test.program;
+    args.to = test.to;
+    args.path = test.path;
+    const auto target = ChooseOutput(args, FileInput("model.pt"), "int8");
+    ASSERT_TRUE(target.ok()) << target.status();
+    EXPECT_EQ(target->row->exporter->name(), test.format);
+    EXPECT_EQ(target->program, *FindProgram(test.program));
+    EXPECT_EQ(*DefaultScheme(args), test.default_scheme);
+    const PlanOptions options = PlanOptionsFor(*target);
+    EXPECT_EQ(options.storage, target->row->storage);
+    EXPECT_EQ(options.program, target->program->title);
+    EXPECT_EQ(options.fused_siblings, target->program->fuses_weights);
+    EXPECT_EQ(options.check_weight, target->program->check_weight);
+  }
+  // Without one.
+  const auto target = ChooseOutput({}, FileInput("model.pt"), "int8");
+  EXPECT_EQ(target->program, nullptr);
+  EXPECT_FALSE(PlanOptionsFor(*target).fused_siblings);
+}
+
+TEST_F(OutputFileTest, WhatAProgramDoesNotLoad) {
+  const struct {
+    const char* program;
+    const char* to;
+    const char* message;
+  } kCases[] = {
+      {"vllm", "torch-ao",
+       "vLLM does not load torch-ao; it loads compressed-tensors, gptq, "},
+      {"vllm", "gguf", "unknown output format 'gguf'; choose one of "},
+      {"tgi", "", "unknown program 'tgi'; choose one of vllm, sglang, "},
+  };
+  for (const auto& test : kCases) {
+    OutputArgs args;
+    args.program = test.program;
+    args.to = test.to;
+    for (const absl::Status& status :
+         {ChooseOutput(args, FileInput("m.pt"), "int8").status(),
+          DefaultScheme(args).status()}) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_THAT(status.message(), HasSubstr(test.message));
+    }
+  }
 }
 
 TEST_F(OutputFileTest, TheInputIsNeverTheOutput) {

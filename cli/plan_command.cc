@@ -10,10 +10,10 @@
 #include "cli/output_file.h"
 #include "cli/output_plan.h"
 #include "cli/run_report.h"
-#include "cli/side_files.h"
 #include "cli/table.h"
 #include "core/plan.h"
 #include "core/recipe.h"
+#include "exporters/side_files.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
@@ -70,6 +70,12 @@ std::string FilesTable(const OutputTarget& output, const OutputPlan& plan) {
   return text + "\n";
 }
 
+// What --for did.
+std::string ProgramLine(const OutputTarget& output, const Plan& plan) {
+  if (output.program == nullptr) return "";
+  return absl::StrCat("for ", ProgramToLine(output, plan), "\n");
+}
+
 }  // namespace
 
 absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
@@ -79,14 +85,13 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
                       DefaultScheme(transform.output));
   MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe, scheme));
   MQ_ASSIGN_OR_RETURN(const Input file, OpenInput(transform.input));
-  MQ_ASSIGN_OR_RETURN(const OutputTarget output,
-                      ChooseOutput(transform.output, file,
-                                   NumberFormatName(recipe.defaults.format)));
+  MQ_ASSIGN_OR_RETURN(
+      const OutputTarget output,
+      ChooseOutput(transform.output, file, TypeName(args.recipe, recipe)));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(file));
   const CheckpointIndex& index = input.reader->index();
-  PlanOptions options;
-  options.storage = output.row->storage;
-  MQ_ASSIGN_OR_RETURN(const Plan plan, MakePlan(index, recipe, options));
+  MQ_ASSIGN_OR_RETURN(const Plan plan,
+                      MakePlan(index, recipe, PlanOptionsFor(output)));
   MQ_ASSIGN_OR_RETURN(
       const OutputPlan output_plan,
       PlanOutput(file, input, output, plan, *output.row->exporter,
@@ -95,6 +100,7 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
   if (transform.report.json) {
     Json document = PlanToJson(index, plan);
     AppendFilesJson(output_plan, document);
+    AppendProgramJson(output, plan, document);
     streams.WriteDocument(document);
     return absl::OkStatus();
   }
@@ -104,8 +110,8 @@ absl::Status RunPlan(const PlanArgs& args, Streams& streams) {
                << IndexToLine(file.reader->index(), file.file_bytes) << "\n\n"
                << PlanTable(index, plan) << '\n'
                << FilesTable(output, output_plan) << PlanToLine(plan) << '\n'
-               << HumanBytes(file.file_bytes) << " become "
-               << HumanBytes(output_plan.weight_bytes()) << " as "
+               << ProgramLine(output, plan) << HumanBytes(file.file_bytes)
+               << " become " << HumanBytes(output_plan.weight_bytes()) << " as "
                << output.row->exporter->name() << ", "
                << HumanRatio(file.file_bytes, output_plan.weight_bytes())
                << "; memory at most "

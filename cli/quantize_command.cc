@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "cli/input_file.h"
 #include "cli/job_size.h"
+#include "cli/output_file.h"
 #include "cli/parallel.h"
 #include "cli/plan_command.h"
 #include "cli/progress.h"
@@ -17,8 +18,6 @@
 #include "core/nonfinite_search.h"
 #include "core/plan.h"
 #include "core/recipe.h"
-#include "ir/quant_scheme.h"
-#include "ir/quant_storage.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -27,10 +26,8 @@ namespace {
 // The plan, with tensors kept that hold a NaN or an infinity if the recipe
 // wants that.
 absl::StatusOr<Plan> PlanFor(const CheckpointReader& reader,
-                             const Recipe& recipe, QuantStorage storage,
+                             const Recipe& recipe, PlanOptions options,
                              const TransformArgs& args, Streams& streams) {
-  PlanOptions options;
-  options.storage = storage;
   MQ_ASSIGN_OR_RETURN(Plan plan, MakePlan(reader.index(), recipe, options));
   if (recipe.nonfinite != Nonfinite::kKeep) return plan;
   MQ_ASSIGN_OR_RETURN(const JobSize size, ChooseJobSize(plan, args.run));
@@ -76,11 +73,11 @@ absl::Status RunQuantize(const QuantizeArgs& args, Streams& streams) {
   MQ_ASSIGN_OR_RETURN(const Recipe recipe, BuildRecipe(args.recipe, scheme));
   MQ_ASSIGN_OR_RETURN(
       const Transform transform,
-      BeginTransform("quantize", "quantizing",
-                     NumberFormatName(recipe.defaults.format), args.transform));
+      BeginTransform("quantize", "quantizing", TypeName(args.recipe, recipe),
+                     args.transform));
   MQ_ASSIGN_OR_RETURN(const Input input, Dequantized(transform.file));
   MQ_ASSIGN_OR_RETURN(const Plan plan, PlanFor(*input.reader, recipe,
-                                               transform.output.row->storage,
+                                               PlanOptionsFor(transform.output),
                                                args.transform, streams));
   std::vector<std::string> notes;
   if (QuantizesNothing(plan)) {

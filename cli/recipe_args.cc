@@ -134,6 +134,27 @@ absl::Status ApplyGranularity(const RecipeArgs& args, SchemeSpec& spec) {
   return absl::OkStatus();
 }
 
+// What belongs to --type where that names a whole scheme. InvalidArgument for a
+// flag that is about the same.
+absl::Status ApplyWholeScheme(const RecipeArgs& args, SchemeSpec& spec) {
+  const char* flag = args.granularity   ? "--granularity"
+                     : args.axis        ? "--axis"
+                     : args.group_size  ? "--group-size"
+                     : args.scale_dtype ? "--scale-dtype"
+                                        : nullptr;
+  if (flag != nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, " is part of --type ",
+                                                   args.whole_scheme,
+                                                   " already; leave it out"));
+  }
+  const SchemeSpec whole = *SchemeSpecFromName(args.whole_scheme);
+  spec.granularity = whole.granularity;
+  spec.axis = whole.axis;
+  spec.group_size = whole.group_size;
+  spec.scale_dtype = whole.scale_dtype;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Rule> MakeRule(const RuleArg& arg, const SchemeSpec& defaults) {
   switch (arg.kind) {
     case RuleArg::Kind::kRule: {
@@ -176,6 +197,9 @@ absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
   if (args.convention) recipe.defaults.convention = *args.convention;
   if (args.scale_dtype) recipe.defaults.scale_dtype = *args.scale_dtype;
   MQ_RETURN_IF_ERROR(ApplyGranularity(args, recipe.defaults));
+  if (!args.whole_scheme.empty()) {
+    MQ_RETURN_IF_ERROR(ApplyWholeScheme(args, recipe.defaults));
+  }
 
   std::vector<Rule> rules;
   for (const RuleArg& arg : args.rules) {
@@ -188,9 +212,15 @@ absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
   recipe.rules = std::move(rules);
 
   if (args.min_elements) recipe.min_elements = *args.min_elements;
+  if (args.layer_types) recipe.layer_types = *args.layer_types;
   if (args.nonfinite) recipe.nonfinite = *args.nonfinite;
   if (args.allow_unmatched) recipe.allow_unmatched = true;
   return recipe;
+}
+
+absl::string_view TypeName(const RecipeArgs& args, const Recipe& recipe) {
+  return args.whole_scheme.empty() ? NumberFormatName(recipe.defaults.format)
+                                   : absl::string_view(args.whole_scheme);
 }
 
 }  // namespace monoquant::cli

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "ir/dtype.h"
 #include "ir/quant_scheme.h"
@@ -29,6 +30,9 @@ struct RecipeArgs {
   std::string recipe_file;  // --recipe
   std::optional<int64_t> bits;
   std::optional<NumberFormat> type;
+  // The name that was given as --type if that says more (IsWholeScheme):
+  // "mxfp4".
+  std::string whole_scheme;
   std::optional<bool> symmetric;
   std::optional<Granularity> granularity;
   std::optional<int64_t> axis;
@@ -37,6 +41,7 @@ struct RecipeArgs {
   std::optional<DType> scale_dtype;
   std::vector<RuleArg> rules;
   std::optional<int64_t> min_elements;
+  std::optional<std::vector<LayerKind>> layer_types;
   std::optional<Nonfinite> nonfinite;
   bool allow_unmatched = false;
 };
@@ -51,6 +56,9 @@ struct RecipeArgs {
 // the number format; the errors of reading the file, with its name.
 absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
                                    absl::string_view default_scheme = "");
+
+// What an output without a name of its own is called after: "int8", "mxfp4".
+absl::string_view TypeName(const RecipeArgs& args, const Recipe& recipe);
 
 }  // namespace monoquant::cli
 

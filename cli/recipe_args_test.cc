@@ -6,8 +6,10 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -84,6 +86,28 @@ TEST(BuildRecipeTest, BitsAndTypeChooseTheFormat) {
     ASSERT_TRUE(recipe.ok()) << recipe.status();
     EXPECT_EQ(recipe->defaults.format, test.format);
   }
+}
+
+TEST(BuildRecipeTest, ATypeMayBeAWholeScheme) {
+  RecipeArgs args;
+  args.recipe_file = WriteFile(
+      "axis.json", R"({"defaults": {"format": "int8", "granularity": "axis",
+                                    "axis": 1, "scale_dtype": "F16"}})");
+  args.type = NumberFormat::kFp4E2M1;
+  args.whole_scheme = "nvfp4";
+  const auto recipe = BuildRecipe(args);
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->defaults.format, NumberFormat::kFp4E2M1);
+  EXPECT_EQ(recipe->defaults.granularity, Granularity::kGroup);
+  EXPECT_EQ(recipe->defaults.axis, 0);
+  EXPECT_EQ(recipe->defaults.scale_dtype, DType::kF8E4M3);
+  EXPECT_EQ(TypeName(args, *recipe), "nvfp4");
+  EXPECT_EQ(TypeName(RecipeArgs(), *recipe), "fp4_e2m1");
+  args.bits = 4;
+  EXPECT_TRUE(BuildRecipe(args).ok());
+  args.group_size = 16;
+  EXPECT_THAT(ErrorOf(args),
+              HasSubstr("--group-size is part of --type nvfp4 already"));
 }
 
 TEST(BuildRecipeTest, ContradictionsAreErrors) {
@@ -183,7 +207,12 @@ TEST(BuildRecipeTest, RulesKeepTheirOrderBeforeThoseOfTheFile) {
 
 TEST(BuildRecipeTest, FlagsOverrideTheFile) {
   RecipeArgs args;
-  args.recipe_file = WriteFile("flags_override.json", "{}");
+  args.recipe_file =
+      WriteFile("flags_override.json", R"({"layer_types": ["GRU"]})");
+  EXPECT_EQ(BuildRecipe(args)->layer_types,
+            std::vector<LayerKind>({LayerKind::kGru}));
+  args.layer_types =
+      std::vector<LayerKind>{LayerKind::kLinear, LayerKind::kConv2d};
   args.min_elements = 7;
   args.nonfinite = Nonfinite::kZero;
   args.allow_unmatched = true;
@@ -194,6 +223,7 @@ TEST(BuildRecipeTest, FlagsOverrideTheFile) {
   ASSERT_TRUE(recipe.ok()) << recipe.status();
   EXPECT_EQ(recipe->defaults.scale_dtype, DType::kBF16);
   EXPECT_EQ(recipe->min_elements, 7);
+  EXPECT_EQ(recipe->layer_types, *args.layer_types);
   EXPECT_EQ(recipe->nonfinite, Nonfinite::kZero);
   EXPECT_TRUE(recipe->allow_unmatched);
   EXPECT_FALSE(recipe->defaults.symmetric);

@@ -11,6 +11,7 @@
 #include "ir/dtype.h"
 #include "ir/file_stamp.h"
 #include "ir/manifest.h"
+#include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/shape.h"
 
@@ -62,6 +63,7 @@ void AddTensor(const TensorInfo& info, const TensorPlan& plan, Hash& hash) {
     hash.Add(uint64_t{plan.packing.zero_points_less_1});
     hash.Add(uint64_t{plan.packing.first_code_high});
     hash.Add(uint64_t{plan.packing.zero_point_words});
+    hash.Add(uint64_t{plan.scale_leader});
   }
   for (const size_t output : plan.outputs()) {
     hash.Add(uint64_t{output});
@@ -86,6 +88,8 @@ std::string ResumeKey(const ResumeKeyInput& input) {
   for (const TensorPlan& tensor : input.plan->tensors) {
     AddTensor(index.tensors[tensor.input], tensor, hash);
   }
+  // In which storage they are.
+  hash.Add(QuantRecordToJson(input.plan->manifest.record));
   for (const OutputTensor& output : input.plan->manifest.tensors) {
     hash.Add(DTypeName(output.dtype));
     hash.Add(output.byte_size);

@@ -25,6 +25,15 @@ uint64_t CountActions(const Plan& plan, Action action) {
   return count;
 }
 
+// Weights that are not quantized for the sake of a program.
+uint64_t CountLeft(const Plan& plan) {
+  uint64_t count = 0;
+  for (const TensorPlan& tensor : plan.tensors) {
+    if (tensor.for_program) ++count;
+  }
+  return count;
+}
+
 Quality MeasureQuality(const RunReport& report) {
   Quality quality;
   for (const TensorResult& tensor : report.result->tensors) {
@@ -36,9 +45,9 @@ Quality MeasureQuality(const RunReport& report) {
 
 // Tensors of the file that were decoded on the way in.
 uint64_t CountDecoded(const RunReport& report) {
-  return report.file == report.input
-             ? 0
-             : report.file->reader->index().quant.tensors.size();
+  return report.input->reader->index().quant.tensors.empty()
+             ? report.file->reader->index().quant.tensors.size()
+             : 0;
 }
 
 // NaN and infinite values that were replaced or kept, over all tensors.
@@ -115,6 +124,23 @@ std::string PlanToLine(const Plan& plan) {
   return parts.empty() ? "no tensors" : absl::StrJoin(parts, ", ");
 }
 
+std::string ProgramToLine(const OutputTarget& output, const Plan& plan) {
+  const uint64_t left = CountLeft(plan);
+  return absl::StrCat(output.program->title, ": ", output.row->exporter->name(),
+                      left == 0 ? ""
+                                : absl::StrCat(", ", Plural(left, "weight"),
+                                               " not quantized for its sake"));
+}
+
+void AppendProgramJson(const OutputTarget& output, const Plan& plan,
+                       Json& json) {
+  if (output.program == nullptr) return;
+  Json program;
+  program.Set("program", output.program->name);
+  program.Set("left", CountLeft(plan));
+  json.Set("for", std::move(program));
+}
+
 std::string IndexToLine(const CheckpointIndex& index, uint64_t file_bytes) {
   std::string text = absl::StrCat(index.container, ", ",
                                   Plural(index.tensors.size(), "tensor"), ", ",
@@ -141,6 +167,9 @@ std::string ReportToText(const RunReport& report) {
                                 ", quantized already, back to floats"));
   }
   line("plan", PlanToLine(*report.plan));
+  if (report.output->program != nullptr) {
+    line("for", ProgramToLine(*report.output, *report.plan));
+  }
   const OutputPlan& output = *report.output_plan;
   const std::string files =
       output.files.size() == 1
@@ -210,6 +239,7 @@ Json ReportToJson(const RunReport& report) {
   json.Set("input", std::move(input));
   json.Set("output", std::move(output));
   json.Set("summary", std::move(summary));
+  AppendProgramJson(*report.output, plan, json);
   json.Set("tensors", TensorsToJson(report));
   json.Set("notes", std::move(notes));
   json.Set("seconds", result.seconds);

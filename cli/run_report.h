@@ -33,7 +33,7 @@ struct RunResult {
 struct RunReport {
   absl::string_view command;  // "quantize"
   const Input* file;          // the checkpoint as it is
-  const Input* input;         // as it was read: the file, or its floats
+  const Input* input;         // as it was read: the file, or what it became
   const OutputTarget* output;
   const OutputPlan* output_plan;
   const Plan* plan;  // made from the index of `input`
@@ -41,8 +41,8 @@ struct RunReport {
   std::vector<std::string> notes;
 };
 
-// A line each: read, decode, plan, wrote, carried, quality, nonfinite, load,
-// note; those that apply.
+// A line each: read, decode, plan, for, wrote, carried, quality, nonfinite,
+// load, note; those that apply.
 std::string ReportToText(const RunReport& report);
 
 // The document of docs/schemas/result.json.
@@ -54,6 +54,14 @@ void PrintReport(const RunReport& report, const ReportArgs& args,
 
 // "7 quantized to int8 axis 0 symmetric, 37 copied, 1 tied"
 std::string PlanToLine(const Plan& plan);
+
+// "vLLM: compressed-tensors, 3 weights not quantized for its sake", of an
+// output that has a program.
+std::string ProgramToLine(const OutputTarget& output, const Plan& plan);
+
+// "for" of the documents, of an output that has a program.
+void AppendProgramJson(const OutputTarget& output, const Plan& plan,
+                       Json& json);
 
 // "torch, 44 tensors, 1.9 MiB", and the root where there is one.
 std::string IndexToLine(const CheckpointIndex& index, uint64_t file_bytes);

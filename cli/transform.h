@@ -35,10 +35,11 @@ absl::StatusOr<Transform> BeginTransform(absl::string_view command,
                                          const TransformArgs& args);
 
 // Executes `plan`, made from the index of `input`, which is the file itself or
-// the file seen as floats, and prints the report with `notes` and those of the
-// input. The side files of a model directory go with it. Nothing is under the
-// output's name before all of it is; after an error or an interruption nothing
-// is left, or what the same run can go on from (RunOutput::Stop).
+// the file seen as floats or in another storage, and prints the report with
+// `notes` and those of the input. The side files of a model directory go with
+// it. Nothing is under the output's name before all of it is; after an error or
+// an interruption nothing is left, or what the same run can go on from
+// (RunOutput::Stop).
 absl::Status FinishTransform(const Transform& transform, const Input& input,
                              const Plan& plan, const Exporter& exporter,
                              std::vector<std::string> notes,

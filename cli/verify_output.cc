@@ -83,13 +83,18 @@ class Verifier {
   std::vector<size_t> tensors_;  // of each output tensor
 };
 
-// The plan without what a sample leaves out.
+// The plan without what a sample leaves out. Tensors with a global scale in
+// common, which follows from all of them, go together.
 Plan Sample(Plan plan) {
   size_t number = 0;
-  for (TensorPlan& tensor : plan.tensors) {
+  std::vector<bool> sampled(plan.tensors.size());
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    TensorPlan& tensor = plan.tensors[i];
     if (tensor.action == Action::kTie) continue;
+    sampled[i] = number++ % kSampleStep == 0;
+    if (tensor.scale_leader < i) sampled[i] = sampled[tensor.scale_leader];
     // A tied tensor is one that a job does nothing for.
-    if (number++ % kSampleStep != 0) tensor.action = Action::kTie;
+    if (!sampled[i]) tensor.action = Action::kTie;
   }
   return plan;
 }

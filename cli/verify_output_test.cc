@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "core/plan.h"
@@ -97,6 +98,39 @@ TEST_P(VerifyOutputTest, Interrupted) {
   const absl::StatusOr<std::string> line = Verify(VerifyMode::kAll, true);
   EXPECT_EQ(line.status().code(), absl::StatusCode::kCancelled);
   EXPECT_THAT(line.status().message(), HasSubstr(path_ + " is complete"));
+}
+
+// What has a global scale in common is computed again together.
+TEST_P(VerifyOutputTest, SharedGlobalScales) {
+  monoquant::testing::MemoryReader reader;
+  for (int i = 0; i < 12; ++i) {
+    const std::string module = "m" + std::to_string(i);
+    std::vector<float> values =
+        monoquant::testing::Make(monoquant::testing::Values::kRandom, 48 * 64);
+    reader.Add(module + ".q_proj.weight", {48, 64}, values);
+    values[5] = 1000;
+    reader.Add(module + ".k_proj.weight", {48, 64}, values);
+  }
+  plan_ = *MakePlan(reader.index(), monoquant::testing::EveryTensor("nvfp4"));
+  LocalSinkOptions options;
+  options.overwrite = true;
+  ASSERT_TRUE(
+      WriteCheckpoint(
+          reader, plan_, *(*FindExporterForPath(path_))->exporter,
+          [&](uint64_t size) { return CreateLocalSink(path_, size, options); })
+          .ok());
+  const std::atomic<bool> cancel{false};
+  std::stringstream text;
+  Streams streams;
+  streams.out = &text;
+  streams.err = &text;
+  streams.cancel = &cancel;
+  for (VerifyMode mode : {VerifyMode::kSample, VerifyMode::kAll}) {
+    const absl::StatusOr<std::string> line =
+        VerifyOutput(path_, reader, plan_, mode, {2, 1 << 16},
+                     ProgressStyle::kNone, streams);
+    EXPECT_TRUE(line.ok()) << line.status();
+  }
 }
 
 // Another run's output.

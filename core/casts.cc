@@ -5,6 +5,7 @@
 
 #include "core/kernels/element.h"
 #include "core/kernels/kernels.h"
+#include "core/kernels/small_floats.h"
 
 namespace monoquant {
 
@@ -29,7 +30,13 @@ bool ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst) {
         dst[i] = static_cast<float>(value);
       }
       break;
+    case DType::kF8E4M3:
+      for (size_t i = 0; i < dst.size(); ++i) {
+        dst[i] = element::E4M3::FromCode(src[i]);
+      }
+      break;
     case DType::kF8E8M0:
+    case DType::kU8:
       for (size_t i = 0; i < dst.size(); ++i) {
         dst[i] = element::FromE8M0(src[i]);
       }
@@ -56,7 +63,13 @@ void FromFloat(DType dtype, absl::Span<const float> src, uint8_t* dst) {
         std::memcpy(dst + i * sizeof(value), &value, sizeof(value));
       }
       return;
+    case DType::kF8E4M3:
+      for (size_t i = 0; i < src.size(); ++i) {
+        dst[i] = element::E4M3::ToCode(src[i]);
+      }
+      return;
     case DType::kF8E8M0:
+    case DType::kU8:
       for (size_t i = 0; i < src.size(); ++i) {
         dst[i] = element::ToE8M0(src[i]);
       }

@@ -24,19 +24,20 @@ uint16_t FloatToHalf(float value);
 float BFloat16ToFloat(uint16_t bits);
 uint16_t FloatToBFloat16(float value);
 
-// Bytes of one element of F16, BF16, F32, F64 or F8_E8M0.
+// Bytes of one element of any type that the functions below take.
 inline uint64_t FloatBytes(DType dtype) {
   return static_cast<uint64_t>(GetDTypeInfo(dtype).bits) / 8;
 }
 
 // Converts `dst.size()` little-endian elements at `src`, in any alignment.
-// `dtype` is F16, BF16, F32 or F64, or F8_E8M0, which scales can be. F64 values
-// are rounded to nearest even; those beyond the range of float become infinite.
-// Tells whether all results are finite.
+// `dtype` is F16, BF16, F32 or F64, or what only scales can be: F8_E4M3 or
+// F8_E8M0, which some programs call U8. F64 values are rounded to nearest even;
+// those beyond the range of float become infinite. Tells whether all results
+// are finite.
 bool ToFloat(DType dtype, const uint8_t* src, absl::Span<float> dst);
 
 // The inverse: writes `src.size()` elements to `dst`. Those of F8_E8M0 must be
-// numbers that it has.
+// numbers that it has; F8_E4M3 takes the nearest number.
 void FromFloat(DType dtype, absl::Span<const float> src, uint8_t* dst);
 
 }  // namespace monoquant

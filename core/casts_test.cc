@@ -134,6 +134,20 @@ TEST(CastsTest, DoublesAreRoundedOnce) {
 }
 
 // Powers of two, the smallest of which is a subnormal float.
+TEST(CastsTest, EveryE4M3) {
+  for (int code = 0; code < 256; ++code) {
+    const uint8_t byte = static_cast<uint8_t>(code);
+    float value;
+    const bool finite =
+        ToFloat(DType::kF8E4M3, &byte, absl::MakeSpan(&value, 1));
+    EXPECT_EQ(finite, (code & 0x7f) != 0x7f);
+    if (!finite) continue;
+    uint8_t back;
+    FromFloat(DType::kF8E4M3, absl::MakeConstSpan(&value, 1), &back);
+    EXPECT_EQ(back, byte);
+  }
+}
+
 TEST(CastsTest, EveryE8M0) {
   for (uint32_t code = 0; code < 256; ++code) {
     const uint8_t byte = static_cast<uint8_t>(code);

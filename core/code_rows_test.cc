@@ -85,20 +85,20 @@ void CheckAllSmall(const CodePacking& packing) {
 TEST(CodeRowsTest, RowsOfBytes) { CheckAllSmall({}); }
 
 TEST(CodeRowsTest, RowsOfWords) {
-  CheckAllSmall({/*row_bytes=*/4, /*offset=*/false});
-  CheckAllSmall({/*row_bytes=*/4, /*offset=*/true});
+  CheckAllSmall({.row_bytes = 4, .offset = false});
+  CheckAllSmall({.row_bytes = 4, .offset = true});
 }
 
 // Words of compressed-tensors: code + 8 from the lowest bits on, then 0.
 TEST(CodeRowsTest, OffsetCodesInWords) {
   const CodeRows rows(DefaultRegistry().GetCodec(NumberFormat::kInt4), 3,
-                      {/*row_bytes=*/4, /*offset=*/true});
+                      {.row_bytes = 4, .offset = true});
   std::vector<uint8_t> levels = {0xf8, 0x07, 0x00, 0xff, 0x01, 0x02};
   std::vector<uint8_t> bytes(8, 0xff);
   rows.Pack(0, absl::MakeSpan(levels), bytes.data());
   EXPECT_EQ(bytes, (std::vector<uint8_t>{0xf0, 0x08, 0, 0, 0x97, 0x0a, 0, 0}));
   const CodeRows bytes_rows(DefaultRegistry().GetCodec(NumberFormat::kInt8), 2,
-                            {/*row_bytes=*/4, /*offset=*/true});
+                            {.row_bytes = 4, .offset = true});
   levels = {0x80, 0x7f};
   bytes.assign(4, 0xff);
   bytes_rows.Pack(0, absl::MakeSpan(levels), bytes.data());

@@ -196,6 +196,14 @@ bool IsEmbedding(const TensorInfo& tensor) {
   return IsEmbeddingName(Parse(tensor.name), tensor.shape.size());
 }
 
+bool IsWeightOfLayer(const TensorInfo& tensor) {
+  const NameParts parts = Parse(tensor.name);
+  if (IsBufferName(parts)) return false;
+  const Kind kind = KindOfModule(tensor.module_kind);
+  if (kind != Kind::kUnknown) return kind == Kind::kLayer;
+  return !IsEmbeddingName(parts, tensor.shape.size()) && !IsNormName(parts);
+}
+
 std::string ReasonForEngines(const TensorInfo& tensor) {
   const NameParts parts = Parse(tensor.name);
   if (parts.owner() == "lm_head") return "output layer (name)";
@@ -203,7 +211,8 @@ std::string ReasonForEngines(const TensorInfo& tensor) {
                                                  : "";
 }
 
-Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements) {
+Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements,
+                      bool embeddings) {
   if (!IsQuantizable(tensor.dtype)) {
     return {false, absl::StrCat("not float (", DTypeName(tensor.dtype), ")")};
   }
@@ -216,7 +225,7 @@ Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements) {
   const Kind kind = KindOfModule(tensor.module_kind);
   const absl::string_view source =
       kind == Kind::kUnknown ? absl::string_view("name") : tensor.module_kind;
-  if (IsEmbedding(tensor)) {
+  if (!embeddings && IsEmbedding(tensor)) {
     return {false, absl::StrCat("embedding (", source, ")")};
   }
   if (kind == Kind::kNorm || (kind == Kind::kUnknown && IsNormName(parts))) {

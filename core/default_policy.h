@@ -20,8 +20,10 @@ struct Verdict {
 };
 
 // Float weights of two or more dimensions and at least `min_elements` elements
-// that are no embeddings, no normalisation and no buffers.
-Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements);
+// that are no embeddings (unless those are wanted, too), no normalisation and
+// no buffers.
+Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements,
+                      bool embeddings = false);
 
 // Why a weight stays as it is in what is made for inference engines, in words;
 // empty if it does not. Engines have float layers for the output and for the
@@ -31,6 +33,10 @@ std::string ReasonForEngines(const TensorInfo& tensor);
 // True if name or module kind say that this is a table of embeddings: rows are
 // looked up, not multiplied.
 bool IsEmbedding(const TensorInfo& tensor);
+
+// False if name or module kind say that this is an embedding, a normalisation
+// or a buffer.
+bool IsWeightOfLayer(const TensorInfo& tensor);
 
 }  // namespace monoquant
 

@@ -173,5 +173,22 @@ TEST(DefaultPolicyTest, ModuleKind) {
   }
 }
 
+TEST(DefaultPolicyTest, EmbeddingsWhereTheyAreWanted) {
+  const TensorInfo table = Tensor("wte.weight", {100, 64});
+  EXPECT_FALSE(DefaultPolicy(table, 512).quantize);
+  EXPECT_TRUE(DefaultPolicy(table, 512, /*embeddings=*/true).quantize);
+  EXPECT_FALSE(DefaultPolicy(table, 10000, /*embeddings=*/true).quantize);
+}
+
+TEST(DefaultPolicyTest, WeightsOfLayers) {
+  TensorInfo info = Tensor("fc.weight", {64, 64});
+  EXPECT_TRUE(IsWeightOfLayer(info));
+  info.module_kind = "LayerNorm";
+  EXPECT_FALSE(IsWeightOfLayer(info));
+  for (const char* name : {"wte.weight", "norm.weight", "tril", "fc.scale"}) {
+    EXPECT_FALSE(IsWeightOfLayer(Tensor(name, {64, 64}))) << name;
+  }
+}
+
 }  // namespace
 }  // namespace monoquant

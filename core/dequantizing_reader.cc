@@ -174,49 +174,6 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
   return absl::OkStatus();
 }
 
-using IndexByName = absl::flat_hash_map<absl::string_view, size_t>;
-
-// Where `tensor` lies. The names are known to exist.
-absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
-                                          const IndexByName& by_name) {
-  StoredTensorPlace place;
-  place.scheme = tensor.scheme;
-  MQ_ASSIGN_OR_RETURN(place.layout,
-                      ComputeParamLayout(tensor.scheme, tensor.shape));
-  MQ_ASSIGN_OR_RETURN(
-      const StoredWeight stored,
-      StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape));
-  place.packing = stored.packing;
-  place.codes = by_name.at(tensor.codes_name());
-  if (!tensor.scale.empty()) place.scale = by_name.at(tensor.scale);
-  if (!tensor.zero_point.empty()) {
-    place.zero_point = by_name.at(tensor.zero_point);
-  }
-  size_t quant_state = kNoTie;
-  // Those that are there.
-  for (size_t i = 0; i < tensor.constants.size(); ++i) {
-    const size_t constant = by_name.at(tensor.constants[i]);
-    switch (stored.constants[i].kind) {
-      case ConstantKind::kGroupIndex:
-        place.group_index = constant;
-        break;
-      case ConstantKind::kNestedScales:
-        place.nested.scales = constant;
-        break;
-      case ConstantKind::kNestedCodebook:
-        place.nested.codebook = constant;
-        break;
-      case ConstantKind::kQuantState:
-        quant_state = constant;
-        break;
-      default:
-        break;
-    }
-  }
-  if (place.nested.scales != kNoTie) place.nested.quant_state = quant_state;
-  return place;
-}
-
 // Makes the index of the result and where each of its tensors comes from.
 class Builder {
  public:
@@ -255,6 +212,7 @@ bool Builder::SameValues(const Source& a, const Source& b) const {
   };
   return c.scheme == d.scheme && c.packing == d.packing &&
          same(c.scale, d.scale) && same(c.zero_point, d.zero_point) &&
+         same(c.global_scale, d.global_scale) &&
          same(c.group_index, d.group_index) &&
          same(c.nested.scales, d.nested.scales) &&
          same(c.nested.codebook, d.nested.codebook) &&

@@ -21,9 +21,9 @@ struct DequantizeOptions {
 
 // Wraps `base`, which it keeps alive. The index lists the original tensors: the
 // codes of a quantized tensor appear under its name with its original shape and
-// a float type, its scale and zero point disappear, everything else is as in
-// `base`. Tensors that share codes and parameters are still tied. The record of
-// the result is empty.
+// a float type, its parameters disappear, everything else is as in `base`.
+// Tensors that share codes and parameters are still tied. The record of the
+// result is empty.
 //
 // Nothing but the index is read before Read, which decodes on the fly, in small
 // blocks with the parameters that they need: any range of a tensor of any size

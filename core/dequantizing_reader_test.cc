@@ -91,6 +91,7 @@ const char* const kSpecs[] = {"int8",
                               "llm_int8,scale_dtype=bf16",
                               "fp4_e2m1,group=3",
                               "fp4_e2m1,axis=0,scale_dtype=e8m0",
+                              "fp4_e2m1,group=3,scale_dtype=e4m3",
                               "bf16"};
 
 // Every range of small tensors, with rows that end inside a byte, is a part of
@@ -175,6 +176,37 @@ TEST(DequantizingReaderTest, CompressedTensors) {
               std::equal(part.begin(), part.end(),
                          whole.begin() + static_cast<int64_t>(2 * first)));
         }
+      }
+    }
+  }
+}
+
+// So do they from scales that are called U8, and those below a global scale.
+TEST(DequantizingReaderTest, NamedSchemesOfCompressedTensors) {
+  for (const NamedScheme& named : NamedSchemes()) {
+    MemoryReader original;
+    for (const Shape& shape :
+         {Shape{2, 40032}, Shape{9000, 32}, Shape{5, 96}}) {
+      original.Add(ShapeToString(shape) + ".weight", shape,
+                   testing::Make(Values::kRandom, Count(shape)), DType::kF16);
+    }
+    const std::vector<std::string> rules = {absl::StrCat("*=", named.name)};
+    const auto plain = *MakeDequantizingReader(QuantizeAll(original, rules));
+    const auto reader = *MakeDequantizingReader(
+        QuantizeAll(original, rules, QuantStorage::kCompressedTensors));
+    ASSERT_EQ(reader->index().tensors.size(), original.index().tensors.size());
+    for (size_t t = 0; t < reader->index().tensors.size(); ++t) {
+      const TensorInfo& info = reader->index().tensors[t];
+      SCOPED_TRACE(absl::StrCat(named.name, " of ", info.name));
+      EXPECT_EQ(info.name, original.index().tensors[t].name);
+      const uint64_t count = Count(info.shape);
+      const std::vector<uint8_t> whole = ReadRange(*plain, t, 0, count);
+      ASSERT_TRUE(ReadRange(*reader, t, 0, count) == whole);
+      for (uint64_t first : {uint64_t{1}, uint64_t{33}, count - 40}) {
+        const std::vector<uint8_t> part = ReadRange(*reader, t, first, 39);
+        ASSERT_TRUE(
+            std::equal(part.begin(), part.end(),
+                       whole.begin() + static_cast<int64_t>(2 * first)));
       }
     }
   }

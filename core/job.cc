@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <map>
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "core/global_scale.h"
 #include "core/job_tensor.h"
 #include "core/registry.h"
 #include "ir/crc32.h"
@@ -81,6 +83,8 @@ absl::Status CheckPlan(const CheckpointIndex& index, const Plan& plan) {
       fits = fits && registry.FindObserver(tensor.observer) != nullptr &&
              registry.FindAlgorithm(tensor.algorithm) != nullptr;
     }
+    fits = fits &&
+           HasGlobalScale(tensor.scheme) == (tensor.scale_leader != kNoTensor);
   }
   if (fits) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -115,8 +119,13 @@ class Job::Rep {
     bool two_phases = false;
     for (const TensorPlan& tensor : plan_.tensors) {
       if (tensor.action == Action::kTie) continue;
+      GlobalScale* const global_scale =
+          tensor.scale_leader == kNoTensor
+              ? nullptr
+              : &global_scales_[tensor.scale_leader];
       tensors_.push_back(std::make_unique<JobTensor>(
-          reader, plan_, tensor, options.chunk_bytes, options.measure_errors));
+          reader, plan_, tensor, global_scale, options.chunk_bytes,
+          options.measure_errors));
       two_phases = two_phases || tensors_.back()->pieces().two_trips;
     }
     num_phases_ = two_phases ? 2 : 1;
@@ -261,6 +270,7 @@ class Job::Rep {
   const Plan plan_;
   const Emit emit_;
   const std::function<absl::Status(const FinishedPiece&)> on_finished_;
+  std::map<size_t, GlobalScale> global_scales_;  // by TensorPlan::scale_leader
   std::vector<std::unique_ptr<JobTensor>> tensors_;
   int num_phases_ = 1;
   Schedule phases_[2];

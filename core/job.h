@@ -92,7 +92,8 @@ class Job {
   Job& operator=(const Job&) = delete;
 
   // A job has one or two phases. In phase 0 the statistics of those tensors are
-  // gathered that need more than one piece for a scale; in the last one
+  // gathered that need more than one piece for a scale, or other tensors for
+  // their global scale; in the last one
   // everything is written. All steps of a phase must have returned before the
   // next phase begins.
   int num_phases() const;

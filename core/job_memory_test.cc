@@ -96,6 +96,7 @@ TEST(JobMemoryTest, PeakMemoryIsHonest) {
       {"int4,group=32", {3000, 4096}, DType::kF32},
       {"int4,group=32,asymmetric", {3, 8 << 20}, DType::kF16},
       {"uint8,group=1,asymmetric", {3000, 4096}, DType::kF16},
+      {"nvfp4", {3000, 4096}, DType::kF32},
       {"int4,axis=0", {2, 5000001}, DType::kF64},
       {"fp16", {3000, 4096}, DType::kF64},
       {"bf16", {3000, 4096}, DType::kF16},

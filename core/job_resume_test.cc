@@ -44,6 +44,7 @@ MemoryReader Model() {
 
 Plan PlanFor(const MemoryReader& reader, const char* spec) {
   Recipe recipe;
+  recipe.allow_unmatched = true;
   recipe.rules.push_back({"numbers", std::nullopt});
   for (Rule& rule : EveryTensor(spec).rules) recipe.rules.push_back(rule);
   return MakePlan(reader.index(), recipe).value();
@@ -115,7 +116,8 @@ absl::StatusOr<Ending> GoOn(const MemoryReader& reader, const Plan& plan,
 TEST(JobResumeTest, AfterAFailureAtAnyWrite) {
   const MemoryReader reader = Model();
   for (const char* spec :
-       {"int8", "int8,tensor,asymmetric", "int4", "int8,axis=1", "bf16"}) {
+       {"int8", "int8,tensor,asymmetric", "int4", "int8,axis=1", "bf16",
+        "fp4_e2m1,group=1,scale_dtype=e4m3"}) {
     SCOPED_TRACE(spec);
     const Plan plan = PlanFor(reader, spec);
     bool failed = true;
@@ -154,9 +156,16 @@ TEST(JobResumeTest, AfterAFailureAtAnyWrite) {
 // Pieces may be missing anywhere, as where several threads were at work or a
 // disk has lost a part.
 TEST(JobResumeTest, WithAnyPieceMissing) {
-  const MemoryReader reader = Model();
-  for (const char* spec : {"int8", "int8,tensor"}) {
+  const MemoryReader model = Model();
+  // Weights that share a global scale, which all of them tell.
+  MemoryReader fused;
+  fused.Add("m.q_proj.weight", {40, 1024},
+            testing::Make(Values::kRandom, 40 * 1024));
+  fused.Add("m.k_proj.weight", {80, 1024},
+            testing::Make(Values::kOutlier, 80 * 1024));
+  for (const char* spec : {"int8", "int8,tensor", "nvfp4"}) {
     SCOPED_TRACE(spec);
+    const MemoryReader& reader = spec == std::string("nvfp4") ? fused : model;
     const Plan plan = PlanFor(reader, spec);
     bool failed = false;
     CollectedOutput whole(plan.manifest);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/casts.h"
+#include "core/kernels/kernels.h"
 #include "core/nonfinite.h"
 #include "core/registry.h"
 #include "ir/quoted.h"
@@ -22,11 +23,12 @@ absl::Span<uint8_t> GrowingBuffer::Get(uint64_t size) {
 }
 
 JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
-                     const TensorPlan& tensor, uint64_t chunk_bytes,
-                     bool measure_errors)
+                     const TensorPlan& tensor, GlobalScale* global_scale,
+                     uint64_t chunk_bytes, bool measure_errors)
     : reader_(reader),
       whole_plan_(plan),
       tensor_(tensor),
+      global_scale_(global_scale),
       measure_errors_(measure_errors) {
   const Registry registry = DefaultRegistry();
   switch (tensor.action) {
@@ -58,11 +60,13 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
   unfinished_ = pieces_.cuts.size();
   results_.resize(static_cast<size_t>(pieces_.cuts.size()));
   if (pieces_.two_trips) to_observe_ = pieces_.cuts.size();
+  if (global_scale_ != nullptr) global_scale_->AddPieces(unfinished_);
 }
 
 absl::Status JobTensor::Restore(const FinishedPiece& finished) {
   const uint64_t count = pieces_.cuts.size();
-  if (finished.piece == FinishedPiece::kScales && pieces_.two_trips) {
+  if (finished.piece == FinishedPiece::kScales && pieces_.two_trips &&
+      global_scale_ == nullptr) {
     scales_written_ = true;
     return absl::OkStatus();
   }
@@ -75,6 +79,7 @@ absl::Status JobTensor::Restore(const FinishedPiece& finished) {
   written_.resize(static_cast<size_t>(count));
   written_[index] = true;
   --unfinished_;
+  if (global_scale_ != nullptr) global_scale_->RemovePiece();
   if (!results_.empty()) {
     results_[index] = {finished.error, finished.nonfinite};
   }
@@ -213,6 +218,21 @@ absl::Status JobTensor::ObservePiece(const Piece& piece, const SlotRange& slots,
   return absl::OkStatus();
 }
 
+absl::Status JobTensor::ObserveMagnitude(const Piece& piece,
+                                         JobBuffers& buffers) const {
+  ValueRange range;
+  const Cuts tiles = CutTiles(piece.range, tensor_.layout.row);
+  for (uint64_t t = 0; t < tiles.size(); ++t) {
+    MQ_ASSIGN_OR_RETURN(const Tile tile,
+                        LoadTile(piece, tiles[t], /*allow=*/false, buffers));
+    const size_t size = tile.values.size();
+    ActiveKernels().extend_ranges(tile.values.data(), size, /*run=*/size,
+                                  &range);
+  }
+  global_scale_->Observe(std::max(-range.min, range.max));
+  return absl::OkStatus();
+}
+
 // Writes the codes of a tile to their place in `codes`, those of the piece.
 void JobTensor::EncodeTile(const Piece& piece, const Tile& tile,
                            const SlotRange& slots,
@@ -255,10 +275,12 @@ absl::Status JobTensor::QuantizeWithin(const Piece& piece,
       observer_row_->create(static_cast<size_t>(slots.count));
   std::vector<QParams>& params = buffers.params;
   params.resize(static_cast<size_t>(slots.count));
+  LevelGrid grid = coder_->grid();
+  if (global_scale_ != nullptr) grid.global_scale = global_scale_->value();
   const auto compute = [&](const SlotRange& seen) {
     const size_t begin = static_cast<size_t>(seen.first - slots.first);
     observer->Compute(
-        begin, coder_->grid(),
+        begin, grid,
         absl::MakeSpan(params).subspan(begin, static_cast<size_t>(seen.count)));
   };
   const std::optional<Cuts> tiles = CutSegments(piece.range, tensor_.layout);
@@ -364,6 +386,9 @@ absl::Status JobTensor::EmitParams(uint64_t first,
     const uint64_t slot = first + begin;
     buffers.scales.clear();
     for (const QParams& p : slab) buffers.scales.push_back(p.scale);
+    if (global_scale_ != nullptr) {
+      ScalesBelow(global_scale_->value(), slab, absl::MakeSpan(buffers.scales));
+    }
     buffers.stored_scales.resize(slab.size() * scale_bytes);
     FromFloat(dtype, buffers.scales, buffers.stored_scales.data());
     MQ_RETURN_IF_ERROR(
@@ -385,6 +410,14 @@ absl::Status JobTensor::EmitConstants(EmitPiece emit) const {
   return absl::OkStatus();
 }
 
+// Comes with the first piece, too.
+absl::Status JobTensor::EmitGlobalScale(EmitPiece emit) const {
+  const float value = global_scale_->value();
+  uint8_t bytes[sizeof(value)];
+  FromFloat(DType::kF32, {&value, 1}, bytes);
+  return emit(tensor_.global_scale, 0, bytes);
+}
+
 absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
                                  JobBuffers& buffers) {
   const CodeRows& rows = coder_->rows();
@@ -394,13 +427,16 @@ absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
   const absl::Span<uint8_t> buffer =
       buffers.codes.Get(order_.has_value() ? 2 * size : size);
   const absl::Span<uint8_t> codes = buffer.first(size);
-  if (pieces_.two_trips) {
+  if (pieces_.two_trips && global_scale_ == nullptr) {
     MQ_RETURN_IF_ERROR(EncodePiece(piece, {0, tensor_.layout.num_params},
                                    params_, codes, buffers));
   } else {
     MQ_RETURN_IF_ERROR(QuantizeWithin(piece, codes, emit, buffers));
   }
   if (piece.index == 0) MQ_RETURN_IF_ERROR(EmitConstants(emit));
+  if (piece.index == 0 && global_scale_ != nullptr) {
+    MQ_RETURN_IF_ERROR(EmitGlobalScale(emit));
+  }
   if (!order_.has_value()) {
     return emit(tensor_.output, rows.ByteOf(piece.range.begin), codes);
   }
@@ -419,6 +455,10 @@ absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
 absl::StatusOr<bool> JobTensor::Observe(uint64_t index, EmitPiece emit,
                                         JobBuffers& buffers) {
   MQ_ASSIGN_OR_RETURN(const Piece piece, Read(index, buffers));
+  if (global_scale_ != nullptr) {
+    MQ_RETURN_IF_ERROR(ObserveMagnitude(piece, buffers));
+    return false;
+  }
   const SlotRange slots =
       SlotsOf(tensor_.layout, piece.range.begin, piece.range.size());
   const std::unique_ptr<Observer> seen =

@@ -18,6 +18,7 @@
 #include "absl/types/span.h"
 #include "core/error_stats.h"
 #include "core/finished_piece.h"
+#include "core/global_scale.h"
 #include "core/job.h"
 #include "core/observers/observer.h"
 #include "core/pieces.h"
@@ -66,13 +67,15 @@ struct PieceResult {
 static_assert(sizeof(PieceResult) <= kResultBytes);
 
 // Pieces may be done in any order and at the same time by workers with buffers
-// of their own; but all Observe before the first Write.
+// of their own; but all Observe before the first Write, those of all tensors
+// with the same global scale.
 class JobTensor {
  public:
-  // `reader` and `plan`, which holds `tensor`, must outlive this.
+  // `reader`, `plan`, which holds `tensor`, and the global scale of its set,
+  // nullptr where the scheme has none, must outlive this.
   JobTensor(const CheckpointReader& reader, const Plan& plan,
-            const TensorPlan& tensor, uint64_t chunk_bytes,
-            bool measure_errors);
+            const TensorPlan& tensor, GlobalScale* global_scale,
+            uint64_t chunk_bytes, bool measure_errors);
 
   const TensorPlan& plan() const { return tensor_; }
   const TensorPieces& pieces() const { return pieces_; }
@@ -83,7 +86,10 @@ class JobTensor {
 
   // Whether there is nothing left to do for a piece; for its first trip and
   // its second one, or the only one.
-  bool IsObserved() const { return unfinished_ == 0 && scales_written_; }
+  bool IsObserved() const {
+    return global_scale_ != nullptr ? !global_scale_->is_needed()
+                                    : unfinished_ == 0 && scales_written_;
+  }
   bool IsWritten(uint64_t index) const {
     return !written_.empty() && written_[static_cast<size_t>(index)];
   }
@@ -91,9 +97,9 @@ class JobTensor {
   // Input bytes of piece `index`.
   uint64_t BytesOf(uint64_t index) const;
 
-  // For tensors of two trips: gathers the statistics of a piece. True for the
-  // call that completes them, which emits scales and zero points unless these
-  // were restored.
+  // For tensors of two trips: gathers the statistics of a piece, or its largest
+  // magnitude for the global scale. True for the call that completes scales and
+  // zero points and emits them, unless these were restored.
   absl::StatusOr<bool> Observe(uint64_t index, EmitPiece emit,
                                JobBuffers& buffers);
 
@@ -134,6 +140,7 @@ class JobTensor {
                         JobBuffers& buffers);
   absl::Status ObservePiece(const Piece& piece, const SlotRange& slots,
                             Observer& observer, JobBuffers& buffers) const;
+  absl::Status ObserveMagnitude(const Piece& piece, JobBuffers& buffers) const;
   absl::Status QuantizeWithin(const Piece& piece, absl::Span<uint8_t> codes,
                               EmitPiece emit, JobBuffers& buffers);
   absl::Status EncodePiece(const Piece& piece, const SlotRange& slots,
@@ -156,10 +163,12 @@ class JobTensor {
                               absl::Span<const QParams> params, EmitPiece emit,
                               JobBuffers& buffers) const;
   absl::Status EmitConstants(EmitPiece emit) const;
+  absl::Status EmitGlobalScale(EmitPiece emit) const;
 
   const CheckpointReader& reader_;
   const Plan& whole_plan_;
   const TensorPlan& tensor_;
+  GlobalScale* const global_scale_;
   const bool measure_errors_;
   TensorPieces pieces_;
   // Formats with scales only.

@@ -55,6 +55,15 @@ void ExpectSameAsWhole(const MemoryReader& reader,
     std::vector<float> scales(whole.scales.size());
     ToFloat(scale_dtype, scale.data(), absl::MakeSpan(scales));
     ASSERT_EQ(scales, whole.scales);
+    if (HasGlobalScale(tensor.scheme)) {
+      float global_scale;
+      ASSERT_EQ(finished.output->bytes(tensor.global_scale).size(),
+                sizeof(global_scale));
+      std::memcpy(&global_scale,
+                  finished.output->bytes(tensor.global_scale).data(),
+                  sizeof(global_scale));
+      ASSERT_EQ(global_scale, whole.global_scale);
+    }
     if (!HasZeroPoints(tensor.scheme.format)) {
       ASSERT_EQ(tensor.zero_point, kNoTensor);
       continue;
@@ -107,6 +116,8 @@ const char* const kSchemes[] = {"int8",
                                 "fp4_e2m1",
                                 "fp4_e2m1,axis=1",
                                 "fp4_e2m1,scale_dtype=e8m0",
+                                "fp4_e2m1,group=3,scale_dtype=e4m3",
+                                "fp4_e2m1,group=32,scale_dtype=e4m3",
                                 "fp16",
                                 "bf16"};
 
@@ -327,6 +338,36 @@ TEST(JobTest, Phases) {
   // One phase where all fits.
   job = *Job::Create(&reader, plan, output.emit());
   EXPECT_EQ(job->num_phases(), 1);
+}
+
+// Weights that engines put together have one global scale, that of the largest
+// of them, wherever it is; all are read once before any is written.
+TEST(JobTest, SharedGlobalScales) {
+  MemoryReader reader;
+  std::vector<float> small(3 * 40000, 0.25f);
+  std::vector<float> large = small;
+  large.back() = -2;
+  reader.Add("a.q_proj.weight", {3, 40000}, small);
+  reader.Add("a.k_proj.weight", {3, 40000}, large);
+  reader.Add("a.o_proj.weight", {3, 40000}, small);
+  const Plan plan = *MakePlan(reader.index(), EveryTensor("nvfp4"));
+  for (uint64_t chunk : {kSmallChunk, uint64_t{8} << 20}) {
+    const auto finished = RunPlan(reader, plan, chunk);
+    ASSERT_TRUE(finished.ok()) << finished.status();
+    std::vector<float> global_scales;
+    for (const TensorPlan& tensor : plan.tensors) {
+      ToFloat(DType::kF32, finished->output->bytes(tensor.global_scale).data(),
+              absl::MakeSpan(&global_scales.emplace_back(), 1));
+    }
+    EXPECT_EQ(global_scales, (std::vector<float>{1344, 1344, 10752}));
+    // Scales are as much smaller: 0.25 / 6 * 1344 = 56, and 448.
+    EXPECT_EQ(finished->output->bytes(plan.tensors[0].scale)[0], 0x66);
+    EXPECT_EQ(finished->output->bytes(plan.tensors[2].scale)[0], 0x7e);
+  }
+  Plan other = plan;
+  other.tensors[1].scale_leader = kNoTensor;
+  ExpectError(RunPlan(reader, other), absl::StatusCode::kInvalidArgument,
+              "the plan was not made from this checkpoint");
 }
 
 // Two tensors of one piece each.

@@ -70,7 +70,8 @@ MemoryReader Model(DType dtype) {
 TEST(JobThreadsTest, AnyNumberOfWorkersGivesTheSameBytes) {
   for (const char* spec :
        {"int8", "int8,tensor,asymmetric", "int4", "int4,axis=1,asymmetric",
-        "uint4,axis=0,asymmetric", "fp8_e4m3,tensor", "nf4,tensor", "fp16"}) {
+        "uint4,axis=0,asymmetric", "fp8_e4m3,tensor", "nf4,tensor",
+        "fp4_e2m1,group=1,scale_dtype=e4m3", "fp16"}) {
     for (DType dtype : {DType::kBF16, DType::kF32}) {
       SCOPED_TRACE(std::string(spec) + " " + std::string(DTypeName(dtype)));
       const MemoryReader reader = Model(dtype);

@@ -12,7 +12,8 @@
 namespace monoquant {
 
 // A level q stands for the value (q - zero_point) * scale, but one of kLlmInt8
-// for q * scale / 127.
+// for q * scale / 127. Of schemes with a global scale, `scale` is the quotient
+// of the stored one and of that.
 struct QParams {
   float scale = 1;
   int32_t zero_point = 0;
@@ -62,6 +63,8 @@ struct LevelGrid {
   bool fused_add = false;
   // What scales are rounded to: QuantScheme::scale_dtype.
   DType scale_dtype = DType::kF32;
+  // Of scales of F8_E4M3: what these are to be divided by (GlobalScaleOf).
+  float global_scale = 1;
   // Whether the lowest level is none that a zero point can have.
   bool zero_points_above_lowest = false;
 

@@ -149,6 +149,8 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                            (in_lines ? slots * kParamBytes : SlabBytes(slots));
     }
   }
+  // Groups of kLargestGlobalGroup fit any piece.
+  pieces.two_trips = pieces.two_trips || HasGlobalScale(scheme);
   const uint64_t largest = pieces.cuts.largest();
   pieces.input_bytes = largest * FloatBytes(dtype);
   const CodeRows rows(codec, layout.row, packing);

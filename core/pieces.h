@@ -3,7 +3,8 @@
 // A tensor is quantized in one trip where a piece can hold all values of its
 // scales: read, observe, encode, write. Where it cannot (one scale for a large
 // tensor, channels along an inner axis, rows longer than a piece), the
-// tensor takes two: all pieces are observed first, then all are encoded.
+// tensor takes two: all pieces are observed first, then all are encoded. With a
+// global scale there is a trip of its own for that, and then the one trip.
 
 #ifndef MONOQUANT_CORE_PIECES_H_
 #define MONOQUANT_CORE_PIECES_H_

@@ -212,6 +212,40 @@ TEST(PiecesTest, Trips) {
   }
 }
 
+// A trip for the global scale, and then pieces that have all values of their
+// scales, however long the groups are.
+TEST(PiecesTest, GlobalScales) {
+  for (DType dtype : {DType::kF16, DType::kF64}) {
+    for (int64_t group : {int64_t{1}, int64_t{16}, int64_t{3001},
+                          kLargestGlobalGroup - 1, kLargestGlobalGroup}) {
+      for (const Shape& shape :
+           {Shape{1, group}, Shape{300, group}, Shape{3, 41 * group}}) {
+        QuantScheme scheme =
+            Scheme(NumberFormat::kFp4E2M1, Granularity::kGroup, 0, group);
+        scheme.scale_dtype = DType::kF8E4M3;
+        SCOPED_TRACE(SchemeToString(scheme) + " of " + ShapeToString(shape));
+        const ParamLayout layout = *ComputeParamLayout(scheme, shape);
+        const TensorPieces pieces =
+            CutQuantize(dtype, scheme, layout, kSlotBytes, kChunk);
+        EXPECT_TRUE(pieces.two_trips);
+        uint64_t position = 0;
+        for (uint64_t i = 0; i < pieces.cuts.size(); ++i) {
+          const ElementRange range = pieces.cuts[i];
+          ASSERT_EQ(range.begin, position);
+          ASSERT_EQ(range.begin % layout.segment, 0u);
+          ASSERT_LE(range.size() * FloatBytes(dtype), kChunk);
+          const SlotRange slots = SlotsOf(layout, range.begin, range.size());
+          ASSERT_LE(slots.count * (kSlotBytes + 8), pieces.param_bytes);
+          position = range.end;
+        }
+        EXPECT_EQ(position, layout.num_elements);
+        // Nothing is kept for each scale.
+        EXPECT_EQ(pieces.shared_bytes, pieces.cuts.size() * kResultBytes);
+      }
+    }
+  }
+}
+
 TEST(PiecesTest, Copies) {
   EXPECT_EQ(CutCopy(DType::kF32, 0, kChunk).cuts.size(), 0u);
   for (int i = 0; i < kNumDTypes; ++i) {

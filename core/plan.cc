@@ -15,10 +15,12 @@
 #include "core/closest_name.h"
 #include "core/code_rows.h"
 #include "core/default_policy.h"
+#include "core/layer_kind.h"
 #include "core/registry.h"
 #include "core/resolve_scheme.h"
-#include "core/torch_ao_modules.h"
+#include "core/scale_leaders.h"
 #include "core/version.h"
+#include "core/weight_sets.h"
 #include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -56,6 +58,11 @@ class Planner {
 
  private:
   const TensorInfo& info(size_t i) const { return index_.tensors[i]; }
+  // Torch replaces modules by their class, whatever their size.
+  bool in_modules() const { return options_.storage == QuantStorage::kTorchAo; }
+  bool for_engines() const {
+    return !in_modules() && options_.storage != QuantStorage::kPlain;
+  }
   // Prefix of messages: the file and the tensor.
   std::string Where(size_t i) const {
     return absl::StrCat(index_.path, ": tensor ", QuotedName(info(i).name));
@@ -65,6 +72,8 @@ class Planner {
   absl::Status MatchRules();
   absl::Status UnmatchedRule(size_t rule) const;
   absl::Status Decide(TensorPlan* plan) const;
+  bool WantsKind(LayerKind kind) const;
+  Verdict DefaultVerdict(size_t tensor) const;
   absl::Status QuantizeByDefault(TensorPlan* plan) const;
   absl::StatusOr<ResolvedScheme> Resolve(const SchemeSpec& spec,
                                          const TensorInfo& tensor) const;
@@ -74,11 +83,11 @@ class Planner {
                                         const QuantScheme& scheme) const;
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
                         bool by_default, TensorPlan* plan) const;
-  absl::Status CheckModule(size_t tensor) const;
-  TensorPlan& PlanOfElements(size_t tensor);
-  absl::Status KeepWhole(const TorchAoModuleParts& module,
-                         std::vector<size_t>* kept);
-  absl::Status KeepModulesWhole();
+  absl::Status CheckKind(size_t tensor) const;
+  absl::Status CheckProblem(size_t tensor) const;
+  absl::Status CheckProgram(size_t tensor, const QuantScheme& scheme) const;
+  void FindSets();
+  absl::Status KeepSets();
   absl::Status Output(TensorPlan* plan);
   absl::Status OutputQuantized(const TensorPlan& owner, TensorPlan* plan);
   absl::StatusOr<size_t> AddOutput(std::string name, DType dtype, Shape shape,
@@ -92,13 +101,16 @@ class Planner {
   // tensors without a tie only, which decide for the others.
   std::vector<size_t> rule_;
   std::vector<bool> embedding_;
+  // Likewise: what kind of layer has it as its weight. One that is an embedding
+  // under any name is an embedding.
+  std::vector<LayerKind> kind_;
   // For each tensor those that are tied to it.
   std::vector<std::vector<size_t>> ties_;
   std::vector<std::string> kept_;
-  // kTorchAo only: its modules, for each tensor that of which it is a weight
-  // (or kNoTensor), and the biases that become F32.
-  std::vector<TorchAoModuleParts> modules_;
-  std::vector<size_t> module_;
+  // Weights that are quantized as a whole; for each tensor why it cannot be in
+  // its set, or empty; and the biases that become F32 with theirs.
+  std::vector<WeightSet> sets_;
+  std::vector<std::string> problem_;
   std::vector<bool> widened_;
   Plan plan_;
 };
@@ -133,11 +145,16 @@ absl::Status Planner::MatchRules() {
   const size_t count = index_.tensors.size();
   rule_.assign(count, kNoRule);
   embedding_.assign(count, false);
+  kind_ = FindLayerKinds(index_);
   ties_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     const size_t owner = info(i).tie == kNoTie ? i : info(i).tie;
     if (owner != i) ties_[owner].push_back(i);
     if (IsEmbedding(info(i))) embedding_[owner] = true;
+    if (kind_[owner] == LayerKind::kOther ||
+        kind_[i] == LayerKind::kEmbedding) {
+      kind_[owner] = kind_[i];
+    }
   }
   for (size_t r = 0; r < recipe_.rules.size(); ++r) {
     const Rule& rule = recipe_.rules[r];
@@ -184,17 +201,51 @@ absl::StatusOr<StoredWeight> Planner::Store(const TensorInfo& tensor,
   return stored;
 }
 
+// FailedPrecondition for weights that engines have no quantized layer for,
+// whatever their names and shapes.
+absl::Status Planner::CheckKind(size_t tensor) const {
+  if (!for_engines()) return absl::OkStatus();
+  absl::string_view what;
+  switch (kind_[tensor]) {
+    case LayerKind::kTransposedLinear:
+      what = "a weight of [inputs, outputs] (layer type TransposedLinear)";
+      break;
+    case LayerKind::kEmbedding:
+      what = "an embedding";
+      break;
+    case LayerKind::kExperts:
+      what = "experts that are one tensor";
+      break;
+    default:
+      return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(StorageName(options_.storage), " has no place for ", what,
+                   "; leave it as it is (--skip)"));
+}
+
 // How the codes of a tensor lie in their own. FailedPrecondition if it cannot
 // be stored under one of its names.
 absl::StatusOr<CodePacking> Planner::PackingOf(
     size_t tensor, const QuantScheme& scheme) const {
-  if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tensor));
+  if (HasScales(scheme.format)) {
+    MQ_RETURN_IF_ERROR(CheckKind(tensor));
+    MQ_RETURN_IF_ERROR(CheckProblem(tensor));
+  }
   for (const size_t tie : ties_[tensor]) {
-    if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckModule(tie));
+    if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckProblem(tie));
     MQ_RETURN_IF_ERROR(Store(info(tie), scheme).status());
   }
   MQ_ASSIGN_OR_RETURN(const StoredWeight stored, Store(info(tensor), scheme));
   return stored.packing;
+}
+
+absl::Status Planner::CheckProgram(size_t tensor,
+                                   const QuantScheme& scheme) const {
+  if (options_.check_weight == nullptr || !HasScales(scheme.format)) {
+    return absl::OkStatus();
+  }
+  return options_.check_weight(options_.storage, scheme, info(tensor).shape);
 }
 
 absl::StatusOr<ResolvedScheme> Planner::Resolve(
@@ -227,6 +278,13 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
     return absl::OkStatus();
   }
   if (!packing.ok()) return Annotate(Where(plan->input), packing.status());
+  const absl::Status useful = CheckProgram(plan->input, scheme);
+  if (!useful.ok() && by_default) {
+    plan->reason = std::string(useful.message());
+    plan->for_program = true;
+    return absl::OkStatus();
+  }
+  if (!useful.ok()) return Annotate(Where(plan->input), useful);
   plan->action = Action::kQuantize;
   plan->packing = *packing;
   plan->reason = std::move(reason);
@@ -242,20 +300,33 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   return absl::OkStatus();
 }
 
+bool Planner::WantsKind(LayerKind kind) const {
+  const std::vector<LayerKind>& types = recipe_.layer_types;
+  return std::find(types.begin(), types.end(), kind) != types.end();
+}
+
+// What happens to a tensor that no rule matches, before its scheme is known.
+Verdict Planner::DefaultVerdict(size_t tensor) const {
+  const bool embeddings = WantsKind(LayerKind::kEmbedding);
+  Verdict verdict = DefaultPolicy(
+      info(tensor), in_modules() ? 0 : recipe_.min_elements, embeddings);
+  if (!verdict.quantize) return verdict;
+  if (!embeddings && embedding_[tensor]) {
+    return {false, "embedding (name of a tied tensor)"};
+  }
+  if (!recipe_.layer_types.empty() && !WantsKind(kind_[tensor])) {
+    return {false, absl::StrCat("layer type ", LayerKindName(kind_[tensor]))};
+  }
+  if (for_engines()) {
+    std::string reason = ReasonForEngines(info(tensor));
+    if (!reason.empty()) return {false, std::move(reason)};
+  }
+  return verdict;
+}
+
 absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   const TensorInfo& tensor = info(plan->input);
-  // torch replaces modules by their class, small ones too.
-  const bool in_modules = options_.storage == QuantStorage::kTorchAo;
-  Verdict verdict =
-      DefaultPolicy(tensor, in_modules ? 0 : recipe_.min_elements);
-  if (verdict.quantize && embedding_[plan->input]) {
-    verdict = {false, "embedding (name of a tied tensor)"};
-  }
-  if (verdict.quantize && !in_modules &&
-      options_.storage != QuantStorage::kPlain) {
-    std::string reason = ReasonForEngines(tensor);
-    if (!reason.empty()) verdict = {false, std::move(reason)};
-  }
+  Verdict verdict = DefaultVerdict(plan->input);
   if (!verdict.quantize) {
     plan->reason = std::move(verdict.reason);
     return absl::OkStatus();
@@ -264,7 +335,7 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
   MQ_RETURN_IF_ERROR(Quantize(recipe_.defaults, std::move(verdict.reason),
                               /*by_default=*/true, &quantized));
   // One scale for every few values can take more than it saves.
-  if (!in_modules && quantized.action == Action::kQuantize &&
+  if (!in_modules() && quantized.action == Action::kQuantize &&
       HasScales(quantized.scheme.format) &&
       QuantizedBytes(quantized.scheme, quantized.layout) >= tensor.byte_size) {
     plan->reason = absl::StrCat("would not get smaller as ",
@@ -299,90 +370,41 @@ absl::Status Planner::Decide(TensorPlan* plan) const {
   return QuantizeByDefault(plan);
 }
 
-// ----------------------------------------------------------- whole modules --
+// -------------------------------------------------------------------- sets --
 
-bool IsQuantized(const TensorPlan& plan) {
-  return plan.action == Action::kQuantize && HasScales(plan.scheme.format);
-}
-
-// FailedPrecondition if torch cannot quantize the module of a weight.
-absl::Status Planner::CheckModule(size_t tensor) const {
-  if (module_.empty() || module_[tensor] == kNoTensor) return absl::OkStatus();
-  const TorchAoModuleParts& module = modules_[module_[tensor]];
-  if (module.problem.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(StorageName(options_.storage), " has no place for module ",
-                   QuotedName(module.name), ", which ", module.problem,
-                   "; leave it as it is (--skip)"));
-}
-
-// The plan of the tensor that has the bytes of `tensor`.
-TensorPlan& Planner::PlanOfElements(size_t tensor) {
-  const size_t tie = info(tensor).tie;
-  return plan_.tensors[tie == kNoTie ? tensor : tie];
-}
-
-// Leaves the weights of a module as they are if one of its tensors does not
-// become what torch has there; adds those that change to `kept`.
-absl::Status Planner::KeepWhole(const TorchAoModuleParts& module,
-                                std::vector<size_t>* kept) {
-  size_t other = kNoTensor;
-  for (const size_t weight : module.weights) {
-    if (!IsQuantized(PlanOfElements(weight))) other = weight;
+void Planner::FindSets() {
+  sets_ = FindWeightSets(index_, options_);
+  problem_.resize(index_.tensors.size());
+  widened_.resize(index_.tensors.size());
+  for (const WeightSet& set : sets_) {
+    if (set.problem.empty()) continue;
+    for (const size_t weight : set.weights) problem_[weight] = set.problem;
   }
-  for (const size_t bias : module.biases) {
-    if (PlanOfElements(bias).action != Action::kCopy) other = bias;
-  }
-  if (other == kNoTensor) return absl::OkStatus();
-  const std::string reason =
-      absl::StrCat("torch quantizes module ", QuotedName(module.name),
-                   " as a whole, and not with ", QuotedName(info(other).name),
-                   " as it is (", PlanOfElements(other).reason, ")");
-  for (const size_t weight : module.weights) {
-    TensorPlan& plan = PlanOfElements(weight);
-    if (!IsQuantized(plan)) continue;
-    if (rule_[plan.input] != kNoRule) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(Where(weight), ": ", reason,
-                       "; quantize all of the module, or leave it (--skip)"));
+}
+
+// FailedPrecondition if a weight cannot be quantized with the others of a set.
+absl::Status Planner::CheckProblem(size_t tensor) const {
+  if (problem_[tensor].empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(problem_[tensor]);
+}
+
+absl::Status Planner::KeepSets() {
+  MQ_RETURN_IF_ERROR(KeepSetsWhole(
+      index_, sets_, [this](size_t i) { return rule_[i] != kNoRule; },
+      &plan_.tensors));
+  for (const WeightSet& set : sets_) {
+    const size_t tie = info(set.weights.front()).tie;
+    const TensorPlan& plan =
+        plan_.tensors[tie == kNoTie ? set.weights.front() : tie];
+    if (plan.action != Action::kQuantize || !HasScales(plan.scheme.format)) {
+      continue;
     }
-    TensorPlan copy;
-    copy.input = plan.input;
-    copy.dtype = plan.dtype;
-    copy.reason = reason;
-    kept->push_back(plan.input);
-    plan = std::move(copy);
+    for (const size_t bias : set.biases) widened_[bias] = true;
   }
   return absl::OkStatus();
 }
 
-// A module that is left takes those with it that share a weight with it.
-absl::Status Planner::KeepModulesWhole() {
-  if (modules_.empty()) return absl::OkStatus();
-  std::vector<std::vector<size_t>> modules_of(index_.tensors.size());
-  std::vector<size_t> open(modules_.size());
-  for (size_t m = 0; m < modules_.size(); ++m) {
-    open[m] = m;
-    for (const size_t weight : modules_[m].weights) {
-      modules_of[PlanOfElements(weight).input].push_back(m);
-    }
-  }
-  while (!open.empty()) {
-    const size_t m = open.back();
-    open.pop_back();
-    std::vector<size_t> kept;
-    MQ_RETURN_IF_ERROR(KeepWhole(modules_[m], &kept));
-    for (const size_t tensor : kept) {
-      open.insert(open.end(), modules_of[tensor].begin(),
-                  modules_of[tensor].end());
-    }
-  }
-  for (const TorchAoModuleParts& module : modules_) {
-    if (!IsQuantized(PlanOfElements(module.weights.front()))) continue;
-    for (const size_t bias : module.biases) widened_[bias] = true;
-  }
-  return absl::OkStatus();
-}
+// ----------------------------------------------------------- global scales --
 
 // ----------------------------------------------------------------- outputs --
 
@@ -417,6 +439,8 @@ absl::Status Planner::OutputQuantized(const TensorPlan& owner,
   MQ_RETURN_IF_ERROR(add(stored.scale, owner.scale, &plan->scale));
   MQ_RETURN_IF_ERROR(
       add(stored.zero_point, owner.zero_point, &plan->zero_point));
+  MQ_RETURN_IF_ERROR(
+      add(stored.global_scale, owner.global_scale, &plan->global_scale));
   for (size_t i = 0; i < stored.constants.size(); ++i) {
     size_t output = kNoTensor;
     MQ_RETURN_IF_ERROR(add(stored.constants[i].part,
@@ -436,10 +460,9 @@ absl::Status Planner::Output(TensorPlan* plan) {
   const bool tied = plan->action == Action::kTie;
   const TensorPlan& owner = tied ? plan_.tensors[tensor.tie] : *plan;
   if (owner.action == Action::kQuantize) return OutputQuantized(owner, plan);
-  const bool widened = !widened_.empty() && widened_[plan->input];
-  MQ_ASSIGN_OR_RETURN(
-      plan->output, AddOutput(tensor.name, widened ? DType::kF32 : tensor.dtype,
-                              tensor.shape, tied ? owner.output : kNoTie));
+  const DType dtype = widened_[plan->input] ? DType::kF32 : tensor.dtype;
+  MQ_ASSIGN_OR_RETURN(plan->output, AddOutput(tensor.name, dtype, tensor.shape,
+                                              tied ? owner.output : kNoTie));
   return absl::OkStatus();
 }
 
@@ -457,14 +480,7 @@ absl::StatusOr<Plan> Planner::Make() {
     kept_[info(i).tie == kNoTie ? i : info(i).tie] = reason;
   }
 
-  if (options_.storage == QuantStorage::kTorchAo) {
-    modules_ = FindTorchAoModules(index_);
-    module_.assign(count, kNoTensor);
-    widened_.assign(count, false);
-    for (size_t m = 0; m < modules_.size(); ++m) {
-      for (const size_t weight : modules_[m].weights) module_[weight] = m;
-    }
-  }
+  FindSets();
 
   plan_.nonfinite = recipe_.nonfinite;
   plan_.manifest.metadata = index_.metadata;
@@ -486,7 +502,8 @@ absl::StatusOr<Plan> Planner::Make() {
     }
     plan_.tensors.push_back(std::move(plan));
   }
-  MQ_RETURN_IF_ERROR(KeepModulesWhole());
+  MQ_RETURN_IF_ERROR(KeepSets());
+  ShareGlobalScales(index_, &plan_.tensors);
   for (size_t i = 0; i < count; ++i) {
     absl::Status status = Output(&plan_.tensors[i]);
     if (!status.ok()) return Annotate(Where(i), status);
@@ -518,7 +535,7 @@ absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
 
 std::vector<size_t> TensorPlan::outputs() const {
   std::vector<size_t> all = {output};
-  for (const size_t part : {scale, zero_point}) {
+  for (const size_t part : {scale, zero_point, global_scale}) {
     if (part != kNoTensor) all.push_back(part);
   }
   for (const Constant& constant : constants) all.push_back(constant.output);

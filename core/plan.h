@@ -54,11 +54,19 @@ struct TensorPlan {
   size_t output = kNoTensor;
   size_t scale = kNoTensor;
   size_t zero_point = kNoTensor;
+  size_t global_scale = kNoTensor;
+  // Of schemes with a global scale: the first of those that have it in common,
+  // an index into Plan::tensors; the tensor itself if it has it alone. Weights
+  // that engines put together (core/siblings.h) have one.
+  size_t scale_leader = kNoTensor;
   struct Constant {
     size_t output;
     ConstantKind kind;
   };
   std::vector<Constant> constants;
+
+  // kCopy only: it would be quantized if it were not for PlanOptions::program.
+  bool for_program = false;
 
   // All of these that there are.
   std::vector<size_t> outputs() const;
@@ -73,6 +81,12 @@ struct Plan {
   uint64_t output_bytes = 0;
 };
 
+// FailedPrecondition, without the tensor's name, if a program has no use for a
+// weight that is stored so.
+using WeightCheck = absl::Status (*)(QuantStorage storage,
+                                     const QuantScheme& scheme,
+                                     absl::Span<const int64_t> shape);
+
 struct PlanOptions {
   // Tensors to leave alone besides the recipe's, with the reason to state:
   // those that NonfiniteSearch found.
@@ -85,6 +99,15 @@ struct PlanOptions {
   // In kTorchAo modules are quantized as a whole, whatever their size, since
   // torch replaces all modules of a class; their biases become F32.
   QuantStorage storage = QuantStorage::kPlain;
+
+  // The program that the output is for, as it calls itself ("vLLM"), and what
+  // it asks for (exporters/programs.h). What does not fit is left as it is, or
+  // is an error where a rule asks for it.
+  std::string program;
+  // Weights that it puts together (core/siblings.h) have one scheme.
+  bool fused_siblings = false;
+  // Null if it takes all weights that the storage has a place for.
+  WeightCheck check_weight = nullptr;
 };
 
 // Decides about every tensor. Reads no payload.
@@ -98,8 +121,8 @@ struct PlanOptions {
 // suggestion), a rule that matches no float tensor.
 // FailedPrecondition: an explicit group size that does not divide the row, an
 // axis out of range, an input that is already quantized, a scheme that the
-// storage has no place for, a tensor that has the name of a part of another
-// ("NAME.scale", "NAME.zero_point"); each names the tensor.
+// storage has no place for or the program no use, a tensor that has the name of
+// a part of another ("NAME.scale", "NAME.zero_point"); each names the tensor.
 absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
                               const Recipe& recipe,
                               const PlanOptions& options = {});

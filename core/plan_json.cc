@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
+#include "core/layer_kind.h"
 #include "core/plan.h"
 #include "core/recipe.h"
 #include "ir/checkpoint.h"
@@ -33,13 +35,16 @@ Json OutputToJson(const OutputTensor& output) {
 }
 
 Json TensorToJson(const CheckpointIndex& index, const Plan& plan,
-                  const TensorPlan& tensor) {
+                  LayerKind kind, const TensorPlan& tensor) {
   const TensorInfo& info = index.tensors[tensor.input];
   Json json;
   json.Set("name", info.name);
   json.Set("dtype", DTypeName(info.dtype));
   json.Set("shape", ShapeToJson(info.shape));
   json.Set("bytes", info.byte_size);
+  if (kind != LayerKind::kOther) {
+    json.Set("layer_type", LayerKindName(kind));
+  }
   json.Set("action", kActionNames[static_cast<size_t>(tensor.action)]);
   json.Set("reason", tensor.reason);
   if (tensor.action == Action::kTie) {
@@ -72,8 +77,9 @@ Json PlanToJson(const CheckpointIndex& index, const Plan& plan) {
   json.Set("nonfinite", NonfiniteName(plan.nonfinite));
   Json::Array tensors;
   tensors.reserve(plan.tensors.size());
+  const std::vector<LayerKind> kinds = FindLayerKinds(index);
   for (const TensorPlan& tensor : plan.tensors) {
-    tensors.push_back(TensorToJson(index, plan, tensor));
+    tensors.push_back(TensorToJson(index, plan, kinds[tensor.input], tensor));
   }
   json.Set("tensors", Json(std::move(tensors)));
   return json;

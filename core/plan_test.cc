@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "core/testing/memory_reader.h"
 #include "core/version.h"
@@ -114,6 +115,33 @@ TEST(MakePlanTest, RulesComeFirst) {
                   "out.weight: int4 axis 0 symmetric (rule *weight; no group "
                   "of 128, 64 or 32 divides its row of 100)",
                   "none: copy (fewer than 512 elements)"));
+}
+
+TEST(MakePlanTest, LayerTypes) {
+  Recipe recipe = Rules({"out.weight=int4"});
+  recipe.layer_types = {LayerKind::kConv2d};
+  EXPECT_THAT(LinesOf(recipe),
+              ::testing::IsSupersetOf(
+                  {"embed.weight: copy (embedding (name))",
+                   "conv.weight: int8 axis 0 symmetric (float weight)",
+                   "fc.weight: copy (layer type Linear)",
+                   // A rule comes first.
+                   "out.weight: int4 axis 0 symmetric (rule out.weight; no "
+                   "group of 128, 64 or 32 divides its row of 100)"}));
+  // Embeddings are quantized where they are listed, tied ones too.
+  recipe.layer_types = {LayerKind::kEmbedding};
+  EXPECT_THAT(LinesOf(recipe),
+              ::testing::IsSupersetOf(
+                  {"embed.weight: int8 axis 0 symmetric (float weight)",
+                   "conv.weight: copy (layer type Conv2d)",
+                   "head.weight: tie (tied to embed.weight)"}));
+  recipe.rules.clear();
+  MemoryReader reader;
+  Add(reader, "lm_head.weight", {100, 64});
+  reader.AddTie("wte.weight", 0);
+  EXPECT_THAT(Lines(reader, *MakePlan(reader.index(), recipe)),
+              ::testing::Contains(
+                  "lm_head.weight: int8 axis 0 symmetric (float weight)"));
 }
 
 TEST(MakePlanTest, OnlyRules) {
@@ -269,6 +297,59 @@ TEST(MakePlanTest, ManifestOfFloat8) {
             R"({"format":"fp8_e4m3","granularity":"axis","axis":0})");
 }
 
+// Weights that engines put together have one global scale; one of several names
+// brings the sets of all of them together.
+TEST(MakePlanTest, GlobalScales) {
+  MemoryReader reader;
+  const Shape shape = {4, 32};
+  for (const char* name : {"a.q_proj.weight", "a.k_proj.weight",
+                           "a.v_proj.weight", "a.o_proj.weight"}) {
+    Add(reader, name, shape, DType::kBF16);
+  }
+  Add(reader, "b.k_proj.weight", shape, DType::kBF16);
+  Add(reader, "b.up_proj.weight", shape, DType::kBF16);
+  Add(reader, "b.gate_proj.weight", {4, 33}, DType::kBF16);
+  reader.AddTie("b.q_proj.weight", 1);
+  const auto leaders = [&](const Recipe& recipe) {
+    std::vector<size_t> found;
+    for (const TensorPlan& tensor : MakePlan(reader.index(), recipe)->tensors) {
+      found.push_back(tensor.scale_leader);
+    }
+    return found;
+  };
+  const size_t none = kNoTensor;
+  EXPECT_THAT(leaders(Rules({"*.gate_proj.weight=skip", "*=nvfp4"})),
+              ::testing::ElementsAre(0u, 0u, 0u, 3u, 0u, 5u, none, none));
+  // What has another scheme has no part in it.
+  EXPECT_THAT(
+      leaders(Rules({"*.gate*=skip", "a.q*=int8", "b.k*=mxfp4", "*=nvfp4"})),
+      ::testing::ElementsAre(none, 1u, 1u, 3u, none, 5u, none, none));
+
+  Recipe recipe = Rules({}, "nvfp4");
+  recipe.min_elements = 0;
+  const Plan plan = *MakePlan(reader.index(), recipe);
+  EXPECT_THAT(Lines(reader, plan),
+              ::testing::Contains(
+                  "b.gate_proj.weight: copy (plain has no place for fp4_e2m1 "
+                  "axis 0, F8_E4M3 scales; use groups of 16, or leave it as it "
+                  "is (--skip))"));
+  std::vector<std::string> outputs;
+  for (const size_t i : plan.tensors[1].outputs()) {
+    const OutputTensor& o = plan.manifest.tensors[i];
+    outputs.push_back(o.name + " " + std::string(DTypeName(o.dtype)) + " " +
+                      ShapeToString(o.shape));
+  }
+  EXPECT_THAT(outputs,
+              ::testing::ElementsAre("a.k_proj.weight U8 [4, 16]",
+                                     "a.k_proj.weight.scale F8_E4M3 [4, 2]",
+                                     "a.k_proj.weight.global_scale F32 []"));
+  const TensorPlan& tie = plan.tensors[7];
+  EXPECT_EQ(plan.manifest.tensors[tie.global_scale].tie,
+            plan.tensors[1].global_scale);
+  EXPECT_EQ(plan.manifest.record.tensors[1].global_scale,
+            "a.k_proj.weight.global_scale");
+}
+
 TEST(MakePlanTest, Manifest) {
   MemoryReader reader;
   Add(reader, "a", {4, 300}, DType::kF16);
@@ -365,6 +446,53 @@ TEST(MakePlanTest, CompressedTensors) {
               "tensor 'fc.weight_scale' has the name that a parameter");
 }
 
+// Matrices by their names and shapes, but of layers that engines do not have.
+TEST(MakePlanTest, LayersThatEnginesDoNotHave) {
+  MemoryReader reader;
+  Add(reader, "h.0.attn.c_attn.weight", {64, 192});
+  Add(reader, "h.0.attn.c_attn.bias", {192});
+  Add(reader, "h.0.attn.c_proj.weight", {64, 64});
+  Add(reader, "wte.weight", {100, 64});
+  Add(reader, "mlp.experts.gate_up_proj", {4, 64, 64});
+  Add(reader, "score.weight", {64, 64});
+  reader.AddTie("lm_head.weight", 3);
+  const std::string transposed =
+      "has no place for a weight of [inputs, outputs] (layer type "
+      "TransposedLinear); leave it as it is (--skip)";
+  const struct {
+    const char* name;
+    std::string error;
+  } cases[] = {
+      {"h.0.attn.c_attn.weight", transposed},
+      {"h.0.attn.c_proj.weight", transposed},
+      {"wte.weight", "has no place for an embedding; leave it as it is"},
+      {"lm_head.weight", "has no place for an embedding; leave it as it is"},
+      {"mlp.experts.gate_up_proj",
+       "has no place for experts that are one tensor; leave it as it is"},
+  };
+  PlanOptions options;
+  for (QuantStorage storage :
+       {QuantStorage::kCompressedTensors, QuantStorage::kGptq}) {
+    options.storage = storage;
+    const Plan plan = *MakePlan(reader.index(), Recipe(), options);
+    EXPECT_THAT(plan.tensors[0].reason, ::testing::HasSubstr(transposed));
+    EXPECT_THAT(plan.tensors[2].reason, ::testing::HasSubstr(transposed));
+    EXPECT_EQ(plan.tensors[3].reason, "embedding (name)");
+    EXPECT_THAT(plan.tensors[4].reason, ::testing::HasSubstr(cases[4].error));
+    EXPECT_EQ(plan.tensors[5].action, Action::kQuantize);
+    for (const auto& c : cases) {
+      ExpectError(MakePlan(reader.index(),
+                           Rules({std::string(c.name) + "=int8"}), options),
+                  kCannot, c.error);
+    }
+    // Casts are no layers of an engine's.
+    EXPECT_TRUE(
+        MakePlan(reader.index(), Rules({"*weight=bf16"}), options).ok());
+  }
+  options.storage = QuantStorage::kPlain;
+  EXPECT_TRUE(MakePlan(reader.index(), Rules({"*=int8"}), options).ok());
+}
+
 TEST(MakePlanTest, SourceNameIsBare) {
   for (const auto& [path, name] :
        std::map<std::string, std::string>{{"model.pt", "model.pt"},
@@ -442,6 +570,7 @@ TEST(PlanToJsonTest, Example) {
       R"({"schema":"monoquant/plan/1","container":"memory","input_bytes":2056,)"
       R"("output_bytes":529,"nonfinite":"error","tensors":[)"
       R"({"name":"fc.weight","dtype":"F32","shape":[2,256],"bytes":2048,)"
+      R"("layer_type":"Linear",)"
       R"("action":"quantize","reason":"float weight","scheme":)"
       R"({"format":"int8","granularity":"axis","axis":0,"symmetric":true,)"
       R"("convention":"torch"},"observer":"minmax","algorithm":"rtn",)"

@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "core/kernels/element.h"
+#include "core/kernels/small_floats.h"
 
 namespace monoquant {
 namespace {
@@ -65,6 +67,15 @@ float PowerOfTwoScale(float magnitude, LevelKind kind) {
   return element::FromE8M0(exponent > largest ? exponent - largest : 0);
 }
 
+// A scale of NVFP4, relative to that of the tensor.
+float ScaleBelow(float scale, float global_scale) {
+  // What compressed-tensors has in place of a 0: the step of numbers around 1.
+  constexpr float kStep = 0.125f;
+  const float stored =
+      element::E4M3::FromCode(element::E4M3::ToCode(global_scale * scale));
+  return (stored == 0 ? kStep : stored) / global_scale;
+}
+
 // The smallest level that a zero point can have.
 int32_t LowestZero(const LevelGrid& grid) {
   return grid.zero_points_above_lowest ? grid.qmin + 1 : grid.qmin;
@@ -102,6 +113,10 @@ QParams CompressedTensors(float min, float max, const LevelGrid& grid) {
     return {PowerOfTwoScale(std::max(-min, max), grid.kind), 0};
   }
   const float levels = static_cast<float>(grid.qmax - grid.qmin);
+  if (grid.scale_dtype == DType::kF8E4M3) {
+    const float scale = std::max(-min, max) / (levels / 2);
+    return {ScaleBelow(scale, grid.global_scale), 0};
+  }
   if (grid.symmetric) {
     const float scale = std::max(-min, max) / (levels / 2);
     return {StoredScale(scale == 0 ? kEpsilon : scale, grid.scale_dtype),
@@ -135,6 +150,25 @@ LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme) {
                          scheme.granularity == Granularity::kTensor;
   return {codec.kind,        codec.qmin, codec.qmax,        scheme.symmetric,
           scheme.convention, fused_add,  scheme.scale_dtype};
+}
+
+float GlobalScaleOf(float magnitude) {
+  constexpr float kLargestProduct = 448 * 6;
+  // torch divides a number by a tensor so.
+  const float reciprocal =
+      1 / std::max(magnitude, std::numeric_limits<float>::min());
+  const float scale = reciprocal * kLargestProduct;
+  return std::isfinite(scale) ? scale : 1;
+}
+
+void ScalesBelow(float global_scale, absl::Span<const QParams> params,
+                 absl::Span<float> scales) {
+  // The quotient was rounded, and so is this: to much less than what lies
+  // between two numbers of F8_E4M3.
+  for (size_t i = 0; i < params.size(); ++i) {
+    scales[i] = element::E4M3::FromCode(
+        element::E4M3::ToCode(params[i].scale * global_scale));
+  }
 }
 
 QParams QParamsFromRange(float min, float max, const LevelGrid& grid) {

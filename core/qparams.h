@@ -17,6 +17,17 @@ namespace monoquant {
 // The grid of a scheme with scales; `codec` is that of its format.
 LevelGrid GridOf(const Codec& codec, const QuantScheme& scheme);
 
+// The global scale of a tensor (HasGlobalScale), or of several that share one,
+// with values to this magnitude, which is finite. As generate_gparam of
+// compressed-tensors has it: the scale of a group with the largest magnitude is
+// 448 then, the largest number of F8_E4M3.
+float GlobalScaleOf(float magnitude);
+
+// The scales that are stored in place of those of parameters, as numbers of
+// F8_E4M3: scales[i] of params[i].
+void ScalesBelow(float global_scale, absl::Span<const QParams> params,
+                 absl::Span<float> scales);
+
 // The parameters that cover min .. max and 0. Both must be finite. The scale is
 // positive, finite and of the grid's type whatever they are; that of a format
 // of bitsandbytes is 0 where both are. (With scales of E8M0 the range may reach

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/kernels/element.h"
+#include "core/kernels/small_floats.h"
 #include "core/registry.h"
 #include "core/testing/synthetic.h"
 #include "gtest/gtest.h"
@@ -196,6 +197,53 @@ TEST(QParamsTest, ScalesOfSixteenBits) {
               << min << " .. " << max;
         }
       }
+    }
+  }
+}
+
+// What NVFP4 has: a scale of E4M3 for each group, and one for the tensor.
+TEST(QParamsTest, ScalesBelowAnother) {
+  EXPECT_EQ(GlobalScaleOf(1), 2688.0f);
+  EXPECT_EQ(GlobalScaleOf(7), 2688.0f * (1.0f / 7.0f));
+  EXPECT_NE(GlobalScaleOf(7), 2688.0f / 7.0f);
+  EXPECT_EQ(GlobalScaleOf(3e38f), 2688.0f * (1.0f / 3e38f));
+  // Where that is infinite there is none.
+  EXPECT_EQ(GlobalScaleOf(0), 1.0f);
+  EXPECT_EQ(GlobalScaleOf(1e-40f), 1.0f);
+  EXPECT_EQ(GlobalScaleOf(1e-35f), 2688.0f * (1.0f / 1e-35f));
+
+  LevelGrid grid = Grid(NumberFormat::kFp4E2M1, true, kTorch);
+  grid.scale_dtype = DType::kF8E4M3;
+  const auto stored_of = [&](float magnitude) {
+    const QParams p = QParamsFromRange(-magnitude, magnitude / 2, grid);
+    EXPECT_EQ(p, QParamsFromRange(0, magnitude, grid));
+    EXPECT_EQ(p.zero_point, 0);
+    float stored;
+    ScalesBelow(grid.global_scale, {p}, absl::MakeSpan(&stored, 1));
+    EXPECT_EQ(p.scale, stored / grid.global_scale);
+    return stored;
+  };
+  for (const float most : {1.0f, 0.37f, 5e-30f, 7e30f}) {
+    grid.global_scale = GlobalScaleOf(most);
+    EXPECT_EQ(stored_of(most), 448.0f);
+    EXPECT_EQ(stored_of(most / 2), 224.0f);
+    // Between 1.0 and 1.125, and down to nothing.
+    EXPECT_EQ(stored_of(most / 448 * 1.05f), 1.0f);
+    EXPECT_EQ(stored_of(most / 448 * 1.07f), 1.125f);
+    EXPECT_EQ(stored_of(most / 448 * 0x1.1p-9f), 0x1p-9f);
+    EXPECT_EQ(stored_of(most / 448 * 0x1.fp-11f), 0.125f);
+    EXPECT_EQ(stored_of(0), 0.125f);
+  }
+  // Every stored scale comes back from the quotient.
+  Random random(12);
+  for (int i = 0; i < 200; ++i) {
+    const float global_scale = GlobalScaleOf(std::fabs(random.Finite()));
+    for (uint8_t code = 1; code < 0x7f; ++code) {
+      const float scale = element::E4M3::FromCode(code);
+      float stored;
+      ScalesBelow(global_scale, {QParams{scale / global_scale, 0}},
+                  absl::MakeSpan(&stored, 1));
+      ASSERT_EQ(stored, scale) << global_scale;
     }
   }
 }

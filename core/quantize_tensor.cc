@@ -1,5 +1,7 @@
 #include "core/quantize_tensor.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <memory>
 
@@ -73,10 +75,22 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
   coder.Observe(0, values, slots, *observer);
   std::vector<QParams> params(num_params);
   const bool has_zero_points = HasZeroPoints(scheme.format);
-  observer->Compute(0, coder.grid(), absl::MakeSpan(params));
+  LevelGrid grid = coder.grid();
+  const bool has_global_scale = HasGlobalScale(scheme);
+  if (has_global_scale) {
+    float magnitude = 0;
+    for (float value : values) {
+      magnitude = std::max(magnitude, std::fabs(value));
+    }
+    result.global_scale = grid.global_scale = GlobalScaleOf(magnitude);
+  }
+  observer->Compute(0, grid, absl::MakeSpan(params));
   for (const QParams& p : params) {
     result.scales.push_back(p.scale);
     if (has_zero_points) result.zero_points.push_back(p.zero_point);
+  }
+  if (has_global_scale) {
+    ScalesBelow(grid.global_scale, params, absl::MakeSpan(result.scales));
   }
   std::vector<uint8_t> levels(values.size());
   coder.Quantize(0, values, slots, params, absl::MakeSpan(levels),
@@ -106,7 +120,7 @@ absl::StatusOr<std::vector<float>> DequantizeTensor(
                                has_zero_points ? layout.num_params : 0, shape));
   std::vector<QParams> params(quantized.scales.size());
   for (size_t i = 0; i < params.size(); ++i) {
-    params[i] = {quantized.scales[i],
+    params[i] = {quantized.scales[i] / quantized.global_scale,
                  has_zero_points ? quantized.zero_points[i] : 0};
   }
   const TensorCoder coder(scheme, layout, nullptr);

@@ -23,6 +23,8 @@ struct QuantizedValues {
   // format has none.
   std::vector<float> scales;
   std::vector<int32_t> zero_points;
+  // Of schemes that have one (HasGlobalScale): scales are to be divided by it.
+  float global_scale = 1;
 };
 
 // Quantizes a row-major tensor by min/max and round to nearest.

@@ -292,6 +292,25 @@ TEST(QuantizeTensorTest, PowerOfTwoExample) {
   EXPECT_EQ(result->codes, (std::vector<uint8_t>{0xe7, 0x80, 0xc6, 0x00}));
 }
 
+// With a scale above the scales: 448 * 6 by the largest magnitude.
+TEST(QuantizeTensorTest, GlobalScaleExample) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kFp4E2M1;
+  scheme.granularity = Granularity::kGroup;
+  scheme.group_size = 2;
+  scheme.scale_dtype = DType::kF8E4M3;
+  const auto result = QuantizeTensor({6, -3, 0.7f, 0.1f}, {1, 4}, scheme);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->global_scale, 448);
+  // 0.7 / 6 * 448 = 52.3
+  EXPECT_EQ(result->scales, (std::vector<float>{448, 52}));
+  // 6, -3 | 6.03 -> 6, 0.86 -> 1
+  EXPECT_EQ(result->codes, (std::vector<uint8_t>{0xd7, 0x27}));
+  const float least = 52.0f / 448.0f;
+  EXPECT_EQ(*DequantizeTensor(*result, {1, 4}, scheme),
+            (std::vector<float>{6, -3, 6 * least, least}));
+}
+
 TEST(QuantizeTensorTest, FloatFormats) {
   QuantScheme scheme;
   scheme.format = NumberFormat::kFp16;

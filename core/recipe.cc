@@ -76,6 +76,37 @@ bool GlobMatch(absl::string_view glob, absl::string_view name) {
   return g == glob.size();
 }
 
+std::optional<SchemeSpec> SchemeSpecFromName(absl::string_view name) {
+  SchemeSpec spec;
+  if (const auto format = NumberFormatFromName(name)) {
+    spec.format = *format;
+    return spec;
+  }
+  for (const NamedScheme& named : NamedSchemes()) {
+    if (named.name != name) continue;
+    spec.format = named.scheme.format;
+    // The size of groups follows from the type of scales, and what has rows
+    // that it does not divide is no error.
+    spec.granularity = named.scheme.granularity;
+    spec.scale_dtype = named.scheme.scale_dtype;
+    return spec;
+  }
+  return std::nullopt;
+}
+
+std::string SchemeSpecNames() {
+  std::string names = DefaultRegistry().FormatNames();
+  for (const NamedScheme& named : NamedSchemes()) {
+    absl::StrAppend(&names, ", ", named.name);
+  }
+  return names;
+}
+
+bool IsWholeScheme(absl::string_view name) {
+  return SchemeSpecFromName(name).has_value() &&
+         !NumberFormatFromName(name).has_value();
+}
+
 absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
   if (!HasScales(spec.format)) return absl::OkStatus();
   if (!HasZeroPoints(spec.format) && !spec.symmetric) {
@@ -86,9 +117,16 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
   }
   if (spec.scale_dtype.has_value() &&
       !ScalesCanBe(spec.format, *spec.scale_dtype)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "scales of ", NumberFormatName(spec.format), " cannot be ",
+        DTypeName(*spec.scale_dtype), "; use ", ScaleDTypeNames(spec.format)));
+  }
+  if (spec.scale_dtype == DType::kF8E4M3 &&
+      (spec.granularity.value_or(Granularity::kGroup) != Granularity::kGroup ||
+       spec.group_size > kLargestGlobalGroup)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("scales of ", NumberFormatName(spec.format), " cannot be ",
-                     DTypeName(*spec.scale_dtype), "; use F32, F16 or BF16"));
+        absl::StrCat("scales of F8_E4M3 are of groups of at most ",
+                     kLargestGlobalGroup, "; use groups of 16 (nvfp4)"));
   }
   if (HasRowScales(spec.format) &&
       (spec.granularity.value_or(Granularity::kAxis) != Granularity::kAxis ||

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/layer_kind.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
@@ -37,8 +38,8 @@ struct SchemeSpec {
   // tensors of two dimensions and more; 4-bit formats per group of 128, or of
   // 64 or 32 where 128 does not divide the row, or else per axis 0. For nf4 and
   // fp4 64 is the first of these, and for scales of E8M0, with 8 bits too, 32
-  // the only one. Tensors of less than two dimensions have no channels: one
-  // scale in place of axis 0.
+  // the only one, for those of E4M3 16. Tensors of less than two dimensions
+  // have no channels: one scale in place of axis 0.
   std::optional<Granularity> granularity;
   int axis = 0;
   // With kGroup: 0 means as above; any other value must divide the row. With
@@ -54,6 +55,16 @@ struct SchemeSpec {
   std::string observer = "minmax";
   std::string algorithm = "rtn";
 };
+
+// The scheme of a number format with nothing else stated ("int8"), or one that
+// has a name as a whole ("mxfp4", see NamedSchemes); and all these names, for
+// messages.
+std::optional<SchemeSpec> SchemeSpecFromName(absl::string_view name);
+std::string SchemeSpecNames();
+
+// Whether nothing can be added to what the name states: granularity and type of
+// scales are part of it.
+bool IsWholeScheme(absl::string_view name);
 
 // Tensors whose name matches `match` get `spec`, or stay as they are.
 struct Rule {
@@ -76,16 +87,20 @@ struct Recipe {
   bool only_rules = false;
   // Tensors with fewer elements stay as they are unless a rule matches.
   int64_t min_elements = 512;
+  // The layers whose weights are quantized where no rule matches; empty: those
+  // of all kinds but embeddings, which are quantized where they are listed.
+  std::vector<LayerKind> layer_types;
   Nonfinite nonfinite = Nonfinite::kError;
   // A rule that matches no tensor is an error unless this is set.
   bool allow_unmatched = false;
 };
 
 // Parses "int4", "int4,group=64,asymmetric", "int8,axis=1", "int8,tensor",
-// "skip", "fp16", "uint8,convention=compressed-tensors" ...: a number format
-// followed by options in any order. nullopt inside means skip.
+// "skip", "fp16", "uint8,convention=compressed-tensors", "mxfp4" ...: a number
+// format, or the name of a scheme, followed by options in any order. nullopt
+// inside means skip.
 //
-//   scheme  = "skip" | format { "," option }
+//   scheme  = "skip" | ( format | NAME ) { "," option }
 //   option  = "tensor" | "axis" [ "=" N ] | "group" [ "=" N ]
 //           | "block" [ "=" N ]
 //           | "symmetric" | "asymmetric" | "convention=" NAME

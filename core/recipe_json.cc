@@ -4,14 +4,16 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "core/layer_kind.h"
 #include "core/recipe.h"
-#include "core/registry.h"
 #include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
@@ -122,8 +124,17 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("format") == nullptr) {
     return absl::InvalidArgumentError("\"format\" is missing");
   }
-  MQ_RETURN_IF_ERROR(ReadName(json, "format", DefaultRegistry().FormatNames(),
-                              NumberFormatFromName, &spec.format));
+  MQ_RETURN_IF_ERROR(
+      ReadName(json, "format", SchemeSpecNames(), SchemeSpecFromName, &spec));
+  if (IsWholeScheme(*json.Find("format")->AsString())) {
+    for (absl::string_view key :
+         {"granularity", "axis", "group_size", "scale_dtype"}) {
+      if (json.Find(key) == nullptr) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", key, "\" is part of ", *json.Find("format")->AsString(),
+          " already; leave it out"));
+    }
+  }
   if (!HasScales(spec.format) && json.AsObject()->size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(NumberFormatName(spec.format),
@@ -150,7 +161,8 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("convention") != nullptr) {
     MQ_RETURN_IF_ERROR(CheckConvention(spec.format, spec.convention));
   }
-  MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype", "F32, F16, BF16, F8_E8M0",
+  MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype",
+                              "F32, F16, BF16, F8_E8M0, F8_E4M3",
                               ScaleDTypeFromName, &spec.scale_dtype));
   MQ_RETURN_IF_ERROR(ReadString(json, "observer", &spec.observer));
   MQ_RETURN_IF_ERROR(ReadString(json, "algorithm", &spec.algorithm));
@@ -179,10 +191,24 @@ absl::StatusOr<Rule> RuleFromJson(const Json& json) {
   return rule;
 }
 
+absl::Status ReadLayerTypes(const Json& json, std::vector<LayerKind>* kinds) {
+  const Json* types = json.Find("layer_types");
+  if (types == nullptr) return absl::OkStatus();
+  if (!types->is_array()) return Wrong("layer_types", "an array", *types);
+  for (const Json& type : *types->AsArray()) {
+    if (type.AsString() == nullptr) {
+      return Wrong("layer_types", "an array of strings", *types);
+    }
+    MQ_ASSIGN_OR_RETURN(const LayerKind kind, ParseLayerKind(*type.AsString()));
+    kinds->push_back(kind);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Recipe> Parse(const Json& json) {
   MQ_RETURN_IF_ERROR(
       CheckMembers(json, {"defaults", "rules", "only_rules", "min_elements",
-                          "nonfinite", "allow_unmatched"}));
+                          "layer_types", "nonfinite", "allow_unmatched"}));
   Recipe recipe;
   if (const Json* defaults = json.Find("defaults")) {
     absl::StatusOr<std::optional<SchemeSpec>> spec = SpecFromJson(*defaults);
@@ -207,6 +233,7 @@ absl::StatusOr<Recipe> Parse(const Json& json) {
   MQ_RETURN_IF_ERROR(ReadBool(json, "only_rules", &recipe.only_rules));
   MQ_RETURN_IF_ERROR(
       ReadInt(json, "min_elements", INT64_MAX, &recipe.min_elements));
+  MQ_RETURN_IF_ERROR(ReadLayerTypes(json, &recipe.layer_types));
   MQ_RETURN_IF_ERROR(ReadName(json, "nonfinite", "error, keep, zero",
                               NonfiniteFromName, &recipe.nonfinite));
   MQ_RETURN_IF_ERROR(
@@ -230,6 +257,13 @@ Json RecipeToJson(const Recipe& recipe) {
   json.Set("rules", Json(std::move(rules)));
   json.Set("only_rules", recipe.only_rules);
   json.Set("min_elements", recipe.min_elements);
+  if (!recipe.layer_types.empty()) {
+    Json::Array types;
+    for (const LayerKind kind : recipe.layer_types) {
+      types.push_back(Json(LayerKindName(kind)));
+    }
+    json.Set("layer_types", Json(std::move(types)));
+  }
   json.Set("nonfinite", NonfiniteName(recipe.nonfinite));
   json.Set("allow_unmatched", recipe.allow_unmatched);
   return json;

@@ -99,6 +99,15 @@ TEST(SchemeSpecTest, Parses) {
             Granularity::kBlock);
   EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,block=64"))->group_size, 64);
   EXPECT_EQ((*ParseSchemeSpec("bf16"))->format, NumberFormat::kBf16);
+  const SchemeSpec nvfp4 = **ParseSchemeSpec("nvfp4");
+  EXPECT_EQ(nvfp4.format, NumberFormat::kFp4E2M1);
+  EXPECT_EQ(nvfp4.granularity, Granularity::kGroup);
+  EXPECT_EQ(nvfp4.scale_dtype, DType::kF8E4M3);
+  EXPECT_EQ((*ParseSchemeSpec("mxfp4"))->scale_dtype, DType::kF8E8M0);
+  EXPECT_EQ((*ParseSchemeSpec("mxfp8,symmetric"))->format,
+            NumberFormat::kFp8E4M3);
+  EXPECT_EQ(
+      (*ParseSchemeSpec("fp4_e2m1,scale_dtype=e4m3,group=32"))->group_size, 32);
   EXPECT_FALSE(ParseSchemeSpec("skip")->has_value());
 }
 
@@ -123,7 +132,16 @@ TEST(SchemeSpecTest, Refuses) {
       {"int8,axis=64", "axis 64 is out of range; use 0 to 63"},
       {"int8,convention=gptq", "there is no convention 'gptq'; use torch or"},
       {"int8,scale_dtype=f64",
-       "scales cannot be 'f64'; use f32, f16, bf16 or e8m0"},
+       "scales cannot be 'f64'; use f32, f16, bf16, e8m0 or e4m3"},
+      {"int9,group", "fp4, fp4_e2m1, llm_int8, mxfp4, mxfp8, nvfp4, or skip"},
+      {"mxfp4,group=64", "'group=64' states the granularity a second time"},
+      {"nvfp4,scale_dtype=f16", "states the scale_dtype a second time"},
+      {"nvfp4,asymmetric", "fp4_e2m1 has no zero points"},
+      {"fp8_e4m3,scale_dtype=e4m3",
+       "scales of fp8_e4m3 cannot be F8_E4M3; use F32, F16, BF16 or F8_E8M0"},
+      {"fp4_e2m1,scale_dtype=e4m3,axis=0",
+       "scales of F8_E4M3 are of groups of at most 4096; use groups of 16"},
+      {"fp4_e2m1,scale_dtype=e4m3,group=8192", "at most 4096"},
       {"int8,scale_dtype=e8m0",
        "scales of int8 cannot be F8_E8M0; use F32, F16 or BF16"},
       {"nf4,scale_dtype=e8m0", "scales of nf4 cannot be F8_E8M0"},
@@ -254,6 +272,30 @@ TEST(RecipeJsonTest, Float8SaysNothingOfSymmetry) {
   EXPECT_EQ(Canonical(text), text);
 }
 
+// The name of a whole scheme stands for what it is made of.
+TEST(RecipeJsonTest, NamesOfSchemes) {
+  const std::string text = R"({"defaults":{"format":"mxfp8"},)"
+                           R"("rules":[{"match":"a","scheme":"nvfp4"}]})";
+  const Recipe recipe = *RecipeFromJson(*ParseJson(text));
+  EXPECT_THAT(RecipeToJson(recipe).ToString(),
+              ::testing::HasSubstr(
+                  R"({"defaults":{"format":"fp8_e4m3","granularity":"group",)"
+                  R"("scale_dtype":"F8_E8M0","observer":"minmax",)"
+                  R"("algorithm":"rtn"},"rules":[{"match":"a","scheme":)"
+                  R"({"format":"fp4_e2m1","granularity":"group",)"
+                  R"("scale_dtype":"F8_E4M3","observer":"minmax",)"
+                  R"("algorithm":"rtn"}}])"));
+}
+
+TEST(RecipeJsonTest, LayerTypes) {
+  const std::string text =
+      Canonical(R"({"layer_types": ["linear", "Conv2d", "LSTM"]})");
+  EXPECT_THAT(text, ::testing::HasSubstr(
+                        R"(,"layer_types":["Linear","Conv2d","LSTM"],)"));
+  EXPECT_EQ(Canonical(text), text);
+  EXPECT_EQ(Canonical(R"({"layer_types": []})"), Canonical("{}"));
+}
+
 TEST(RecipeJsonTest, Refuses) {
   const struct {
     const char* text;
@@ -277,8 +319,12 @@ TEST(RecipeJsonTest, Refuses) {
        "there is no member \"bits\""},
       {R"({"defaults": {"format": "int3"}})",
        "defaults: scheme: \"format\" must be one of int8, uint8, int4, uint4, "
-       "fp16, bf16, fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, llm_int8, found "
-       "\"int3\""},
+       "fp16, bf16, fp8_e4m3, fp8_e5m2, nf4, fp4, fp4_e2m1, llm_int8, "
+       "mxfp4, mxfp8, nvfp4, found \"int3\""},
+      {R"({"defaults": {"format": "mxfp4", "granularity": "group"}})",
+       "\"granularity\" is part of mxfp4 already; leave it out"},
+      {R"({"defaults": {"format": "nvfp4", "scale_dtype": "F32"}})",
+       "\"scale_dtype\" is part of nvfp4 already"},
       {R"({"defaults": {"format": "int8", "granularity": "row"}})",
        "\"granularity\" must be one of tensor, axis, group, block"},
       {R"({"defaults": {"format": "int8", "axis": 1}})",
@@ -295,7 +341,7 @@ TEST(RecipeJsonTest, Refuses) {
       {R"({"defaults": {"format": "int8", "convention": "x"}})",
        "\"convention\" must be one of torch, compressed-tensors"},
       {R"({"defaults": {"format": "int8", "scale_dtype": "F64"}})",
-       "\"scale_dtype\" must be one of F32, F16, BF16, F8_E8M0"},
+       "\"scale_dtype\" must be one of F32, F16, BF16, F8_E8M0, F8_E4M3"},
       {R"({"defaults": {"format": "int4", "scale_dtype": "F8_E8M0"}})",
        "scales of int4 cannot be F8_E8M0; use F32, F16 or BF16"},
       {R"({"defaults": {"format": "int8", "observer": "x"}})",
@@ -309,6 +355,12 @@ TEST(RecipeJsonTest, Refuses) {
       {R"({"defaults": "skip"})", "defaults: cannot be skip"},
       {R"({"min_elements": -5})", "\"min_elements\" must be a whole number"},
       {R"({"min_elements": 1.5})", "\"min_elements\" must be a whole number"},
+      {R"({"layer_types": "Linear"})",
+       "\"layer_types\" must be an array, found \"Linear\""},
+      {R"({"layer_types": [4]})",
+       "\"layer_types\" must be an array of strings, found [4]"},
+      {R"({"layer_types": ["Linear", "Dense"]})",
+       "recipe: there is no layer type 'Dense'; use one of Linear, "},
       {R"({"nonfinite": "drop"})",
        "\"nonfinite\" must be one of error, keep, zero, found \"drop\""},
       {R"({"only_rules": null})", "\"only_rules\" must be true or false"},

@@ -5,25 +5,31 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "ir/dtype.h"
 #include "ir/shape.h"
 
 namespace monoquant {
 namespace {
 
-// Group sizes to try where the user states none: engines have kernels for them.
-constexpr uint64_t kGroupSizes[] = {128, 64, 32};
 constexpr int64_t kBlockSize = 128;
 
-// The largest of them that the programs take which have the format:
-// bitsandbytes has blocks of 64, the MX formats are in groups of 32.
-uint64_t LargestGroup(const QuantScheme& scheme) {
-  if (scheme.scale_dtype == DType::kF8E8M0) return 32;
-  return IsCodebook(scheme.format) ? 64 : 128;
-}
+// Group sizes to try where the user states none, in this order: those that the
+// programs have kernels for which have the format. bitsandbytes has blocks of
+// 64, the MX formats are in groups of 32, NVFP4 in those of 16.
+struct GroupSizes {
+  absl::Span<const uint64_t> sizes;
+  absl::string_view text;
+};
 
-// "128, 64 or 32": all that are tried, up to `largest`.
-absl::string_view GroupSizesUpTo(uint64_t largest) {
-  return largest == 32 ? "32" : largest == 64 ? "64 or 32" : "128, 64 or 32";
+GroupSizes GroupSizesOf(const QuantScheme& scheme) {
+  static constexpr uint64_t kSizes[] = {128, 64, 32, 16};
+  const auto sizes = absl::MakeConstSpan(kSizes);
+  if (HasGlobalScale(scheme)) return {sizes.subspan(3), "16"};
+  if (scheme.scale_dtype == DType::kF8E8M0) return {sizes.subspan(2, 1), "32"};
+  if (IsCodebook(scheme.format)) return {sizes.subspan(1, 2), "64 or 32"};
+  return {sizes.first(3), "128, 64 or 32"};
 }
 
 // Elements of a packing row, as in ParamLayout.
@@ -74,9 +80,8 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
   }
   const bool grouped =
       BitsOfCode(spec.format) < 8 || scheme.scale_dtype == DType::kF8E8M0;
-  const Granularity by_default =
-      grouped ? Granularity::kGroup : Granularity::kAxis;
-  scheme.granularity = spec.granularity.value_or(by_default);
+  scheme.granularity = spec.granularity.value_or(grouped ? Granularity::kGroup
+                                                         : Granularity::kAxis);
 
   if (scheme.granularity == Granularity::kBlock) {
     if (shape.size() == 2) {
@@ -98,13 +103,13 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
       scheme.group_size = spec.group_size;
       return resolved;
     }
-    const uint64_t largest = LargestGroup(scheme);
-    for (uint64_t group : kGroupSizes) {
-      if (group > largest || row % group != 0) continue;
+    const GroupSizes by_default = GroupSizesOf(scheme);
+    for (const uint64_t group : by_default.sizes) {
+      if (row % group != 0) continue;
       scheme.group_size = static_cast<int64_t>(group);
       return resolved;
     }
-    resolved.note = absl::StrCat("no group of ", GroupSizesUpTo(largest),
+    resolved.note = absl::StrCat("no group of ", by_default.text,
                                  " divides its row of ", row);
     scheme.granularity = Granularity::kAxis;
   } else if (spec.granularity == Granularity::kAxis) {

@@ -12,7 +12,6 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "core/recipe.h"
-#include "core/registry.h"
 #include "ir/errors.h"
 #include "ir/quant_scheme.h"
 #include "ir/quoted.h"
@@ -94,7 +93,7 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
     if (!found.has_value()) {
       return absl::InvalidArgumentError(
           absl::StrCat("scales cannot be ", QuotedName(*option.value),
-                       "; use f32, f16, bf16 or e8m0"));
+                       "; use f32, f16, bf16, e8m0 or e4m3"));
     }
     spec->scale_dtype = *found;
     return absl::OkStatus();
@@ -121,25 +120,25 @@ absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
     }
     return std::nullopt;
   }
-  const std::optional<NumberFormat> format = NumberFormatFromName(parts[0]);
-  if (!format.has_value()) {
+  const std::optional<SchemeSpec> named = SchemeSpecFromName(parts[0]);
+  if (!named.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat(QuotedName(parts[0]), " is no number format; use one of ",
-                     DefaultRegistry().FormatNames(), ", or skip"));
+                     SchemeSpecNames(), ", or skip"));
   }
-  SchemeSpec spec;
-  spec.format = *format;
+  SchemeSpec spec = *named;
   std::vector<absl::string_view> topics;
+  if (IsWholeScheme(parts[0])) topics = {"granularity", "scale_dtype"};
   for (size_t i = 1; i < parts.size(); ++i) {
     const Option option = SplitOption(parts[i]);
     MQ_RETURN_IF_ERROR(Apply(option, &spec));
-    if (!HasScales(*format)) {
+    if (!HasScales(spec.format)) {
       return absl::InvalidArgumentError(
           absl::StrCat(QuotedName(parts[i]), " means nothing for ", parts[0],
                        ", which is a plain cast; leave it out"));
     }
     if (option.key == "convention") {
-      MQ_RETURN_IF_ERROR(CheckConvention(*format, spec.convention));
+      MQ_RETURN_IF_ERROR(CheckConvention(spec.format, spec.convention));
     }
     const absl::string_view topic = Topic(option.key);
     if (std::find(topics.begin(), topics.end(), topic) != topics.end()) {

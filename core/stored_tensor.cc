@@ -30,16 +30,11 @@ void EraseBegin(uint64_t count, std::vector<uint8_t>* bytes) {
 
 // ---------------------------------------------------------- in WordOrder --
 
-// A part of a matrix: of whole rows, or one that is within 8 rows.
-struct Block {
-  uint64_t first_row = 0;
-  uint64_t rows = 0;  // fill words
-  uint64_t first_column = 0;
-  uint64_t columns = 0;
-};
+// A block whose rows fill words.
+using Block = CodeBlock;
 
-// That which has the elements [first, first + count) of a matrix with rows of
-// `row`; columns are multiples of `unit`.
+// The one of whole rows, or within 8 rows, which has the elements [first, first
+// + count) of a matrix with rows of `row`; columns are multiples of `unit`.
 Block BlockOf(uint64_t first, uint64_t count, uint64_t row, uint64_t unit) {
   const uint64_t last = first + count - 1;
   Block block;
@@ -89,12 +84,12 @@ WordOrder OrderOf(const StoredTensorPlace& place) {
   return WordOrder(place.packing, static_cast<uint64_t>(codec.bits));
 }
 
-absl::Status ReadCodeLines(const CheckpointReader& reader,
-                           const StoredTensorPlace& place, uint64_t first,
-                           uint64_t count, std::vector<uint8_t>* bytes) {
+// The codes of a block, packed row by row; its columns fill words too.
+absl::Status ReadBlockOfLines(const CheckpointReader& reader,
+                              const StoredTensorPlace& place,
+                              const Block& block, std::vector<uint8_t>* bytes) {
   const ParamLayout& layout = place.layout;
   const WordOrder order = OrderOf(place);
-  const Block block = BlockOf(first, count, layout.row, order.word_columns());
   std::vector<uint8_t> lines;
   MQ_RETURN_IF_ERROR(
       ReadLines(reader, place.codes,
@@ -104,9 +99,51 @@ absl::Status ReadCodeLines(const CheckpointReader& reader,
                 order.CodeLines(block.rows, block.columns), &lines));
   bytes->resize(lines.size());
   order.LoadCodes(block.rows, block.columns, lines.data(), bytes->data());
-  const uint64_t codes_before = PlaceIn(block, first, layout.row);
+  return absl::OkStatus();
+}
+
+absl::Status ReadCodeLines(const CheckpointReader& reader,
+                           const StoredTensorPlace& place, uint64_t first,
+                           uint64_t count, std::vector<uint8_t>* bytes) {
+  const uint64_t row = place.layout.row;
+  const Block block = BlockOf(first, count, row, OrderOf(place).word_columns());
+  MQ_RETURN_IF_ERROR(ReadBlockOfLines(reader, place, block, bytes));
+  const uint64_t codes_before = PlaceIn(block, first, row);
   EraseBegin(codes_before * bytes->size() / (block.rows * block.columns),
              bytes);
+  return absl::OkStatus();
+}
+
+absl::Status ReadLevelLines(const CheckpointReader& reader,
+                            const StoredTensorPlace& place, const Block& block,
+                            std::vector<uint8_t>* levels) {
+  const auto round_down = [](uint64_t n, uint64_t unit) {
+    return n / unit * unit;
+  };
+  const auto round_up = [](uint64_t n, uint64_t unit) {
+    return (n + unit - 1) / unit * unit;
+  };
+  const uint64_t unit = OrderOf(place).word_columns();
+  Block words;
+  words.first_row = round_down(block.first_row, kWordOrderUnit);
+  words.rows =
+      round_up(block.first_row + block.rows, kWordOrderUnit) - words.first_row;
+  words.first_column = round_down(block.first_column, unit);
+  words.columns =
+      round_up(block.first_column + block.columns, unit) - words.first_column;
+  std::vector<uint8_t> bytes;
+  MQ_RETURN_IF_ERROR(ReadBlockOfLines(reader, place, words, &bytes));
+  const CodeRows packed(DefaultRegistry().GetCodec(place.scheme.format),
+                        words.columns, place.packing);
+  for (uint64_t i = 0; i < block.rows; ++i) {
+    const uint64_t first =
+        (block.first_row + i - words.first_row) * words.columns +
+        (block.first_column - words.first_column);
+    packed.Unpack(
+        first, bytes.data() + packed.ByteOf(first),
+        absl::MakeSpan(*levels).subspan(static_cast<size_t>(i * block.columns),
+                                        static_cast<size_t>(block.columns)));
+  }
   return absl::OkStatus();
 }
 
@@ -156,6 +193,24 @@ absl::Status ReadCodeRows(const CheckpointReader& reader,
       reader.Read(place.codes, begin, end - begin, absl::MakeSpan(*bytes)));
   // A word may begin before the first code.
   EraseBegin(rows.ByteOf(first) - begin * element, bytes);
+  return absl::OkStatus();
+}
+
+absl::Status ReadLevelRows(const CheckpointReader& reader,
+                           const StoredTensorPlace& place, const CodeRows& rows,
+                           const Block& block, std::vector<uint8_t>* levels) {
+  const uint64_t row = place.layout.row;
+  // Whole rows in one go, others one by one.
+  const uint64_t run = block.columns == row ? block.rows * row : block.columns;
+  const uint64_t begin = block.first_row * row + block.first_column;
+  std::vector<uint8_t> bytes;
+  for (uint64_t done = 0; done < levels->size(); done += run) {
+    const uint64_t first = begin + done / block.columns * row;
+    MQ_RETURN_IF_ERROR(ReadCodeRows(reader, place, rows, first, run, &bytes));
+    rows.Unpack(first, bytes.data(),
+                absl::MakeSpan(*levels).subspan(static_cast<size_t>(done),
+                                                static_cast<size_t>(run)));
+  }
   return absl::OkStatus();
 }
 
@@ -306,6 +361,49 @@ absl::Status DecodeNestedScales(const CheckpointReader& reader,
 
 }  // namespace
 
+absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
+                                          const IndexByName& by_name) {
+  StoredTensorPlace place;
+  place.scheme = tensor.scheme;
+  MQ_ASSIGN_OR_RETURN(place.layout,
+                      ComputeParamLayout(tensor.scheme, tensor.shape));
+  MQ_ASSIGN_OR_RETURN(
+      const StoredWeight stored,
+      StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape));
+  place.packing = stored.packing;
+  place.codes = by_name.at(tensor.codes_name());
+  if (!tensor.scale.empty()) place.scale = by_name.at(tensor.scale);
+  if (!tensor.zero_point.empty()) {
+    place.zero_point = by_name.at(tensor.zero_point);
+  }
+  if (!tensor.global_scale.empty()) {
+    place.global_scale = by_name.at(tensor.global_scale);
+  }
+  size_t quant_state = kNoTie;
+  // Those that are there.
+  for (size_t i = 0; i < tensor.constants.size(); ++i) {
+    const size_t constant = by_name.at(tensor.constants[i]);
+    switch (stored.constants[i].kind) {
+      case ConstantKind::kGroupIndex:
+        place.group_index = constant;
+        break;
+      case ConstantKind::kNestedScales:
+        place.nested.scales = constant;
+        break;
+      case ConstantKind::kNestedCodebook:
+        place.nested.codebook = constant;
+        break;
+      case ConstantKind::kQuantState:
+        quant_state = constant;
+        break;
+      default:
+        break;
+    }
+  }
+  if (place.nested.scales != kNoTie) place.nested.quant_state = quant_state;
+  return place;
+}
+
 absl::Status ReadStoredCodes(const CheckpointReader& reader,
                              const StoredTensorPlace& place,
                              const CodeRows& rows, uint64_t first,
@@ -313,6 +411,16 @@ absl::Status ReadStoredCodes(const CheckpointReader& reader,
   return place.packing.order == CodeOrder::kRows
              ? ReadCodeRows(reader, place, rows, first, count, bytes)
              : ReadCodeLines(reader, place, first, count, bytes);
+}
+
+absl::Status ReadStoredLevels(const CheckpointReader& reader,
+                              const StoredTensorPlace& place,
+                              const CodeRows& rows, const CodeBlock& block,
+                              std::vector<uint8_t>* levels) {
+  levels->resize(static_cast<size_t>(block.rows * block.columns));
+  return place.packing.order == CodeOrder::kRows
+             ? ReadLevelRows(reader, place, rows, block, levels)
+             : ReadLevelLines(reader, place, block, levels);
 }
 
 absl::Status ReadStoredParams(const CheckpointReader& reader,
@@ -332,6 +440,14 @@ absl::Status ReadStoredParams(const CheckpointReader& reader,
   } else {
     ToFloat(reader.index().tensors[place.scale].dtype, stored.data(),
             absl::MakeSpan(scales));
+  }
+  if (place.global_scale != kNoTie) {
+    float global_scale;
+    MQ_RETURN_IF_ERROR(
+        reader.Read(place.global_scale, 0, 1,
+                    absl::MakeSpan(reinterpret_cast<uint8_t*>(&global_scale),
+                                   sizeof(global_scale))));
+    for (float& scale : scales) scale /= global_scale;
   }
   const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
   const bool one_zero_point = zero_points.size() == 1;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "exporters/engine_directory.h"
+#include "ir/dtype.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
@@ -20,10 +21,19 @@ namespace {
 bool IsPacked(const QuantizedTensor& tensor) { return !tensor.codes.empty(); }
 
 bool IsFloat(const QuantScheme& scheme) {
-  return scheme.format == NumberFormat::kFp8E4M3;
+  return !HasZeroPoints(scheme.format);
+}
+
+// Of weights only: packed ones, and those of MXFP8.
+bool IsWeightOnly(const QuantizedTensor& tensor) {
+  return IsPacked(tensor) || !IsScaleDType(tensor.scheme.scale_dtype);
 }
 
 absl::string_view FormatOf(const QuantizedTensor& tensor) {
+  if (HasGlobalScale(tensor.scheme)) return "nvfp4-pack-quantized";
+  if (tensor.scheme.scale_dtype == DType::kF8E8M0) {
+    return IsPacked(tensor) ? "mxfp4-pack-quantized" : "mxfp8-quantized";
+  }
   if (IsFloat(tensor.scheme)) return "float-quantized";
   return IsPacked(tensor) ? "pack-quantized" : "int-quantized";
 }
@@ -55,8 +65,16 @@ Json WeightArguments(const QuantScheme& scheme) {
       return json;
     }
   }
-  Json json = Arguments(scheme, "group", /*dynamic=*/false);
+  // Groups within a tensor that has a scale of its own.
+  Json json =
+      Arguments(scheme, HasGlobalScale(scheme) ? "tensor_group" : "group",
+                /*dynamic=*/false);
   json.Set("group_size", scheme.group_size);
+  if (scheme.scale_dtype == DType::kF8E8M0) {
+    json.Set("scale_dtype", "torch.uint8");
+  } else if (scheme.scale_dtype == DType::kF8E4M3) {
+    json.Set("scale_dtype", "torch.float8_e4m3fn");
+  }
   return json;
 }
 
@@ -86,11 +104,11 @@ std::vector<Group> GroupsOf(const Manifest& manifest) {
         groups.begin(), groups.end(),
         [&](const Group& other) { return other.weights == weights; });
     if (group == groups.end()) {
-      const bool packed = IsPacked(tensor);
-      groups.push_back({std::move(weights),
-                        packed ? Json() : ActivationArguments(tensor.scheme),
-                        FormatOf(tensor),
-                        {}});
+      groups.push_back(
+          {std::move(weights),
+           IsWeightOnly(tensor) ? Json() : ActivationArguments(tensor.scheme),
+           FormatOf(tensor),
+           {}});
       group = groups.end() - 1;
     }
     group->modules.push_back(Json(ModuleOf(tensor.name)));

@@ -20,7 +20,7 @@ const Exporter& CompressedTensorsExporter();
 // is that of every Linear but those under "ignore", the matrices that are not
 // quantized and an output layer that the checkpoint does not list. INT8 and FP8
 // of axis 0 or per tensor ask for activations of the same type, with a scale
-// for each token that is found at run time; packed formats for none.
+// for each token that is found at run time; packed formats and MXFP8 for none.
 Json CompressedTensorsConfig(const Manifest& manifest);
 
 }  // namespace monoquant

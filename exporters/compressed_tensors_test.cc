@@ -1,5 +1,9 @@
 #include "exporters/compressed_tensors.h"
 
+#include <cstddef>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
 #include "exporters/testing.h"
 #include "gtest/gtest.h"
 #include "ir/json.h"
@@ -80,6 +84,34 @@ TEST(CompressedTensorsTest, Blocks) {
   EXPECT_EQ(group.Find("input_activations")->ToString(),
             R"({"num_bits":8,"type":"float","symmetric":true,)"
             R"("strategy":"group","dynamic":true,"group_size":128})");
+}
+
+// Scales of 8 bits are named, and activations are left alone.
+TEST(CompressedTensorsTest, NamedSchemes) {
+  const char* const kExpected[] = {
+      R"({"num_bits":4,"type":"float","symmetric":true,"strategy":"group",)"
+      R"("dynamic":false,"group_size":32,"scale_dtype":"torch.uint8"},)"
+      R"("input_activations":null,"output_activations":null,)"
+      R"("format":"mxfp4-pack-quantized"})",
+      R"({"num_bits":8,"type":"float","symmetric":true,"strategy":"group",)"
+      R"("dynamic":false,"group_size":32,"scale_dtype":"torch.uint8"},)"
+      R"("input_activations":null,"output_activations":null,)"
+      R"("format":"mxfp8-quantized"})",
+      R"({"num_bits":4,"type":"float","symmetric":true,)"
+      R"("strategy":"tensor_group","dynamic":false,"group_size":16,)"
+      R"("scale_dtype":"torch.float8_e4m3fn"},"input_activations":null,)"
+      R"("output_activations":null,"format":"nvfp4-pack-quantized"})"};
+  ASSERT_EQ(NamedSchemes().size(), std::size(kExpected));
+  for (size_t i = 0; i < std::size(kExpected); ++i) {
+    QuantizedModel model(QuantStorage::kCompressedTensors);
+    model.Quantize("a.weight", {8, 64}, NamedSchemes()[i].scheme);
+    const Json config = CompressedTensorsConfig(model.manifest());
+    EXPECT_EQ(config.Find("config_groups")->ToString(),
+              absl::StrCat(R"({"group_0":{"targets":["Linear"],"weights":)",
+                           kExpected[i], "}"));
+    EXPECT_EQ(*config.Find("format"),
+              *config.Find("config_groups")->Find("group_0")->Find("format"));
+  }
 }
 
 TEST(CompressedTensorsTest, RefusesOtherStorages) {

@@ -16,16 +16,18 @@ namespace {
 // Sizes that every format is content with.
 constexpr int64_t kGroup = 128;
 const char* const kName = "m.weight";
+const char* const kRecurrentName = "m.weight_ih_l0";
 
 bool HasPlace(QuantStorage storage, NumberFormat format,
-              Granularity granularity, bool symmetric, const Shape& shape) {
+              Granularity granularity, bool symmetric, const Shape& shape,
+              absl::string_view name = kName) {
   QuantScheme scheme;
   scheme.format = format;
   scheme.granularity = granularity;
   if (HasGroupSize(granularity)) scheme.group_size = kGroup;
   scheme.symmetric = symmetric;
   scheme.scale_dtype = DefaultScaleDType(storage, DType::kBF16);
-  return StoreWeight(storage, kName, scheme, shape).ok();
+  return StoreWeight(storage, name, scheme, shape).ok();
 }
 
 // "`int8` axis, group, also asymmetric"; empty if the storage has no place for
@@ -69,8 +71,28 @@ std::string AllSchemes(QuantStorage storage) {
     }
     last = rest;
   }
+  std::vector<std::string> named;
+  for (const NamedScheme& scheme : NamedSchemes()) {
+    if (StoreWeight(storage, kName, scheme.scheme, {kGroup, kGroup}).ok()) {
+      named.push_back(absl::StrCat("`", scheme.name, "`"));
+    }
+  }
+  if (!named.empty()) entries.push_back(absl::StrJoin(named, ", "));
   entries.emplace_back("`fp16`, `bf16`");
   return absl::StrJoin(entries, "; ");
+}
+
+std::string Weights(QuantStorage storage) {
+  const auto has_place = [storage](const Shape& shape, absl::string_view name) {
+    return HasPlace(storage, NumberFormat::kInt8, Granularity::kAxis,
+                    /*symmetric=*/true, shape, name);
+  };
+  // Of a convolution, as an example of more than two dimensions.
+  if (has_place({kGroup, kGroup, 3, 3}, kName)) return "any";
+  return absl::StrCat("`*.weight` of Linear layers",
+                      has_place({kGroup, kGroup}, kRecurrentName)
+                          ? ", weights of LSTM, GRU and cells"
+                          : "");
 }
 
 std::string Files(const ExporterRow& row) {
@@ -89,14 +111,9 @@ std::string FormatTable() {
       "| `--to` | files | schemes | weights | loaded by |\n"
       "|---|---|---|---|---|\n";
   for (const ExporterRow& row : AllExporters()) {
-    // Of a convolution, as an example of more than two dimensions.
-    const bool any =
-        HasPlace(row.storage, NumberFormat::kInt8, Granularity::kAxis,
-                 /*symmetric=*/true, {kGroup, kGroup, 3, 3});
     absl::StrAppend(&table, "| `", row.exporter->name(), "` | ", Files(row),
-                    " | ", AllSchemes(row.storage), " | ",
-                    any ? "any" : "`*.weight` of Linear layers", " | ",
-                    row.loaded_by, " |\n");
+                    " | ", AllSchemes(row.storage), " | ", Weights(row.storage),
+                    " | ", row.loaded_by, " |\n");
   }
   return table;
 }

@@ -30,6 +30,9 @@ TEST(FormatTableTest, TellsWhatAStorageHolds) {
                                "`fp16`, `bf16` | `*.weight` of Linear layers"));
   EXPECT_THAT(table, HasSubstr("| `fp8` | model directory of `.safetensors` | "
                                "`fp8_e4m3` block; `fp16`, `bf16` | "));
+  EXPECT_THAT(table, HasSubstr("`int8` axis; `fp16`, `bf16` | `*.weight` of "
+                               "Linear layers, weights of LSTM, GRU and cells "
+                               "| `load_state_dict` after"));
 }
 
 }  // namespace

@@ -28,6 +28,8 @@ constexpr absl::string_view kTransformersHint =
 constexpr absl::string_view kTorchExtensions[] = {"pt", "pth", "bin"};
 constexpr absl::string_view kSafetensorsExtensions[] = {"safetensors"};
 constexpr absl::string_view kMqirExtensions[] = {"mqir"};
+constexpr FileNaming kShardedSafetensors = {
+    .stem = "model", .extension = "safetensors", .has_shards = true};
 
 // What follows the last dot of the last component; empty if there is none.
 std::string Extension(absl::string_view path) {
@@ -42,88 +44,119 @@ std::string Extension(absl::string_view path) {
 
 absl::Span<const ExporterRow> AllExporters() {
   static const ExporterRow kRows[] = {
-      {&TorchPtExporter(),
-       kTorchExtensions,
-       "import torch; weights = torch.load(PATH, weights_only=True)",
-       "torch.save archive of plain tensors",
-       "`torch.load(weights_only=True)` (2.13)",
-       {"pytorch_model", "bin", /*has_shards=*/true, /*lists_ties=*/true}},
-      {&SafetensorsExporter(),
-       kSafetensorsExtensions,
-       "from safetensors.torch import load_file; weights = load_file(PATH)",
-       "safetensors file",
-       "every safetensors library (0.8)",
-       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false}},
-      {&CompressedTensorsExporter(),
-       kSafetensorsExtensions,
-       kTransformersHint,
-       "model directory for vLLM, SGLang and Transformers",
-       "Transformers (5.23) with compressed-tensors (0.20); vLLM, SGLang",
-       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
-       QuantStorage::kCompressedTensors,
-       /*default_scheme=*/"",
-       CompressedTensorsConfig},
-      {&GptqExporter(),
-       kSafetensorsExtensions,
-       kTransformersHint,
-       "model directory for GPTQModel, vLLM, SGLang and Transformers",
-       "GPTQModel (7.6), Transformers (5.23); vLLM, SGLang",
-       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
-       QuantStorage::kGptq,
-       "int4",
-       GptqConfig},
-      {&AwqExporter(),
-       kSafetensorsExtensions,
-       kTransformersHint,
-       "model directory for vLLM, SGLang and Transformers with GPTQModel",
-       "Transformers (5.23) with GPTQModel (7.6); vLLM, SGLang",
-       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
-       QuantStorage::kAwq,
-       "int4",
-       AwqConfig},
-      {&Fp8Exporter(),
-       kSafetensorsExtensions,
-       kTransformersHint,
-       "model directory for vLLM, SGLang and Transformers",
-       "Transformers (5.23); vLLM, SGLang",
-       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
-       QuantStorage::kFp8,
-       "fp8_e4m3,block",
-       Fp8Config},
-      {&BitsandbytesExporter(),
-       kSafetensorsExtensions,
-       kTransformersHint,
-       "model directory for Transformers and PEFT with bitsandbytes",
-       "Transformers (5.23) with bitsandbytes (0.50); vLLM",
-       {"model", "safetensors", /*has_shards=*/true, /*lists_ties=*/false},
-       QuantStorage::kBitsandbytes,
-       "nf4,group=64",
-       BitsandbytesConfig},
-      {&TorchaoExporter(),
-       kSafetensorsExtensions,
-       kTransformersHint,
-       "model directory for Transformers and vLLM with torchao",
-       "Transformers (5.23) with torchao (0.18); vLLM",
-       // Transformers takes the list of tensors from one file's metadata.
-       {"model", "safetensors", /*has_shards=*/false, /*lists_ties=*/false},
-       QuantStorage::kTorchao,
-       /*default_scheme=*/"",
-       TorchaoConfig},
-      {&TorchAoExporter(),
-       kTorchExtensions,
-       "import torch; "
-       "torch.serialization.add_safe_globals([torch.ScriptObject]); "
-       "model.load_state_dict(torch.load(PATH, weights_only=True))",
-       "torch.save archive for a model after quantize_dynamic",
-       "`load_state_dict` after torch's `quantize_dynamic` (2.13)",
-       {"model", "pt", /*has_shards=*/false, /*lists_ties=*/false},
-       QuantStorage::kTorchAo},
-      {&MqirExporter(),
-       kMqirExtensions,
-       "",
-       "monoquant's own format, with checksums",
-       "monoquant",
-       {"model", "mqir", /*has_shards=*/false, /*lists_ties=*/false}},
+      {
+          .exporter = &TorchPtExporter(),
+          .extensions = kTorchExtensions,
+          .python_hint =
+              "import torch; weights = torch.load(PATH, weights_only=True)",
+          .description = "torch.save archive of plain tensors",
+          .loaded_by = "`torch.load(weights_only=True)` (2.13)",
+          .naming = {.stem = "pytorch_model",
+                     .extension = "bin",
+                     .has_shards = true,
+                     .lists_ties = true},
+      },
+      {
+          .exporter = &SafetensorsExporter(),
+          .extensions = kSafetensorsExtensions,
+          .python_hint = "from safetensors.torch import load_file; weights = "
+                         "load_file(PATH)",
+          .description = "safetensors file",
+          .loaded_by = "every safetensors library (0.8)",
+          .naming = kShardedSafetensors,
+      },
+      {
+          .exporter = &CompressedTensorsExporter(),
+          .extensions = kSafetensorsExtensions,
+          .python_hint = kTransformersHint,
+          .description = "model directory for vLLM, SGLang and Transformers",
+          .loaded_by = "Transformers (5.23) with compressed-tensors (0.20); "
+                       "vLLM, SGLang",
+          .naming = kShardedSafetensors,
+          .storage = QuantStorage::kCompressedTensors,
+          .quantization_config = CompressedTensorsConfig,
+      },
+      {
+          .exporter = &GptqExporter(),
+          .extensions = kSafetensorsExtensions,
+          .python_hint = kTransformersHint,
+          .description =
+              "model directory for GPTQModel, vLLM, SGLang and Transformers",
+          .loaded_by = "GPTQModel (7.6), Transformers (5.23); vLLM, SGLang",
+          .naming = kShardedSafetensors,
+          .storage = QuantStorage::kGptq,
+          .default_scheme = "int4",
+          .quantization_config = GptqConfig,
+      },
+      {
+          .exporter = &AwqExporter(),
+          .extensions = kSafetensorsExtensions,
+          .python_hint = kTransformersHint,
+          .description = "model directory for vLLM, SGLang and Transformers "
+                         "with GPTQModel",
+          .loaded_by = "Transformers (5.23) with GPTQModel (7.6); vLLM, SGLang",
+          .naming = kShardedSafetensors,
+          .storage = QuantStorage::kAwq,
+          .default_scheme = "int4",
+          .quantization_config = AwqConfig,
+      },
+      {
+          .exporter = &Fp8Exporter(),
+          .extensions = kSafetensorsExtensions,
+          .python_hint = kTransformersHint,
+          .description = "model directory for vLLM, SGLang and Transformers",
+          .loaded_by = "Transformers (5.23); vLLM, SGLang",
+          .naming = kShardedSafetensors,
+          .storage = QuantStorage::kFp8,
+          .default_scheme = "fp8_e4m3,block",
+          .quantization_config = Fp8Config,
+      },
+      {
+          .exporter = &BitsandbytesExporter(),
+          .extensions = kSafetensorsExtensions,
+          .python_hint = kTransformersHint,
+          .description =
+              "model directory for Transformers and PEFT with bitsandbytes",
+          .loaded_by = "Transformers (5.23) with bitsandbytes (0.50); vLLM",
+          .naming = kShardedSafetensors,
+          .storage = QuantStorage::kBitsandbytes,
+          .default_scheme = "nf4,group=64",
+          .quantization_config = BitsandbytesConfig,
+      },
+      {
+          .exporter = &TorchaoExporter(),
+          .extensions = kSafetensorsExtensions,
+          .python_hint = kTransformersHint,
+          .description =
+              "model directory for Transformers and vLLM with torchao",
+          .loaded_by = "Transformers (5.23) with torchao (0.18); vLLM",
+          // One file: Transformers takes the list of tensors from its metadata.
+          .naming = {.stem = "model", .extension = "safetensors"},
+          .storage = QuantStorage::kTorchao,
+          .quantization_config = TorchaoConfig,
+      },
+      {
+          .exporter = &TorchAoExporter(),
+          .extensions = kTorchExtensions,
+          .python_hint =
+              "import torch; "
+              "torch.serialization.add_safe_globals([torch.ScriptObject]); "
+              "model.load_state_dict(torch.load(PATH, weights_only=True))",
+          .description =
+              "torch.save archive for a model after quantize_dynamic",
+          .loaded_by =
+              "`load_state_dict` after torch's `quantize_dynamic` (2.13)",
+          .naming = {.stem = "model", .extension = "pt"},
+          .storage = QuantStorage::kTorchAo,
+      },
+      {
+          .exporter = &MqirExporter(),
+          .extensions = kMqirExtensions,
+          .python_hint = "",
+          .description = "monoquant's own format, with checksums",
+          .loaded_by = "monoquant",
+          .naming = {.stem = "model", .extension = "mqir"},
+      },
   };
   return kRows;
 }

@@ -55,7 +55,8 @@ class QuantizedModel {
     const StoredWeight stored =
         StoreWeight(storage_, name, scheme, shape).value();
     AddPart(stored.codes);
-    for (const auto& part : {stored.scale, stored.zero_point}) {
+    for (const auto& part :
+         {stored.scale, stored.zero_point, stored.global_scale}) {
       if (part.has_value()) AddPart(*part);
     }
     for (const StoredConstant& constant : stored.constants) {

@@ -30,6 +30,9 @@ Json QuantizationToJson(const QuantRecord& record) {
     json.Set("shape", ShapeToJson(tensor.shape));
     json.Set("scale", NameOrNull(tensor.scale));
     json.Set("zero_point", NameOrNull(tensor.zero_point));
+    if (!tensor.global_scale.empty()) {
+      json.Set("global_scale", tensor.global_scale);
+    }
     if (tensor.storage != QuantStorage::kPlain) {
       json.Set("storage", StorageName(tensor.storage));
       json.Set("codes", tensor.codes_name());

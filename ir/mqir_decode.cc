@@ -346,6 +346,9 @@ class Decoder {
     if (from.zero_point() != kNoTensor) {
       MQ_RETURN_IF_ERROR(CopyName(from.zero_point(), &to->zero_point));
     }
+    if (from.global_scale() != kNoTensor) {
+      MQ_RETURN_IF_ERROR(CopyName(from.global_scale(), &to->global_scale));
+    }
     if (from.constants() != nullptr) {
       for (const uint32_t constant : *from.constants()) {
         MQ_RETURN_IF_ERROR(CopyName(constant, &to->constants.emplace_back()));

@@ -126,6 +126,9 @@ Offset<mqir::QuantizedTensor> EncodeQuantized(const QuantizedTensor& tensor,
   if (!tensor.zero_point.empty()) {
     entry.add_zero_point(numbers.at(tensor.zero_point));
   }
+  if (!tensor.global_scale.empty()) {
+    entry.add_global_scale(numbers.at(tensor.global_scale));
+  }
   entry.add_storage(static_cast<mqir::Storage>(tensor.storage));
   if (!tensor.codes.empty()) entry.add_name(name);
   if (!tensor.constants.empty()) entry.add_constants(constants);

@@ -12,6 +12,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ir/mqir_testing.h"
+#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/testing.h"
 
 namespace monoquant {
@@ -117,6 +119,15 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
     }
     manifest.record.tensors.push_back(tensor);
   }
+  const QuantScheme nvfp4 = NamedSchemes().back().scheme;
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kPlain, "nv", nvfp4, {3, 32}).value();
+  for (const StoredPart& part :
+       {stored.codes, *stored.scale, *stored.global_scale}) {
+    manifest.tensors.push_back(MakeOutput(part.name, part.dtype, part.shape));
+  }
+  manifest.record.tensors.push_back(RecordOf("nv", nvfp4, QuantStorage::kPlain,
+                                             stored, DType::kF16, {3, 32}));
   const auto reader = Open(MakeMqir(manifest)).value();
   for (size_t i = 0; i < manifest.tensors.size(); ++i) {
     EXPECT_EQ(reader->index().tensors[i].dtype, manifest.tensors[i].dtype);
@@ -126,6 +137,7 @@ TEST(MqirReaderTest, EveryDTypeAndScheme) {
   ASSERT_EQ(read.size(), manifest.record.tensors.size());
   for (size_t i = 0; i < read.size(); ++i) {
     EXPECT_EQ(read[i].scheme, manifest.record.tensors[i].scheme) << i;
+    EXPECT_EQ(read[i].part_names(), manifest.record.tensors[i].part_names());
   }
 }
 

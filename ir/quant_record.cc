@@ -85,6 +85,7 @@ Json TensorToJson(const QuantizedTensor& tensor) {
   add("codes", tensor.codes);
   add("scale", tensor.scale);
   add("zero_point", tensor.zero_point);
+  add("global_scale", tensor.global_scale);
   if (!tensor.constants.empty()) {
     Json constants{Json::Array()};
     for (const std::string& name : tensor.constants) constants.Append(name);
@@ -133,7 +134,7 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
   MQ_RETURN_IF_ERROR(
       CheckMembers(json, "tensors",
                    {"name", "dtype", "shape", "scheme", "storage", "codes",
-                    "scale", "zero_point", "constants"}));
+                    "scale", "zero_point", "global_scale", "constants"}));
   QuantizedTensor tensor;
   MQ_RETURN_IF_ERROR(ReadString(json, "name", &tensor.name));
 
@@ -172,6 +173,9 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
       ReadPart(json, "scale", stored->scale.has_value(), &tensor.scale));
   MQ_RETURN_IF_ERROR(ReadPart(
       json, "zero_point", stored->zero_point.has_value(), &tensor.zero_point));
+  MQ_RETURN_IF_ERROR(ReadPart(json, "global_scale",
+                              stored->global_scale.has_value(),
+                              &tensor.global_scale));
   MQ_RETURN_IF_ERROR(ReadParts(json, "constants", NeededConstants(*stored),
                                stored->constants.size(), &tensor.constants));
   return tensor;
@@ -253,6 +257,8 @@ absl::Status CheckTensor(const QuantizedTensor& tensor,
       tensors, tensor.name, "zero points", tensor.zero_point,
       stored->zero_point,
       plain ? std::make_optional(layout->param_shape) : std::nullopt));
+  MQ_RETURN_IF_ERROR(CheckPart(tensors, tensor.name, "global scales",
+                               tensor.global_scale, stored->global_scale));
   if (tensor.constants.size() < NeededConstants(*stored) ||
       tensor.constants.size() > stored->constants.size()) {
     return Mismatch(
@@ -274,6 +280,7 @@ std::vector<absl::string_view> QuantizedTensor::part_names() const {
   std::vector<absl::string_view> names;
   if (!scale.empty()) names.push_back(scale);
   if (!zero_point.empty()) names.push_back(zero_point);
+  if (!global_scale.empty()) names.push_back(global_scale);
   names.insert(names.end(), constants.begin(), constants.end());
   return names;
 }
@@ -291,6 +298,7 @@ QuantizedTensor RecordOf(absl::string_view name, const QuantScheme& scheme,
   record.shape = std::move(shape);
   record.scale = name_of(stored.scale);
   record.zero_point = name_of(stored.zero_point);
+  record.global_scale = name_of(stored.global_scale);
   record.storage = storage;
   if (stored.codes.name != name) record.codes = stored.codes.name;
   for (const StoredConstant& constant : stored.constants) {

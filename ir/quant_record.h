@@ -38,6 +38,8 @@ struct QuantizedTensor {
   // StoredWeight::constants.
   std::string codes = "";
   std::vector<std::string> constants = {};
+  // Of schemes with one (HasGlobalScale).
+  std::string global_scale = "";
 
   const std::string& codes_name() const { return codes.empty() ? name : codes; }
   // What lies beside the codes.

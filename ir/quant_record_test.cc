@@ -334,6 +334,49 @@ TEST(ValidateQuantRecordTest, CompressedTensors) {
   }
 }
 
+// A scale above the scales.
+TEST(ValidateQuantRecordTest, GlobalScale) {
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kFp4E2M1;
+  scheme.granularity = Granularity::kGroup;
+  scheme.group_size = 4;
+  scheme.scale_dtype = DType::kF8E4M3;
+  const StoredWeight weight =
+      StoreWeight(QuantStorage::kPlain, "w", scheme, {3, 8}).value();
+  QuantRecord record;
+  record.version = "0.1.0";
+  record.tensors.push_back(
+      RecordOf("w", scheme, QuantStorage::kPlain, weight, DType::kF16, {3, 8}));
+  EXPECT_THAT(record.tensors[0].part_names(),
+              ::testing::ElementsAre("w.scale", "w.global_scale"));
+  const std::vector<Stored> stored = {{"w", DType::kU8, {3, 4}},
+                                      {"w.scale", DType::kF8E4M3, {3, 2}},
+                                      {"w.global_scale", DType::kF32, {}}};
+  EXPECT_TRUE(Validate(record, stored).ok()) << Validate(record, stored);
+
+  const std::string json = QuantRecordToJson(record);
+  EXPECT_THAT(json,
+              ::testing::HasSubstr(
+                  R"("scale":"w.scale","global_scale":"w.global_scale"}])"));
+  EXPECT_EQ(QuantRecordToJson(QuantRecordFromJson(json).value()), json);
+  ExpectError(QuantRecordFromJson(absl::StrReplaceAll(
+                  json, {{",\"global_scale\":\"w.global_scale\"", ""}})),
+              absl::StatusCode::kInvalidArgument,
+              "\"global_scale\" must be a string, it is missing");
+  ExpectError(QuantRecordFromJson(absl::StrReplaceAll(
+                  json, {{",\"scale_dtype\":\"F8_E4M3\"", ""}})),
+              absl::StatusCode::kInvalidArgument,
+              "\"global_scale\" must be absent for this scheme");
+
+  std::vector<Stored> damaged = stored;
+  damaged[2].dtype = DType::kF16;
+  ExpectError(Validate(record, damaged), absl::StatusCode::kDataLoss,
+              "its global scales in 'w.global_scale' are F16, expected F32");
+  record.tensors[0].global_scale = "w.scale";
+  ExpectError(Validate(record, stored), absl::StatusCode::kDataLoss,
+              "'w.scale'");
+}
+
 // Guards decoding: whatever does not fit is found before a code is read.
 TEST(ValidateQuantRecordTest, Refuses) {
   const struct {

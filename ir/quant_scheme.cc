@@ -95,6 +95,10 @@ bool HasZeroPoints(NumberFormat format) {
          format == NumberFormat::kInt4 || format == NumberFormat::kUInt4;
 }
 
+bool HasGlobalScale(const QuantScheme& scheme) {
+  return HasScales(scheme.format) && scheme.scale_dtype == DType::kF8E4M3;
+}
+
 bool IsCodebook(NumberFormat format) {
   return format == NumberFormat::kNf4 || format == NumberFormat::kFp4;
 }
@@ -160,9 +164,37 @@ bool IsScaleDType(DType dtype) {
 }
 
 bool ScalesCanBe(NumberFormat format, DType dtype) {
+  if (dtype == DType::kF8E4M3) return format == NumberFormat::kFp4E2M1;
   if (dtype != DType::kF8E8M0) return IsScaleDType(dtype);
   return format == NumberFormat::kFp8E4M3 || format == NumberFormat::kFp8E5M2 ||
          format == NumberFormat::kFp4E2M1;
+}
+
+std::string ScaleDTypeNames(NumberFormat format) {
+  std::vector<absl::string_view> names = {"F32", "F16", "BF16"};
+  for (const DType dtype : {DType::kF8E8M0, DType::kF8E4M3}) {
+    if (ScalesCanBe(format, dtype)) names.push_back(DTypeName(dtype));
+  }
+  const absl::string_view last = names.back();
+  names.pop_back();
+  return absl::StrCat(absl::StrJoin(names, ", "), " or ", last);
+}
+
+absl::Span<const NamedScheme> NamedSchemes() {
+  const auto grouped = [](NumberFormat format, int64_t group, DType scales) {
+    QuantScheme scheme;
+    scheme.format = format;
+    scheme.granularity = Granularity::kGroup;
+    scheme.group_size = group;
+    scheme.scale_dtype = scales;
+    return scheme;
+  };
+  static const NamedScheme kSchemes[] = {
+      {"mxfp4", grouped(NumberFormat::kFp4E2M1, 32, DType::kF8E8M0)},
+      {"mxfp8", grouped(NumberFormat::kFp8E4M3, 32, DType::kF8E8M0)},
+      {"nvfp4", grouped(NumberFormat::kFp4E2M1, 16, DType::kF8E4M3)},
+  };
+  return kSchemes;
 }
 
 std::optional<DType> ScaleDTypeFromName(absl::string_view name) {
@@ -176,6 +208,9 @@ std::optional<DType> ScaleDTypeFromName(absl::string_view name) {
   if (lower == "bf16" || lower == "bfloat16") return DType::kBF16;
   if (lower == "e8m0" || lower == "f8_e8m0" || lower == "float8_e8m0fnu") {
     return DType::kF8E8M0;
+  }
+  if (lower == "e4m3" || lower == "f8_e4m3" || lower == "float8_e4m3fn") {
+    return DType::kF8E4M3;
   }
   return std::nullopt;
 }
@@ -261,10 +296,7 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
     const std::optional<DType> dtype =
         name == nullptr ? std::nullopt : DTypeFromName(*name);
     if (!dtype.has_value() || !ScalesCanBe(scheme.format, *dtype)) {
-      return WrongMember("scale_dtype",
-                         ScalesCanBe(scheme.format, DType::kF8E8M0)
-                             ? "F32, F16, BF16 or F8_E8M0"
-                             : "F32, F16 or BF16",
+      return WrongMember("scale_dtype", ScaleDTypeNames(scheme.format),
                          *scale_dtype);
     }
     scheme.scale_dtype = *dtype;

@@ -76,8 +76,9 @@ struct QuantScheme {
   bool symmetric = true;                       // integer formats only
   Convention convention = Convention::kTorch;  // integer formats only
   // Formats with scales only: what scales are rounded to, before any code or
-  // zero point follows from them, and stored as: F32, F16 or BF16; F8_E8M0,
-  // which holds powers of two, where ScalesCanBe says so.
+  // zero point follows from them, and stored as: F32, F16 or BF16; where
+  // ScalesCanBe says so, F8_E8M0, which holds powers of two, or F8_E4M3, which
+  // comes with a global scale (HasGlobalScale).
   DType scale_dtype = DType::kF32;
 
   friend bool operator==(const QuantScheme& a, const QuantScheme& b) {
@@ -98,6 +99,13 @@ bool HasScales(NumberFormat format);
 // True for those whose scales come with zero points: the integer formats. Only
 // they can be asymmetric, and only they have a choice of conventions.
 bool HasZeroPoints(NumberFormat format);
+
+// True for schemes with scales of F8_E4M3. They have one more scale, a float32
+// for the whole tensor that scales are divided by, so that these can be numbers
+// of 8 bits: a value is code * (scale / global scale), as in NVFP4. Tensors
+// have them in groups of at most kLargestGlobalGroup elements.
+bool HasGlobalScale(const QuantScheme& scheme);
+inline constexpr int64_t kLargestGlobalGroup = 4096;
 
 // True for those whose codes are places in a table of bitsandbytes: nf4 and
 // fp4.
@@ -133,11 +141,23 @@ std::optional<Convention> ConventionFromName(absl::string_view name);
 // Types that the scales of any format can have: F32, F16 and BF16.
 bool IsScaleDType(DType dtype);
 // Those that the scales of `format` can have: F8_E8M0 as well where the values
-// of codes are floats (fp8_e4m3, fp8_e5m2, fp4_e2m1), as in the MX formats.
+// of codes are floats (fp8_e4m3, fp8_e5m2, fp4_e2m1), as in the MX formats, and
+// F8_E4M3 with fp4_e2m1, as in NVFP4.
 bool ScalesCanBe(NumberFormat format, DType dtype);
-// "F32", "F16", "BF16" or "F8_E8M0", or a name that users may know them by
-// ("bf16", "float16", "fp16", "e8m0").
+// All of them, for messages: "F32, F16 or BF16".
+std::string ScaleDTypeNames(NumberFormat format);
+// "F32", "F16", "BF16", "F8_E8M0" or "F8_E4M3", or a name that users may know
+// them by ("bf16", "float16", "fp16", "e8m0", "e4m3").
 std::optional<DType> ScaleDTypeFromName(absl::string_view name);
+
+// Whole schemes that programs have a name for.
+struct NamedScheme {
+  absl::string_view name;
+  QuantScheme scheme;
+};
+// mxfp4 and mxfp8: fp4_e2m1 and fp8_e4m3 in groups of 32 with scales of
+// F8_E8M0; nvfp4: fp4_e2m1 in groups of 16 with scales of F8_E4M3.
+absl::Span<const NamedScheme> NamedSchemes();
 
 // Short text for reports: "int4 group 128 asymmetric", "int8 axis 0 symmetric",
 // "fp8_e4m3 axis 0", "bf16". The convention and the type of scales are named

@@ -50,8 +50,8 @@ std::vector<QuantScheme> AllSchemes() {
         scheme.axis = 0;
         scheme.group_size = 0;
         scheme.granularity = Granularity::kTensor;
-        for (DType dtype :
-             {DType::kF8E8M0, DType::kBF16, DType::kF16, DType::kF32}) {
+        for (DType dtype : {DType::kF8E4M3, DType::kF8E8M0, DType::kBF16,
+                            DType::kF16, DType::kF32}) {
           if (!ScalesCanBe(scheme.format, dtype)) continue;
           scheme.scale_dtype = dtype;
           schemes.push_back(scheme);
@@ -104,6 +104,10 @@ TEST(QuantSchemeTest, NamesLeadBack) {
   EXPECT_TRUE(ScalesCanBe(NumberFormat::kFp8E4M3, DType::kF8E8M0));
   EXPECT_TRUE(ScalesCanBe(NumberFormat::kFp4E2M1, DType::kBF16));
   EXPECT_FALSE(ScalesCanBe(NumberFormat::kNf4, DType::kF8E8M0));
+  EXPECT_EQ(ScaleDTypeFromName("e4m3"), DType::kF8E4M3);
+  EXPECT_TRUE(ScalesCanBe(NumberFormat::kFp4E2M1, DType::kF8E4M3));
+  EXPECT_FALSE(ScalesCanBe(NumberFormat::kFp8E4M3, DType::kF8E4M3));
+  EXPECT_EQ(ScaleDTypeNames(NumberFormat::kNf4), "F32, F16 or BF16");
   EXPECT_FALSE(ScalesCanBe(NumberFormat::kFp8E5M2, DType::kF8E5M2));
   EXPECT_EQ(ScaleDTypeFromName("fp16"), DType::kF16);
   EXPECT_EQ(ScaleDTypeFromName("bfloat16"), DType::kBF16);
@@ -139,6 +143,21 @@ TEST(QuantSchemeTest, ToString) {
   EXPECT_EQ(SchemeToString(scheme), "fp4_e2m1 tensor, F8_E8M0 scales");
 }
 
+TEST(QuantSchemeTest, NamedSchemes) {
+  std::string text;
+  for (const NamedScheme& named : NamedSchemes()) {
+    EXPECT_TRUE(ScalesCanBe(named.scheme.format, named.scheme.scale_dtype));
+    EXPECT_FALSE(NumberFormatFromName(named.name).has_value());
+    EXPECT_EQ(HasGlobalScale(named.scheme), named.name == "nvfp4");
+    text +=
+        std::string(named.name) + ": " + SchemeToString(named.scheme) + "\n";
+  }
+  EXPECT_EQ(text,
+            "mxfp4: fp4_e2m1 group 32, F8_E8M0 scales\n"
+            "mxfp8: fp8_e4m3 group 32, F8_E8M0 scales\n"
+            "nvfp4: fp4_e2m1 group 16, F8_E4M3 scales\n");
+}
+
 TEST(QuantSchemeTest, JsonRoundTrips) {
   for (const QuantScheme& scheme : AllSchemes()) {
     const Json json = SchemeToJson(scheme);
@@ -166,7 +185,10 @@ TEST(QuantSchemeTest, JsonRefuses) {
       {"{\"scale_dtype\":16}", "\"scale_dtype\" must be F32, F16 or BF16"},
       {"{\"scale_dtype\":\"F8_E8M0\"}", "must be F32, F16 or BF16, found"},
       {"{\"format\":\"fp4_e2m1\",\"scale_dtype\":\"I8\"}",
-       "\"scale_dtype\" must be F32, F16, BF16 or F8_E8M0, found \"I8\""},
+       "\"scale_dtype\" must be F32, F16, BF16, F8_E8M0 or F8_E4M3, found "
+       "\"I8\""},
+      {"{\"format\":\"fp8_e5m2\",\"scale_dtype\":\"F8_E4M3\"}",
+       "\"scale_dtype\" must be F32, F16, BF16 or F8_E8M0, found"},
       {"{\"format\":\"bf16\",\"scale_dtype\":\"BF16\"}",
        "\"scale_dtype\" is no member of bf16 schemes, which have format"},
       {"{\"symmetric\":1}", "true or false, found 1"},

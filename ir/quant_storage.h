@@ -34,7 +34,12 @@ enum class QuantStorage : uint8_t {
   //   M.weight_scale   [rows, groups], [rows, 1] or [1]
   // A word has 32 / bits codes of one row, the first one in its lowest bits;
   // they are stored as code + 2^(bits - 1), and a row's last word is filled up
-  // with 0.
+  // with 0. And for the schemes of NamedSchemes:
+  //   M.weight_packed        U8 [rows, columns / 2]  mxfp4 and nvfp4
+  //   M.weight               F8_E4M3                 mxfp8
+  //   M.weight_scale         [rows, groups]: U8, which are the exponents of
+  //                          E8M0, or F8_E4M3 (nvfp4)
+  //   M.weight_global_scale  F32 [1]                 nvfp4
   kCompressedTensors = 1,
   // Version 1 of GPTQ's, for integers in M.weight of two dimensions, in groups
   // or of axis 0 (one group a row). Codes are stored as code + 2^(bits - 1) if
@@ -148,9 +153,6 @@ struct CodePacking {
   // A row of codes takes a multiple of so many bytes, the last ones filled up
   // with 0: 1 or 4.
   uint64_t row_bytes = 1;
-  // Of codes of 4 bits: the first one of a byte is in its upper half. Rows have
-  // an even number of them.
-  bool first_code_high = false;
   // Codes, and zero points that are packed, are stored with their sign bit
   // flipped: as code + 2^(bits - 1).
   bool offset = false;
@@ -164,12 +166,15 @@ struct CodePacking {
   // In kRows: zero points are packed, each word has those of 32 / bits rows for
   // one group (kPackQuantized).
   bool zero_point_words = false;
+  // Of codes of 4 bits: the first one of a byte is in its upper half. Rows have
+  // an even number of them.
+  bool first_code_high = false;
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
-           a.order == b.order && a.first_code_high == b.first_code_high &&
-           a.zero_points_less_1 == b.zero_points_less_1 &&
-           a.zero_point_words == b.zero_point_words;
+           a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1 &&
+           a.zero_point_words == b.zero_point_words &&
+           a.first_code_high == b.first_code_high;
   }
 };
 
@@ -222,6 +227,7 @@ struct StoredWeight {
   // Absent where the format or the storage has none.
   std::optional<StoredPart> scale;
   std::optional<StoredPart> zero_point;
+  std::optional<StoredPart> global_scale;  // one F32
   std::vector<StoredConstant> constants;
 };
 

@@ -79,6 +79,28 @@ TEST(QuantStorageTest, Plain) {
   EXPECT_EQ(Text(stored.codes), "w BF16 [4]");
   EXPECT_EQ(Text(stored.scale), "-");
   EXPECT_EQ(Text(stored.zero_point), "-");
+  EXPECT_EQ(Text(stored.global_scale), "-");
+}
+
+// Scales of F8_E4M3 have one more above them, and are of groups.
+TEST(QuantStorageTest, PlainGlobalScale) {
+  QuantScheme scheme = Scheme(NumberFormat::kFp4E2M1, Granularity::kGroup, 3);
+  scheme.scale_dtype = DType::kF8E4M3;
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kPlain, "w", scheme, {2, 9}).value();
+  EXPECT_EQ(Text(stored.codes), "w U8 [2, 5]");
+  EXPECT_EQ(Text(stored.scale), "w.scale F8_E4M3 [2, 3]");
+  EXPECT_EQ(Text(stored.zero_point), "-");
+  EXPECT_EQ(Text(stored.global_scale), "w.global_scale F32 []");
+  scheme.group_size = 8192;
+  ExpectError(StoreWeight(QuantStorage::kPlain, "w", scheme, {2, 8192}),
+              absl::StatusCode::kFailedPrecondition,
+              "plain has no place for fp4_e2m1 group 8192, F8_E4M3 scales; use "
+              "groups of 16");
+  scheme.granularity = Granularity::kAxis;
+  ExpectError(StoreWeight(QuantStorage::kPlain, "w", scheme, {2, 9}),
+              absl::StatusCode::kFailedPrecondition,
+              "plain has no place for fp4_e2m1 axis 0, F8_E4M3 scales");
 }
 
 // The layouts of compressed-tensors, by number format and granularity.
@@ -144,7 +166,32 @@ TEST(QuantStorageTest, CompressedTensors) {
   }
 }
 
+TEST(QuantStorageTest, CompressedTensorsNamedSchemes) {
+  std::string text;
+  for (const NamedScheme& named : NamedSchemes()) {
+    const StoredWeight stored = StoreWeight(QuantStorage::kCompressedTensors,
+                                            "m.weight", named.scheme, {6, 96})
+                                    .value();
+    text += Text(stored.codes) + ", " + Text(stored.scale) + ", " +
+            Text(stored.global_scale) + "\n";
+    EXPECT_EQ(Text(stored.zero_point), "-");
+    EXPECT_EQ(ConstantsText(stored), "");
+    EXPECT_EQ(stored.packing, CodePacking());
+  }
+  EXPECT_EQ(text,
+            "m.weight_packed U8 [6, 48], m.weight_scale U8 [6, 3], -\n"
+            "m.weight F8_E4M3 [6, 96], m.weight_scale U8 [6, 3], -\n"
+            "m.weight_packed U8 [6, 48], m.weight_scale F8_E4M3 [6, 6], "
+            "m.weight_global_scale F32 [1]\n");
+}
+
 TEST(QuantStorageTest, CompressedTensorsHasNoPlaceFor) {
+  QuantScheme wide = NamedSchemes()[0].scheme;
+  wide.group_size = 48;
+  QuantScheme float_scales = wide;
+  float_scales.scale_dtype = DType::kF32;
+  QuantScheme powers = Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis);
+  powers.scale_dtype = DType::kF8E8M0;
   QuantScheme asymmetric = Scheme(NumberFormat::kInt4, Granularity::kGroup, 3);
   asymmetric.symmetric = false;
   QuantScheme inner = Scheme(NumberFormat::kInt8, Granularity::kAxis);
@@ -177,7 +224,13 @@ TEST(QuantStorageTest, CompressedTensorsHasNoPlaceFor) {
       {"m.weight",
        Scheme(NumberFormat::kUInt8, Granularity::kAxis),
        {6, 9},
-       "uint8; use int4, int8 or fp8_e4m3"},
+       "uint8; use int4, int8, fp8_e4m3, mxfp4, mxfp8 or nvfp4"},
+      {"m.weight",
+       wide,
+       {6, 96},
+       "fp4_e2m1 group 48, F8_E8M0 scales; use mxfp4, mxfp8 or nvfp4"},
+      {"m.weight", float_scales, {6, 96}, "fp4_e2m1 group 48; use mxfp4"},
+      {"m.weight", powers, {6, 96}, "fp8_e4m3 axis 0, F8_E8M0 scales; use"},
       {"m.weight",
        Scheme(NumberFormat::kInt8, Granularity::kAxis),
        {6, 3, 3},

@@ -12,26 +12,36 @@ namespace {
 
 constexpr absl::string_view kName = "compressed-tensors";
 
-absl::Status Check(absl::string_view name, const QuantScheme& scheme,
-                   absl::Span<const int64_t> shape) {
-  MQ_RETURN_IF_ERROR(CheckIsLayerWeight(kName, name, shape));
-  const NumberFormat format = scheme.format;
-  if (format != NumberFormat::kInt4 && format != NumberFormat::kInt8 &&
-      format != NumberFormat::kFp8E4M3) {
-    return NoPlace(kName, NumberFormatName(format),
-                   "use int4, int8 or fp8_e4m3");
+// The scheme of NVFP4, or one of the MX formats.
+bool IsNamed(const QuantScheme& scheme) {
+  return std::any_of(
+      NamedSchemes().begin(), NamedSchemes().end(),
+      [&](const NamedScheme& named) { return named.scheme == scheme; });
+}
+
+absl::Status CheckFormat(const QuantScheme& scheme) {
+  if (scheme.format == NumberFormat::kFp4E2M1 ||
+      !IsScaleDType(scheme.scale_dtype)) {
+    return NoPlace(kName, SchemeToString(scheme),
+                   "use mxfp4, mxfp8 or nvfp4, or other scales");
+  }
+  if (scheme.format != NumberFormat::kInt4 &&
+      scheme.format != NumberFormat::kInt8 &&
+      scheme.format != NumberFormat::kFp8E4M3) {
+    return NoPlace(kName, NumberFormatName(scheme.format),
+                   "use int4, int8, fp8_e4m3, mxfp4, mxfp8 or nvfp4");
   }
   if (!scheme.symmetric) {
     return NoPlace(kName,
                    "asymmetric schemes that the programs which read it load",
                    "use symmetric");
   }
-  if (!IsScaleDType(scheme.scale_dtype)) {
-    return NoPlace(kName,
-                   absl::StrCat(DTypeName(scheme.scale_dtype), " scales"),
-                   "use F32, F16 or BF16");
-  }
-  const bool is_float = format == NumberFormat::kFp8E4M3;
+  return absl::OkStatus();
+}
+
+absl::Status Check(const QuantScheme& scheme, absl::Span<const int64_t> shape) {
+  MQ_RETURN_IF_ERROR(CheckFormat(scheme));
+  const bool is_float = scheme.format == NumberFormat::kFp8E4M3;
   bool fits = false;
   switch (scheme.granularity) {
     case Granularity::kTensor:
@@ -63,17 +73,32 @@ absl::Status Check(absl::string_view name, const QuantScheme& scheme,
 absl::StatusOr<StoredWeight> Store(absl::string_view name,
                                    const QuantScheme& scheme,
                                    absl::Span<const int64_t> shape) {
-  MQ_RETURN_IF_ERROR(Check(name, scheme, shape));
+  MQ_RETURN_IF_ERROR(CheckIsLayerWeight(kName, name, shape));
+  const bool named = IsNamed(scheme);
+  if (!named) MQ_RETURN_IF_ERROR(Check(scheme, shape));
   MQ_ASSIGN_OR_RETURN(StoredWeight stored, StorePlain(name, scheme, shape));
   stored.zero_point.reset();
   stored.scale->name = absl::StrCat(name, "_scale");
   Shape& scales = stored.scale->shape;
   if (scales.size() < 2) scales.push_back(1);
+  if (named) {
+    // Pairs of codes lie in a byte as in kPlain.
+    if (BitsOfCode(scheme.format) == 4) {
+      stored.codes.name = absl::StrCat(name, "_packed");
+    }
+    if (scheme.scale_dtype == DType::kF8E8M0) stored.scale->dtype = DType::kU8;
+    if (stored.global_scale.has_value()) {
+      stored.global_scale =
+          StoredPart{absl::StrCat(name, "_global_scale"), DType::kF32, {1}};
+    }
+    return stored;
+  }
   const bool packed = scheme.format == NumberFormat::kInt4 ||
                       scheme.granularity == Granularity::kGroup;
   if (!packed) return stored;
   const int64_t per_word = 32 / BitsOfCode(scheme.format);
-  stored.packing = {/*row_bytes=*/4, /*offset=*/true};
+  stored.packing.row_bytes = 4;
+  stored.packing.offset = true;
   stored.codes = {absl::StrCat(name, "_packed"),
                   DType::kI32,
                   {shape[0], shape[1] / per_word + (shape[1] % per_word != 0)}};

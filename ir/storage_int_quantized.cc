@@ -63,7 +63,8 @@ absl::StatusOr<StoredWeight> StorePacked(absl::string_view name,
   bytes.format = NumberFormat::kInt8;
   MQ_ASSIGN_OR_RETURN(StoredWeight stored, StoreBytes(name, bytes, shape));
   const int64_t per_word = 32 / BitsOfCode(scheme.format);
-  stored.packing = {/*row_bytes=*/4, /*offset=*/true};
+  stored.packing.row_bytes = 4;
+  stored.packing.offset = true;
   stored.codes = {absl::StrCat(name, "_packed"),
                   DType::kI32,
                   {shape[0], WordsOf(shape[1], per_word)}};

@@ -5,6 +5,8 @@
 namespace monoquant::internal {
 namespace {
 
+constexpr absl::string_view kName = "plain";
+
 DType ScaleDType(DType) { return DType::kF32; }
 
 }  // namespace
@@ -14,6 +16,11 @@ absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,
                                         absl::Span<const int64_t> shape) {
   MQ_ASSIGN_OR_RETURN(const ParamLayout layout,
                       ComputeParamLayout(scheme, shape));
+  if (HasGlobalScale(scheme) && (scheme.granularity != Granularity::kGroup ||
+                                 scheme.group_size > kLargestGlobalGroup)) {
+    return NoPlace(kName, SchemeToString(scheme),
+                   "use groups of 16, or leave it as it is (--skip)");
+  }
   StoredWeight stored;
   stored.codes.name = std::string(name);
   stored.codes.dtype = CodeDType(scheme.format);
@@ -27,9 +34,13 @@ absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,
         absl::StrCat(name, ".zero_point"), ZeroPointDType(scheme.format),
         scheme.symmetric ? Shape() : layout.param_shape};
   }
+  if (HasGlobalScale(scheme)) {
+    stored.global_scale =
+        StoredPart{absl::StrCat(name, ".global_scale"), DType::kF32, Shape()};
+  }
   return stored;
 }
 
-const StorageRow kPlainStorage = {"plain", StorePlain, ScaleDType, nullptr};
+const StorageRow kPlainStorage = {kName, StorePlain, ScaleDType, nullptr};
 
 }  // namespace monoquant::internal

@@ -179,7 +179,7 @@ absl::Status HostSink::WriteAt(uint64_t offset, absl::Span<const uint8_t> src) {
   return absl::OkStatus();
 }
 
-absl::Status HostSink::Commit() {
+absl::Status HostSink::PutInPlace() {
   return SinkStatus(mq_host_commit(sink_),
                     absl::StrCat(name_, ": putting the output in its place"));
 }

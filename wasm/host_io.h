@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,19 +22,25 @@ namespace monoquant {
 // Unlike other sources these are not thread-safe: the module has no threads.
 absl::StatusOr<CheckpointFiles> HostFiles(const Json& request);
 
-// Sink number `sink` of the host. Nothing is visible before Commit because the
-// host is told to keep it so.
+// Sink number `sink` of the host. Nothing is visible before PutInPlace because
+// the host is told to keep it so.
 class HostSink : public ByteSink {
  public:
-  explicit HostSink(uint32_t sink) : sink_(sink) {}
+  HostSink(uint32_t sink, std::string name)
+      : sink_(sink), name_(std::move(name)) {}
 
   const std::string& name() const override { return name_; }
   absl::Status WriteAt(uint64_t offset, absl::Span<const uint8_t> src) override;
-  absl::Status Commit() override;
+
+  // Nothing yet: the files of an output are put in place together.
+  absl::Status Commit() override { return absl::OkStatus(); }
+
+  // To be called once, when all sinks of an output are complete.
+  absl::Status PutInPlace();
 
  private:
   const uint32_t sink_;
-  const std::string name_ = "output";
+  const std::string name_;
 };
 
 }  // namespace monoquant

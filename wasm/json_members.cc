@@ -45,7 +45,17 @@ std::string JsonMembers::String(absl::string_view key,
 }
 
 uint64_t JsonMembers::Uint(absl::string_view key, uint64_t max) {
+  return ToUint(Find(key), key, max);
+}
+
+uint64_t JsonMembers::Uint(absl::string_view key, uint64_t max,
+                           uint64_t otherwise) {
   const Json* member = Find(key);
+  return member == nullptr ? otherwise : ToUint(member, key, max);
+}
+
+uint64_t JsonMembers::ToUint(const Json* member, absl::string_view key,
+                             uint64_t max) {
   const int64_t* value = member == nullptr ? nullptr : member->AsInt();
   if (value != nullptr && *value >= 0 && static_cast<uint64_t>(*value) <= max) {
     return static_cast<uint64_t>(*value);

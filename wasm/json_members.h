@@ -29,6 +29,9 @@ class JsonMembers {
   // The number `key`, which has to be there, from 0 to `max`.
   uint64_t Uint(absl::string_view key, uint64_t max);
 
+  // The same, or `otherwise` where it is absent.
+  uint64_t Uint(absl::string_view key, uint64_t max, uint64_t otherwise);
+
   // The member `key` of any type; nullptr where it is absent.
   const Json* Find(absl::string_view key);
 
@@ -37,6 +40,7 @@ class JsonMembers {
   absl::Status Finish();
 
  private:
+  uint64_t ToUint(const Json* member, absl::string_view key, uint64_t max);
   void Fail(absl::string_view key, absl::string_view expected);
 
   const Json& json_;

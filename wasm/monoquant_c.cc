@@ -14,11 +14,11 @@
 #include "core/version.h"
 #include "exporters/exporter.h"
 #include "frontends/frontend.h"
-#include "ir/checkpoint.h"
 #include "ir/errors.h"
 #include "ir/index_json.h"
 #include "ir/json.h"
 #include "ir/status_macros.h"
+#include "wasm/host_checkpoint.h"
 #include "wasm/host_io.h"
 #include "wasm/planned_output.h"
 #include "wasm/running_job.h"
@@ -26,8 +26,7 @@
 namespace monoquant {
 namespace {
 
-using Checkpoint = std::shared_ptr<const CheckpointReader>;
-using Object = std::variant<Checkpoint, std::unique_ptr<PlannedOutput>,
+using Object = std::variant<HostCheckpoint, std::unique_ptr<PlannedOutput>,
                             std::unique_ptr<RunningJob>>;
 
 // The module's whole state.
@@ -60,8 +59,8 @@ absl::StatusOr<T*> Get(uint32_t handle, absl::string_view type) {
       absl::StrCat("handle ", handle, " is no open ", type));
 }
 
-absl::StatusOr<Checkpoint*> GetCheckpoint(uint32_t handle) {
-  return Get<Checkpoint>(handle, "checkpoint");
+absl::StatusOr<HostCheckpoint*> GetCheckpoint(uint32_t handle) {
+  return Get<HostCheckpoint>(handle, "checkpoint");
 }
 absl::StatusOr<PlannedOutput*> GetPlan(uint32_t handle) {
   MQ_ASSIGN_OR_RETURN(const auto* plan,
@@ -105,8 +104,9 @@ absl::StatusOr<Json> ParseRequest(absl::string_view request) {
 
 absl::StatusOr<Object> Open(absl::string_view request) {
   MQ_ASSIGN_OR_RETURN(const Json json, ParseRequest(request));
-  MQ_ASSIGN_OR_RETURN(const CheckpointFiles files, HostFiles(json));
-  OpenOptions options;
+  HostCheckpoint checkpoint;
+  MQ_ASSIGN_OR_RETURN(checkpoint.files, HostFiles(json));
+  OpenOptions& options = checkpoint.options;
   // Of the right type, where they are there: HostFiles has looked.
   if (const Json* root = json.Find("root")) options.root = *root->AsString();
   const auto flag = [&json](absl::string_view key) {
@@ -115,21 +115,22 @@ absl::StatusOr<Object> Open(absl::string_view request) {
   };
   options.allow_opaque = flag("allow_opaque");
   options.as_stored = flag("as_stored");
-  MQ_ASSIGN_OR_RETURN(Checkpoint reader, OpenCheckpoint(files, options));
-  return reader;
+  MQ_ASSIGN_OR_RETURN(checkpoint.reader,
+                      OpenCheckpoint(checkpoint.files, options));
+  return checkpoint;
 }
 
 absl::StatusOr<Object> MakePlanned(uint32_t checkpoint,
                                    absl::string_view request) {
-  MQ_ASSIGN_OR_RETURN(const Checkpoint* reader, GetCheckpoint(checkpoint));
+  MQ_ASSIGN_OR_RETURN(const HostCheckpoint* opened, GetCheckpoint(checkpoint));
   MQ_ASSIGN_OR_RETURN(const Json json, ParseRequest(request));
-  return PlannedOutput::Create(*reader, json);
+  return PlannedOutput::Create(*opened, json);
 }
 
-absl::StatusOr<Object> Start(uint32_t plan, uint32_t sink,
+absl::StatusOr<Object> Start(uint32_t plan, uint32_t first_sink,
                              uint32_t chunk_bytes) {
   MQ_ASSIGN_OR_RETURN(const PlannedOutput* output, GetPlan(plan));
-  return RunningJob::Create(*output, sink, chunk_bytes);
+  return RunningJob::Create(*output, first_sink, chunk_bytes);
 }
 
 absl::StatusOr<bool> Settle(uint32_t plan) {
@@ -144,7 +145,7 @@ absl::StatusOr<bool> Step(uint32_t job) {
 
 absl::StatusOr<Json> Describe(uint32_t handle) {
   if (const auto checkpoint = GetCheckpoint(handle); checkpoint.ok()) {
-    return IndexToJson((**checkpoint)->index());
+    return IndexToJson((*checkpoint)->reader->index());
   }
   if (const auto plan = GetPlan(handle); plan.ok()) return (*plan)->Describe();
   MQ_ASSIGN_OR_RETURN(const RunningJob* job, GetJob(handle));
@@ -160,10 +161,9 @@ Json About() {
   }
   Json formats((Json::Array()));
   for (const ExporterRow& row : AllExporters()) {
-    // A directory of files, which this interface does not write.
-    if (row.quantization_config != nullptr) continue;
     Json json;
     json.Set("name", row.exporter->name());
+    json.Set("directory", row.quantization_config != nullptr);
     json.Set("extensions",
              Json::Array(row.extensions.begin(), row.extensions.end()));
     json.Set("python", row.python_hint);
@@ -209,8 +209,8 @@ int32_t mq_settle(uint32_t plan) {
   return monoquant::ToMore(monoquant::Settle(plan));
 }
 
-uint32_t mq_start(uint32_t plan, uint32_t sink, uint32_t chunk_bytes) {
-  return monoquant::ToHandle(monoquant::Start(plan, sink, chunk_bytes));
+uint32_t mq_start(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes) {
+  return monoquant::ToHandle(monoquant::Start(plan, first_sink, chunk_bytes));
 }
 
 int32_t mq_step(uint32_t job) {

@@ -49,16 +49,18 @@ MQ_HOST("read")
 int32_t mq_host_read(uint32_t source, double offset, uint8_t* dst,
                      uint32_t size);
 
-// Writes bytes at `offset` of sink number `sink`, the number given to mq_start.
-// Ranges come in no particular order, do not overlap, and lie inside the
-// planned size; what is never written must read as zero.
+// Writes bytes at `offset` of sink number `sink`, one of those given to
+// mq_start. Ranges come in no particular order, do not overlap, and lie inside
+// the planned size; what is never written must read as zero.
 MQ_HOST("write")
 int32_t mq_host_write(uint32_t sink, double offset, const uint8_t* src,
                       uint32_t size);
 
 // All bytes of `sink` are written; puts them under their final name. Called
-// once, by the last mq_step of a job that succeeds. Without it a sink is to be
-// discarded.
+// once for each sink, in the order of their numbers, by the last mq_step of a
+// job, when every byte of every sink is written. Without it a sink is to be
+// discarded. After a failure the later ones are not committed: that a directory
+// of files is whole, its last file says.
 MQ_HOST("commit")
 int32_t mq_host_commit(uint32_t sink);
 
@@ -75,7 +77,8 @@ const char* mq_text(void);
 uint32_t mq_text_size(void);
 
 // Leaves a text: {"version", "containers": [...], "formats": [{"name",
-// "extensions": [...], "python", "description"}]}. Cannot fail.
+// "directory", "extensions": [...], "python", "description"}]}. "directory" is
+// true for a format that is always a directory of files. Cannot fail.
 void mq_about(void);
 
 // Opens a checkpoint: reads its index. `request` is JSON:
@@ -95,11 +98,23 @@ void mq_about(void);
 uint32_t mq_open(const char* request, uint32_t size);
 
 // Plans an output of an open checkpoint; reads no payload. `request` is JSON:
-//   {"mode": "quantize",      or "convert", "dequantize"
-//    "recipe": {...},         docs/recipe.md; only for quantize, may be absent
+//   {"mode": "quantize",      or "convert", "dequantize"; "convert" changes no
+//                            number, and stores them as the format does
+//    "recipe": {...},         docs/recipe.md; only for quantize; absent: the
+//                             format's default
 //    "dtype": "F16",          only for dequantize, may be absent
-//    "format": "torch"}       a name from mq_about
+//    "format": "torch",       a name from mq_about
+//    "max_shard_bytes": N}    makes a directory of any format that can have
+//                             several files, of at most N bytes of tensors
+//                             each; absent or 0: shards of the input stay
+//                             shards in a format that is a directory
 // The checkpoint may be closed after it; so may the plan after mq_start.
+//
+// An output is one file, or a directory of files: the same ones, with the same
+// bytes, as the command line writes for it. Beside the files with tensors these
+// are the index of shards, the config.json, which has a "quantization_config"
+// where the format needs one, and copies of the input's other files, as far as
+// they are among those that mq_open was given.
 uint32_t mq_plan(uint32_t checkpoint, const char* request, uint32_t size);
 
 // Does what is left of planning, a piece at a time: 1 if there is more to do,
@@ -108,23 +123,36 @@ uint32_t mq_plan(uint32_t checkpoint, const char* request, uint32_t size);
 // stays as it is.
 int32_t mq_settle(uint32_t plan);
 
-// Begins to run a settled plan into sink number `sink` of the host, which must
-// have room for the plan's "output": {"bytes"}. Input is read in pieces of
-// chunk_bytes, 65536 to 1073741824, or 0 for the default of 8 MiB.
-uint32_t mq_start(uint32_t plan, uint32_t sink, uint32_t chunk_bytes);
+// Begins to run a settled plan into sinks of the host: member k of the plan's
+// "outputs" goes to sink number `first_sink` + k, which must have room for its
+// "bytes". Input is read in pieces of chunk_bytes, 65536 to 1073741824, or 0
+// for the default of 8 MiB.
+uint32_t mq_start(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes);
 
 // Does the next piece: 1 if there is more to do, 0 if the output is complete
-// and committed, -1 on failure. To cancel, close the job instead.
+// and all of its sinks are committed, -1 on failure. To cancel, close the job
+// instead.
 int32_t mq_step(uint32_t job);
 
-// Input bytes that a job has done and has to do. 0 for what is no job.
+// Input bytes of tensors that a job has done and has to do. 0 for what is no
+// job.
 double mq_bytes_done(uint32_t job);
 double mq_bytes_total(uint32_t job);
 
 // Leaves a text about a handle; -1 on failure, otherwise 0.
 //   checkpoint  docs/schemas/inspect.json
-//   plan        {"settled", "output": {"format", "bytes", "python"},
-//                "plan": {...}}      the latter as docs/schemas/plan.json
+//   plan        {"settled",
+//                "output": {"format", "directory", "bytes", "python"},
+//                "outputs": [{"name", "bytes", "copied"}, ...],
+//                "notes": ["...", ...],
+//                "plan": {...}}      as docs/schemas/plan.json
+//                "outputs" has a member for each file, also where there is only
+//                one, and "output": {"bytes"} is their sum. Of a directory
+//                ("directory" is true) "name" is the name that a file has to
+//                have; of a single file it is only a suggestion. "copied" files
+//                are those of the input with the same names, byte for byte: a
+//                host that has them at hand may discard what it is given.
+//                "notes" say what is not carried over.
 //   job         when complete: {"tensors": [{"name", "scheme", "sqnr_db",
 //                "mse", "cosine", "max_abs_error", "nonfinite"}]}; sqnr_db is
 //                null where it is infinite

@@ -5,11 +5,13 @@
 #include "wasm/monoquant_c.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ir/json.h"
@@ -20,6 +22,7 @@ namespace {
 
 using ::monoquant::testing::FakeHost;
 using ::monoquant::testing::GetFakeHost;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 Json Text() {
@@ -118,7 +121,9 @@ TEST_F(MonoquantCTest, AboutListsTheFormats) {
   EXPECT_NE(At(json, {"version"}), "absent");
   EXPECT_THAT(At(json, {"formats"}), HasSubstr(R"("name":"safetensors")"));
   EXPECT_THAT(At(json, {"formats"}),
-              ::testing::Not(HasSubstr("compressed-tensors")));
+              HasSubstr(R"({"name":"mqir","directory":false,)"));
+  EXPECT_THAT(At(json, {"formats"}),
+              HasSubstr(R"({"name":"gptq","directory":true,)"));
   EXPECT_THAT(At(json, {"containers"}), HasSubstr("safetensors"));
 }
 
@@ -233,6 +238,275 @@ TEST_F(MonoquantCTest, ShardsAreOpenedTogether) {
   EXPECT_THAT(host.sinks[0].bytes, HasSubstr("abcxyz"));
 }
 
+// A model directory: matrices "a.weight" and "b.weight" of `rows` x 128 in two
+// files, a configuration, a text, and what does not belong to an output.
+class ModelDirectoryTest : public MonoquantCTest {
+ protected:
+  static constexpr char kConfig[] = R"({"model_type":"x"})";
+
+  // Opens it, without the files named in `without`.
+  uint32_t OpenModel(int rows = 96, const std::string& without = "") {
+    const std::string shards[] = {"model-00001-of-00002.safetensors",
+                                  "model-00002-of-00002.safetensors"};
+    FakeHost& host = GetFakeHost();
+    host.sources = {
+        {10, kConfig},
+        {11, "merges"},
+        {12, Matrix("a.weight", rows)},
+        {13, Matrix("b.weight", rows)},
+        {14, absl::StrCat(R"({"weight_map":{"a.weight":")", shards[0],
+                          R"(","b.weight":")", shards[1], "\"}}")},
+        {15, "old weights"},
+        {16, ""},
+    };
+    const std::pair<uint32_t, std::string> names[] = {
+        {10, "config.json"},
+        {11, "merges.txt"},
+        {12, shards[0]},
+        {13, shards[1]},
+        {14, "model.safetensors.index.json"},
+        {15, "pytorch_model.bin"},
+        {16, "vocab.txt"},
+    };
+    std::vector<std::string> files;
+    for (const auto& [source, name] : names) {
+      if (name == without) continue;
+      files.push_back(absl::StrCat(R"({"name":")", name, R"(","size":)",
+                                   host.sources[source].size(), R"(,"source":)",
+                                   source, "}"));
+    }
+    return Open(absl::StrCat(R"({"path":"dir","files":[)",
+                             absl::StrJoin(files, ","), "]}"));
+  }
+
+  static std::string Matrix(const std::string& name, int rows) {
+    const int bytes = rows * 128 * 4;
+    std::string data(bytes, '\0');
+    for (int i = 0; i < rows * 128; ++i) {
+      const float value = static_cast<float>((i * 37) % 101 - 50);
+      memcpy(&data[4 * i], &value, 4);
+    }
+    const std::string header =
+        absl::StrCat(R"({")", name, R"(":{"dtype":"F32","shape":[)", rows,
+                     R"(,128],"data_offsets":[0,)", bytes, "]}}");
+    return Little64(header.size()) + header + data;
+  }
+
+  // The names of the outputs of a plan.
+  std::vector<std::string> Outputs(uint32_t plan) {
+    EXPECT_EQ(mq_describe(plan), 0) << mq_text();
+    const Json json = Text();
+    std::vector<std::string> names;
+    for (const Json& output : *json.Find("outputs")->AsArray()) {
+      names.push_back(At(output, {"name"}));
+    }
+    return names;
+  }
+
+  // Runs a plan into sinks from 20 on; the files by their names.
+  std::map<std::string, std::string> Files(uint32_t plan,
+                                           uint32_t chunk_bytes = 0) {
+    FakeHost& host = GetFakeHost();
+    host.sinks.clear();
+    host.commits.clear();
+    const std::vector<std::string> names = Outputs(plan);
+    const uint32_t job = mq_start(plan, 20, chunk_bytes);
+    EXPECT_NE(job, 0u) << mq_text();
+    EXPECT_GE(Run(job), 0) << mq_text();
+    mq_close(job);
+    std::map<std::string, std::string> files;
+    std::vector<uint32_t> in_order;
+    for (uint32_t i = 0; i < names.size(); ++i) {
+      files[names[i]] = host.sinks[20 + i].bytes;
+      in_order.push_back(20 + i);
+    }
+    EXPECT_EQ(host.commits, in_order);
+    return files;
+  }
+};
+
+TEST_F(ModelDirectoryTest, EveryFileIsAnOutput) {
+  const uint32_t checkpoint = OpenModel();
+  const uint32_t plan = Plan(checkpoint, R"({"format":"compressed-tensors"})");
+  ASSERT_NE(plan, 0u) << mq_text();
+  mq_close(checkpoint);
+  const auto files = Files(plan);
+  EXPECT_THAT(
+      Outputs(plan),
+      ElementsAre("model-00001-of-00002.safetensors",
+                  "model-00002-of-00002.safetensors", "merges.txt", "vocab.txt",
+                  "model.safetensors.index.json", "config.json"));
+  EXPECT_EQ(files.at("merges.txt"), "merges");
+  EXPECT_EQ(files.at("vocab.txt"), "");
+  EXPECT_THAT(files.at("model.safetensors.index.json"),
+              HasSubstr("\"a.weight_scale\": \"model-00001-of-00002.saf"));
+  EXPECT_THAT(files.at("config.json"), HasSubstr("\"model_type\": \"x\""));
+  EXPECT_THAT(files.at("config.json"), HasSubstr("\"quant_method\": \"compr"));
+
+  ASSERT_EQ(mq_describe(plan), 0);
+  const Json json = Text();
+  EXPECT_EQ(At(json, {"output", "directory"}), "true");
+  EXPECT_THAT(At(json, {"output", "python"}), HasSubstr("from_pretrained"));
+  EXPECT_THAT(At(json, {"notes"}), HasSubstr("pytorch_model.bin"));
+  uint64_t total = 0;
+  for (const Json& output : *json.Find("outputs")->AsArray()) {
+    const std::string name = At(output, {"name"});
+    EXPECT_EQ(At(output, {"bytes"}), absl::StrCat(files.at(name).size()))
+        << name;
+    EXPECT_EQ(At(output, {"copied"}),
+              name == "merges.txt" || name == "vocab.txt" ? "true" : "false");
+    total += files.at(name).size();
+  }
+  EXPECT_EQ(At(json, {"output", "bytes"}), absl::StrCat(total));
+  EXPECT_EQ(Files(plan, 65536), files) << "of pieces";
+}
+
+TEST_F(ModelDirectoryTest, ASingleFileIsAnOutputToo) {
+  const uint32_t plan = Plan(OpenModel(), R"({"format":"torch"})");
+  EXPECT_THAT(Outputs(plan), ElementsAre("pytorch_model.bin"));
+  const Json json = Text();
+  EXPECT_EQ(At(json, {"output", "directory"}), "false");
+  EXPECT_EQ(At(json, {"notes"}), "[]");
+}
+
+TEST_F(ModelDirectoryTest, EveryDirectoryFormatIsReadBack) {
+  for (const char* format : {"compressed-tensors", "gptq", "awq", "fp8",
+                             "bitsandbytes", "torchao"}) {
+    SCOPED_TRACE(format);
+    // Formats have schemes of their own where there is no recipe.
+    const uint32_t plan =
+        Plan(OpenModel(128), absl::StrCat(R"({"format":")", format, "\"}"));
+    ASSERT_NE(plan, 0u) << mq_text();
+    const auto files = Files(plan);
+    EXPECT_THAT(files.at("config.json"), HasSubstr("quantization_config"));
+
+    FakeHost& host = GetFakeHost();
+    host.sources.clear();
+    std::vector<std::string> list;
+    for (const auto& [name, bytes] : files) {
+      const uint32_t source = static_cast<uint32_t>(100 + list.size());
+      host.sources[source] = bytes;
+      list.push_back(absl::StrCat(R"({"name":")", name, R"(","size":)",
+                                  bytes.size(), R"(,"source":)", source, "}"));
+    }
+    const uint32_t checkpoint = Open(absl::StrCat(
+        R"({"path":"out","files":[)", absl::StrJoin(list, ","), "]}"));
+    ASSERT_NE(checkpoint, 0u) << mq_text();
+    ASSERT_EQ(mq_describe(checkpoint), 0);
+    EXPECT_THAT(mq_text(), HasSubstr(R"("name":"a.weight")"));
+    EXPECT_THAT(At(Text(), {"quantization", "tensors"}),
+                HasSubstr(R"("name":"b.weight")"));
+  }
+}
+
+TEST_F(ModelDirectoryTest, ShardsOfAGivenSize) {
+  // 96 x 128 bytes of codes and 96 scales: one matrix a file.
+  for (const char* format : {"compressed-tensors", "safetensors", "torch"}) {
+    const uint32_t plan =
+        Plan(OpenModel(), absl::StrCat(R"({"format":")", format,
+                                       R"(","max_shard_bytes":13000})"));
+    ASSERT_NE(plan, 0u) << mq_text();
+    EXPECT_EQ(Outputs(plan).size(), 6u) << format;
+    EXPECT_EQ(Outputs(plan).back(), "config.json");
+  }
+  const uint32_t plan = Plan(
+      OpenModel(), R"({"format":"safetensors","max_shard_bytes":1000000})");
+  EXPECT_THAT(Outputs(plan), ElementsAre("model.safetensors", "merges.txt",
+                                         "vocab.txt", "config.json"));
+  EXPECT_EQ(Files(plan).at("config.json"), kConfig) << "nothing to be added";
+}
+
+TEST_F(ModelDirectoryTest, AFormatWithoutShardsJoinsThem) {
+  const uint32_t plan = Plan(OpenModel(), R"({"format":"torchao"})");
+  EXPECT_THAT(Outputs(plan), ElementsAre("model.safetensors", "merges.txt",
+                                         "vocab.txt", "config.json"));
+}
+
+TEST_F(ModelDirectoryTest, WithoutAConfigurationThereIsANote) {
+  const uint32_t plan =
+      Plan(OpenModel(96, "config.json"), R"({"format":"compressed-tensors"})");
+  EXPECT_THAT(Outputs(plan).back(), "config.json");
+  EXPECT_THAT(At(Text(), {"notes"}), HasSubstr("no config.json of a model"));
+  EXPECT_THAT(Files(plan).at("config.json"),
+              ::testing::StartsWith("{\n  \"quantization_config\": {"));
+}
+
+TEST_F(ModelDirectoryTest, AConfigurationThatCannotBeReadIsAnError) {
+  const uint32_t checkpoint = OpenModel();
+  GetFakeHost().sources[10] = R"(["model_type","x"])";
+  EXPECT_EQ(Plan(checkpoint, R"({"format":"compressed-tensors"})"), 0u);
+  EXPECT_EQ(ErrorCode(), "MalformedInputError");
+  EXPECT_THAT(ErrorMessage(), HasSubstr("dir/config.json"));
+  // It is not asked for where nothing is added to it.
+  EXPECT_NE(Plan(checkpoint, R"({"format":"safetensors"})"), 0u);
+}
+
+TEST_F(ModelDirectoryTest, AFailureOfOneSinkIsOneOfAll) {
+  FakeHost& host = GetFakeHost();
+  struct Case {
+    int32_t FakeHost::* where;
+    uint32_t sink;  // of 20 to 25
+    size_t committed;
+    const char* message;
+  };
+  const Case cases[] = {
+      {&FakeHost::write_result, 20, 0, "model-00001-of-00002.safetensors: "},
+      {&FakeHost::write_result, 21, 0, "model-00002-of-00002.safetensors: "},
+      {&FakeHost::write_result, 25, 0, "config.json: "},
+      {&FakeHost::commit_result, 20, 0, "model-00001-of-00002.safetensors: "},
+      {&FakeHost::commit_result, 25, 5, "config.json: "},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.message);
+    host = FakeHost();
+    const uint32_t plan =
+        Plan(OpenModel(), R"({"format":"compressed-tensors"})");
+    const uint32_t job = mq_start(plan, 20, 65536);
+    ASSERT_NE(job, 0u) << mq_text();
+    host.*c.where = MQ_HOST_NO_SPACE;
+    host.failing_sink = c.sink;
+    EXPECT_EQ(Run(job), -1);
+    EXPECT_EQ(ErrorCode(), "ResourceExhaustedError");
+    EXPECT_THAT(ErrorMessage(), ::testing::StartsWith(c.message));
+    host.*c.where = MQ_HOST_OK;
+    EXPECT_EQ(mq_step(job), -1) << "a failed job stays failed";
+    EXPECT_EQ(host.commits.size(), c.committed);
+    EXPECT_FALSE(host.sinks[25].committed);
+    mq_close(job);
+  }
+}
+
+TEST_F(ModelDirectoryTest, ASideFileThatCannotBeReadIsAnError) {
+  const uint32_t plan = Plan(OpenModel(), R"({"format":"compressed-tensors"})");
+  const uint32_t job = mq_start(plan, 20, 0);
+  GetFakeHost().sources[11] = "mer";
+  EXPECT_EQ(Run(job), -1);
+  EXPECT_EQ(ErrorCode(), "MalformedInputError");
+  EXPECT_THAT(ErrorMessage(), HasSubstr("merges.txt"));
+  EXPECT_TRUE(GetFakeHost().commits.empty());
+}
+
+TEST_F(ModelDirectoryTest, ACancelledJobCommitsNothing) {
+  const uint32_t plan = Plan(OpenModel(), R"({"format":"compressed-tensors"})");
+  const uint32_t job = mq_start(plan, 20, 65536);
+  // All but the last step, which commits.
+  const int steps = Run(job);
+  EXPECT_EQ(GetFakeHost().commits.size(), 6u);
+  GetFakeHost().commits.clear();
+  const uint32_t cancelled = mq_start(plan, 30, 65536);
+  for (int i = 0; i < steps; ++i) ASSERT_EQ(mq_step(cancelled), 1);
+  mq_close(cancelled);
+  EXPECT_TRUE(GetFakeHost().commits.empty());
+  EXPECT_EQ(mq_step(cancelled), -1);
+}
+
+TEST_F(ModelDirectoryTest, SinksHaveNumbers) {
+  const uint32_t plan = Plan(OpenModel(), R"({"format":"compressed-tensors"})");
+  EXPECT_EQ(mq_start(plan, UINT32_MAX - 2, 0), 0u);
+  EXPECT_EQ(ErrorCode(), "UsageError");
+  EXPECT_THAT(ErrorMessage(), HasSubstr("no 6 sinks"));
+}
+
 TEST_F(MonoquantCTest, MalformedInputHasItsCode) {
   std::string file = MatrixFile(10);
   file.pop_back();
@@ -274,7 +548,9 @@ TEST_F(MonoquantCTest, RequestsAreRead) {
   const uint32_t checkpoint = OpenFile(MatrixFile(2));
   const std::pair<std::string, std::string> plans[] = {
       {R"({"format":"gguf"})", "'gguf'; choose one of"},
-      {R"({"format":"compressed-tensors"})", "is a directory of files"},
+      {R"({"format":"mqir","max_shard_bytes":9})", "is always one file"},
+      {R"({"format":"torchao","max_shard_bytes":9})", "is always one file"},
+      {R"({"format":"gptq","max_shard_bytes":-1})", "\"max_shard_bytes\""},
       {R"({"format":"torch","mode":"train"})", "unknown mode 'train'"},
       {R"({"format":"torch","mode":"convert","recipe":{}})", "a recipe means"},
       {R"({"format":"torch","dtype":"F16"})", "dtype 'F16' means nothing"},

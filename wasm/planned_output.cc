@@ -6,12 +6,18 @@
 #include "absl/strings/str_cat.h"
 #include "core/dequantizing_reader.h"
 #include "core/nonfinite_search.h"
+#include "core/repacking_reader.h"
+#include "exporters/shards.h"
+#include "frontends/frontend.h"
 #include "ir/dtype.h"
 #include "ir/status_macros.h"
 #include "wasm/json_members.h"
 
 namespace monoquant {
 namespace {
+
+// The integers of a double.
+constexpr uint64_t kMaxShardBytes = uint64_t{1} << 53;
 
 enum class Mode { kQuantize, kConvert, kDequantize };
 
@@ -20,6 +26,7 @@ struct Request {
   std::string format;
   std::optional<Recipe> recipe;
   std::optional<DType> dtype;
+  uint64_t max_shard_bytes = 0;
 };
 
 absl::StatusOr<Mode> ParseMode(const std::string& text) {
@@ -35,11 +42,14 @@ absl::StatusOr<Request> ParseRequest(const Json& json) {
   const std::string mode = members.String("mode", "quantize");
   const std::string format = members.String("format", "");
   const std::string dtype = members.String("dtype", "");
+  const uint64_t max_shard_bytes =
+      members.Uint("max_shard_bytes", kMaxShardBytes, /*otherwise=*/0);
   const Json* recipe = members.Find("recipe");
   MQ_RETURN_IF_ERROR(members.Finish());
 
   Request request;
   request.format = format;
+  request.max_shard_bytes = max_shard_bytes;
   MQ_ASSIGN_OR_RETURN(request.mode, ParseMode(mode));
   if (recipe != nullptr) {
     if (request.mode != Mode::kQuantize) {
@@ -59,40 +69,75 @@ absl::StatusOr<Request> ParseRequest(const Json& json) {
   return request;
 }
 
+absl::Status CheckSeveralFiles(const ExporterRow& row) {
+  if (row.naming.has_shards) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(row.exporter->name(),
+                   " output is always one file; leave out max_shard_bytes or "
+                   "choose another format"));
+}
+
+// What is quantized where the request has no recipe.
+absl::StatusOr<Recipe> DefaultRecipe(const ExporterRow& row) {
+  Recipe recipe;
+  if (row.default_scheme.empty()) return recipe;
+  MQ_ASSIGN_OR_RETURN(const std::optional<SchemeSpec> spec,
+                      ParseSchemeSpec(row.default_scheme));
+  if (spec.has_value()) recipe.defaults = *spec;
+  return recipe;
+}
+
+// The files around the checkpoint, which matter to a directory only.
+ModelFiles ModelFilesOf(const HostCheckpoint& checkpoint, bool is_directory) {
+  OpenAsStored open_as_stored;
+  if (is_directory && !checkpoint.options.as_stored) {
+    open_as_stored = [&checkpoint] {
+      OpenOptions options = checkpoint.options;
+      options.as_stored = true;
+      return OpenCheckpoint(checkpoint.files, options);
+    };
+  }
+  return FindModelFiles(checkpoint.files, checkpoint.reader, open_as_stored);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PlannedOutput>> PlannedOutput::Create(
-    std::shared_ptr<const CheckpointReader> reader, const Json& request) {
+    const HostCheckpoint& checkpoint, const Json& request) {
   std::unique_ptr<PlannedOutput> output(new PlannedOutput);
-  output->reader_ = std::move(reader);
-  MQ_RETURN_IF_ERROR(output->MakePlans(request));
+  MQ_RETURN_IF_ERROR(output->MakePlans(checkpoint, request));
   return output;
 }
 
-absl::Status PlannedOutput::MakePlans(const Json& json) {
+absl::Status PlannedOutput::MakePlans(const HostCheckpoint& checkpoint,
+                                      const Json& json) {
   MQ_ASSIGN_OR_RETURN(const Request request, ParseRequest(json));
   MQ_ASSIGN_OR_RETURN(row_, FindExporter(request.format));
-  if (row_->quantization_config != nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the output format ", request.format,
-        " is a directory of files, and this interface writes one; use the "
-        "command line, or another format"));
-  }
-  if (request.mode == Mode::kQuantize) {
-    recipe_ = request.recipe.value_or(Recipe());
-    MQ_RETURN_IF_ERROR(PlanWith({}));
-    if (recipe_.nonfinite == Nonfinite::kKeep) {
-      MQ_ASSIGN_OR_RETURN(search_,
-                          NonfiniteSearch::Create(reader_.get(), plan_));
-    }
-    return absl::OkStatus();
-  }
-  if (request.mode == Mode::kDequantize) {
+  max_shard_bytes_ = request.max_shard_bytes;
+  if (max_shard_bytes_ > 0) MQ_RETURN_IF_ERROR(CheckSeveralFiles(*row_));
+  is_directory_ = row_->quantization_config != nullptr || max_shard_bytes_ > 0;
+  model_ = ModelFilesOf(checkpoint, is_directory_);
+  reader_ = model_.reader;
+  if (request.mode == Mode::kConvert) {
+    MQ_ASSIGN_OR_RETURN(reader_, MakeRepackingReader(reader_, row_->storage));
+  } else {
     MQ_ASSIGN_OR_RETURN(
         reader_, MakeDequantizingReader(reader_, {.dtype = request.dtype}));
   }
-  MQ_ASSIGN_OR_RETURN(plan_, MakeCopyPlan(reader_->index()));
-  return LayOut();
+  if (request.mode != Mode::kQuantize) {
+    MQ_ASSIGN_OR_RETURN(plan_, MakeCopyPlan(reader_->index()));
+    return LayOut();
+  }
+  if (request.recipe.has_value()) {
+    recipe_ = *request.recipe;
+  } else {
+    MQ_ASSIGN_OR_RETURN(recipe_, DefaultRecipe(*row_));
+  }
+  MQ_RETURN_IF_ERROR(PlanWith({}));
+  if (recipe_.nonfinite == Nonfinite::kKeep) {
+    MQ_ASSIGN_OR_RETURN(search_, NonfiniteSearch::Create(reader_.get(), plan_));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status PlannedOutput::PlanWith(
@@ -105,7 +150,19 @@ absl::Status PlannedOutput::PlanWith(
 }
 
 absl::Status PlannedOutput::LayOut() {
-  MQ_ASSIGN_OR_RETURN(layout_, row_->exporter->Layout(plan_.manifest));
+  OutputPlan output;
+  if (is_directory_) {
+    MQ_ASSIGN_OR_RETURN(output, PlanDirectory(model_, *reader_, *row_, plan_,
+                                              exporter(), max_shard_bytes_));
+  } else {
+    // The host knows better what to call it.
+    const std::string name =
+        ShardFileName(row_->naming.stem, row_->naming.extension, 0, 1);
+    MQ_RETURN_IF_ERROR(
+        AddWeightFile(model_, exporter(), name, plan_.manifest, &output));
+  }
+  MQ_ASSIGN_OR_RETURN(files_, ListFiles(output, model_.checkpoint_files));
+  output_plan_ = std::make_shared<const OutputPlan>(std::move(output));
   return absl::OkStatus();
 }
 
@@ -120,13 +177,30 @@ absl::StatusOr<bool> PlannedOutput::Settle() {
 }
 
 Json PlannedOutput::Describe() const {
+  uint64_t bytes = 0;
+  Json::Array outputs;
+  for (const PlannedFile& file : files_) {
+    bytes += file.bytes;
+    Json json;
+    json.Set("name", file.name);
+    json.Set("bytes", file.bytes);
+    json.Set("copied", file.copied);
+    outputs.push_back(std::move(json));
+  }
+  // The line is about one file, but for the formats that are directories.
+  const bool has_python =
+      !is_directory_ || row_->quantization_config != nullptr;
   Json output;
   output.Set("format", row_->exporter->name());
-  output.Set("bytes", layout_.file_size);
-  output.Set("python", row_->python_hint);
+  output.Set("directory", is_directory_);
+  output.Set("bytes", bytes);
+  output.Set("python", has_python ? row_->python_hint : "");
   Json json;
   json.Set("settled", settled());
   json.Set("output", std::move(output));
+  json.Set("outputs", Json(std::move(outputs)));
+  json.Set("notes",
+           Json::Array(output_plan_->notes.begin(), output_plan_->notes.end()));
   json.Set("plan", PlanToJson(reader_->index(), plan_));
   return json;
 }

@@ -34,7 +34,7 @@ constexpr absl::string_view kSameCheckpoint =
 struct WeightArguments {
   // Bits and group size (0 where there are no groups) of integers.
   std::set<std::tuple<int64_t, int64_t>> integers;
-  bool floats = false;
+  std::set<int64_t> floats;  // bits
 };
 
 bool IsEmptyObject(const Json& json) {
@@ -91,14 +91,14 @@ absl::Status AddArguments(const EngineWeights& weights, const Json& group,
   MQ_RETURN_IF_ERROR(CheckOrder(weights, json->Find("actorder")));
   const Json* type = json->Find("type");
   if (type != nullptr && type->AsString() == nullptr) return wrong("type");
-  if (type != nullptr && *type->AsString() == "float") {
-    arguments->floats = true;
-    return absl::OkStatus();
-  }
   int64_t bits = 8;
   if (const Json* member = json->Find("num_bits")) {
     if (member->AsInt() == nullptr) return wrong("num_bits");
     bits = *member->AsInt();
+  }
+  if (type != nullptr && *type->AsString() == "float") {
+    arguments->floats.insert(bits);
+    return absl::OkStatus();
   }
   int64_t group_size = 0;
   const Json* size = json->Find("group_size");
@@ -128,18 +128,25 @@ absl::StatusOr<WeightArguments> ReadArguments(const EngineWeights& weights) {
 
 // ------------------------------------------------------------ the tensors --
 
-// A scheme with parameters as those of `scale` divide a weight of this shape,
-// but for its format. DataLoss if they do not divide it.
+// What the scales are that are stored so: U8 is E8M0's exponents.
+DType ScaleDTypeOf(const TensorInfo& scale) {
+  return scale.dtype == DType::kU8 ? DType::kF8E8M0 : scale.dtype;
+}
+
+// A scheme with parameters as those of `scale` divide a weight of this shape.
+// DataLoss if they do not divide it.
 absl::StatusOr<QuantScheme> SchemeOf(const EngineWeights& weights,
                                      const TensorInfo& codes,
                                      absl::Span<const int64_t> shape,
-                                     const TensorInfo& scale) {
-  if (!IsScaleDType(scale.dtype)) {
+                                     const TensorInfo& scale,
+                                     NumberFormat format) {
+  if (!ScalesCanBe(format, ScaleDTypeOf(scale))) {
     return weights.NotRead(
         codes, absl::StrCat("has scales of ", DTypeName(scale.dtype)));
   }
   QuantScheme scheme;
-  scheme.scale_dtype = scale.dtype;
+  scheme.format = format;
+  scheme.scale_dtype = ScaleDTypeOf(scale);
   const int64_t rows = shape[0];
   const int64_t columns = shape[1];
   if (scale.shape == Shape{1}) {
@@ -257,11 +264,42 @@ absl::StatusOr<int64_t> BitsOf(const EngineWeights& weights,
   return configured[0];
 }
 
+// Pairs of 4-bit floats: the schemes of mxfp4 and nvfp4, and what StoreWeight
+// does not take for one.
+absl::Status AddFloatPairs(const WeightArguments& arguments,
+                           const TensorInfo& codes, EngineWeights* weights) {
+  const absl::string_view name = absl::StripSuffix(codes.name, "_packed");
+  if (codes.shape.size() != 2 || codes.shape[1] > INT64_MAX / 2) {
+    return weights->NotRead(codes, absl::StrCat("is ", DescribeStored(codes)));
+  }
+  if (arguments.floats.count(4) == 0) {
+    return arguments.floats.empty()
+               ? NotConfigured(*weights, codes, "floats of 4 bits")
+               : weights->NotRead(codes, absl::StrCat("has floats of ",
+                                                      *arguments.floats.begin(),
+                                                      " bits, packed"));
+  }
+  MQ_ASSIGN_OR_RETURN(
+      const TensorInfo* const scale,
+      weights->FindPart(codes, "scales", absl::StrCat(name, "_scale")));
+  Shape shape = {codes.shape[0], 2 * codes.shape[1]};
+  MQ_ASSIGN_OR_RETURN(
+      QuantScheme scheme,
+      SchemeOf(*weights, codes, shape, *scale, NumberFormat::kFp4E2M1));
+  if (scheme.granularity != Granularity::kGroup &&
+      scale->shape == Shape{shape[0], 1}) {
+    scheme.granularity = Granularity::kGroup;
+    scheme.group_size = shape[1];
+  }
+  return weights->Add(codes, name, scheme, QuantStorage::kCompressedTensors,
+                      std::move(shape), DType::kBF16);
+}
+
 absl::Status AddPacked(const WeightArguments& arguments,
                        const TensorInfo& codes, EngineWeights* weights) {
   const absl::string_view name = absl::StripSuffix(codes.name, "_packed");
   if (codes.dtype == DType::kU8) {
-    return weights->NotRead(codes, "has floats of 4 bits (nvfp4, mxfp4)");
+    return AddFloatPairs(arguments, codes, weights);
   }
   if (codes.dtype != DType::kI32 || codes.shape.size() != 2) {
     return weights->NotRead(codes, absl::StrCat("is ", DescribeStored(codes)));
@@ -277,8 +315,9 @@ absl::Status AddPacked(const WeightArguments& arguments,
       weights->FindPart(codes, "scales", absl::StrCat(name, "_scale")));
   MQ_ASSIGN_OR_RETURN(Shape shape,
                       ReadDimensions(*weights, codes, *dimensions));
-  MQ_ASSIGN_OR_RETURN(QuantScheme scheme,
-                      SchemeOf(*weights, codes, shape, *scale));
+  MQ_ASSIGN_OR_RETURN(
+      QuantScheme scheme,
+      SchemeOf(*weights, codes, shape, *scale, NumberFormat::kInt8));
   MQ_ASSIGN_OR_RETURN(const int64_t bits,
                       BitsOf(*weights, arguments, codes, scheme, shape[1]));
   scheme.format = bits == 4 ? NumberFormat::kInt4 : NumberFormat::kInt8;
@@ -297,13 +336,13 @@ absl::Status AddBytes(const WeightArguments& arguments, const TensorInfo& codes,
   if (codes.shape.size() != 2) {
     return weights->NotRead(codes, absl::StrCat("is ", DescribeStored(codes)));
   }
-  MQ_ASSIGN_OR_RETURN(QuantScheme scheme,
-                      SchemeOf(*weights, codes, codes.shape, *scale));
+  MQ_ASSIGN_OR_RETURN(
+      QuantScheme scheme,
+      SchemeOf(*weights, codes, codes.shape, *scale, NumberFormat::kInt8));
   bool configured = false;
   for (int64_t bits = 1; bits <= 8; ++bits) {
     configured |= IsConfigured(arguments, bits, scheme, codes.shape[1]);
   }
-  scheme.format = NumberFormat::kInt8;
   scheme.symmetric =
       weights->Find(absl::StrCat(codes.name, "_zero_point")) == nullptr;
   if (!configured) {
@@ -318,35 +357,37 @@ absl::Status AddFloats(const WeightArguments& arguments,
                        const TensorInfo& codes, EngineWeights* weights) {
   const TensorInfo* scale = weights->Find(absl::StrCat(codes.name, "_scale"));
   if (scale == nullptr) return absl::OkStatus();
-  if (scale->dtype == DType::kU8) {
-    return weights->NotRead(codes, "has scales that are exponents (mxfp8)");
-  }
-  if (codes.shape.size() != 2 || !IsScaleDType(scale->dtype)) {
+  const bool powers = scale->dtype == DType::kU8;
+  if (codes.shape.size() != 2 || !(powers || IsScaleDType(scale->dtype))) {
     return absl::OkStatus();
   }
   QuantScheme scheme;
   scheme.format = NumberFormat::kFp8E4M3;
-  scheme.scale_dtype = scale->dtype;
-  if (scale->shape == Shape{1}) {
+  scheme.scale_dtype = ScaleDTypeOf(*scale);
+  if (powers) {
+    constexpr int64_t kGroup = 32;
+    scheme.granularity = Granularity::kGroup;
+    scheme.group_size = kGroup;
+  } else if (scale->shape == Shape{1}) {
     scheme.granularity = Granularity::kTensor;
   } else if (scale->shape == Shape{codes.shape[0], 1}) {
     scheme.granularity = Granularity::kAxis;
   } else {
     return absl::OkStatus();
   }
-  if (!arguments.floats) {
+  if (arguments.floats.count(8) == 0) {
     return NotConfigured(*weights, codes, SchemeToString(scheme));
   }
   return weights->Add(codes, codes.name, scheme,
                       QuantStorage::kCompressedTensors, codes.shape,
-                      scale->dtype);
+                      powers ? DType::kBF16 : scale->dtype);
 }
 
 // What lies beside codes, without any.
 absl::Status CheckNoOrphans(const EngineWeights& weights) {
   for (const TensorInfo& tensor : weights.tensors()) {
     for (const absl::string_view suffix :
-         {"_scale", "_shape", "_zero_point", "_g_idx"}) {
+         {"_scale", "_global_scale", "_shape", "_zero_point", "_g_idx"}) {
       absl::string_view name = tensor.name;
       if (!absl::ConsumeSuffix(&name, suffix) ||
           !absl::EndsWith(name, kWeight) || weights.Find(name) != nullptr ||

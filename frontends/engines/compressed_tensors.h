@@ -14,6 +14,10 @@ namespace monoquant {
 //   int-quantized, naive-quantized  M.weight of I8 (kIntQuantized)
 //   float-quantized                 M.weight of F8_E4M3 with one scale, or one
 //                                   a row (kCompressedTensors)
+//   mxfp4-pack-quantized, nvfp4-pack-quantized
+//                                   M.weight_packed of U8 (kCompressedTensors)
+//   mxfp8-quantized                 M.weight of F8_E4M3 with scales of U8
+//                                   (kCompressedTensors)
 // FP8 weights with scales of other shapes, those of blocks above all, are left
 // to frontends/scaled. Which tensors are quantized, and how, is told by the
 // tensors alone; some entry of config_groups must describe it, whatever its
@@ -23,9 +27,9 @@ namespace monoquant {
 // alone.
 //
 // DataLoss for parts that are missing, left over, or disagree with each other
-// or the configuration. Unimplemented for codes of other bits, floats of 4
-// bits, scales that are exponents (mxfp8), groups by activations (actorder
-// "group"), sparse weights and transforms.
+// or the configuration. Unimplemented for codes of other bits, 4-bit floats in
+// other groups, groups by activations (actorder "group"), sparse weights and
+// transforms.
 absl::Status FindCompressedTensorsWeights(EngineWeights* weights);
 
 }  // namespace monoquant

@@ -149,6 +149,10 @@ absl::Status EngineWeights::AddOfType(const TensorInfo& codes,
   if (stored->zero_point.has_value()) {
     MQ_RETURN_IF_ERROR(CheckPart(codes, "zero points", *stored->zero_point));
   }
+  if (stored->global_scale.has_value()) {
+    MQ_RETURN_IF_ERROR(
+        CheckPart(codes, "global scales", *stored->global_scale));
+  }
   while (!stored->constants.empty() && stored->constants.back().optional &&
          Find(stored->constants.back().part.name) == nullptr) {
     stored->constants.pop_back();

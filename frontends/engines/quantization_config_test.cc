@@ -426,6 +426,9 @@ constexpr char kInt4Rows[] =
         "group_size": null, "actorder": null})";
 constexpr char kInt8Rows[] = R"({"num_bits": 8, "type": "int"})";
 constexpr char kFp8[] = R"({"num_bits": 8, "type": "float"})";
+constexpr char kFp4[] =
+    R"({"num_bits": 4, "type": "float", "strategy": "tensor_group",
+        "group_size": 16, "scale_dtype": "torch.float8_e4m3fn"})";
 
 Tensors PackedLayer(const std::string& base, int64_t bits, int64_t rows,
                     int64_t columns, int64_t groups) {
@@ -498,6 +501,33 @@ TEST(CompressedTensorsTest, BytesAndFloats) {
                           HasSubstr("b.weight: fp8_e4m3 tensor")));
 }
 
+// Scales of 8 bits, and a global one.
+TEST(CompressedTensorsTest, NamedSchemes) {
+  const Tensors pairs = {{"a.weight_packed", DType::kU8, {6, 32}},
+                         {"a.weight_scale", DType::kF8E4M3, {6, 4}},
+                         {"a.weight_global_scale", DType::kF32, {1}},
+                         {"a.input_global_scale", DType::kF32, {1}},
+                         {"b.weight_packed", DType::kU8, {6, 32}},
+                         {"b.weight_scale", DType::kU8, {6, 2}},
+                         {"c.weight_packed", DType::kU8, {6, 16}},
+                         {"c.weight_scale", DType::kU8, {6, 1}}};
+  EXPECT_THAT(
+      Weights(Open(pairs, Compressed(kFp4))),
+      ElementsAre("a.weight: fp4_e2m1 group 16, F8_E4M3 scales, "
+                  "compressed-tensors, BF16 [6, 64]: a.weight_packed "
+                  "a.weight_scale a.weight_global_scale",
+                  "b.weight: fp4_e2m1 group 32, F8_E8M0 scales, "
+                  "compressed-tensors, BF16 [6, 64]: b.weight_packed "
+                  "b.weight_scale",
+                  HasSubstr("c.weight: fp4_e2m1 group 32, F8_E8M0 scales")));
+  EXPECT_THAT(Weights(Open({{"a.weight", DType::kF8E4M3, {6, 64}},
+                            {"a.weight_scale", DType::kU8, {6, 2}}},
+                           Compressed(kFp8))),
+              ElementsAre("a.weight: fp8_e4m3 group 32, F8_E8M0 scales, "
+                          "compressed-tensors, BF16 [6, 64]: a.weight "
+                          "a.weight_scale"));
+}
+
 TEST(CompressedTensorsTest, SeveralGroups) {
   const std::string config = Config(
       R"({"quant_method": "compressed-tensors", "format": "mixed-precision",
@@ -567,8 +597,8 @@ TEST(CompressedTensorsTest, WhatDoesNotFit) {
        "which do not divide [6, 64]"},
       {kUnimplemented, with("a.weight_scale", DType::kF8E4M3, {6, 2}),
        kInt4Groups, "has scales of F8_E4M3"},
-      {kUnimplemented, with("a.weight_packed", DType::kU8, {6, 32}),
-       kInt4Groups, "has floats of 4 bits (nvfp4, mxfp4), which is not read"},
+      {kDataLoss, with("a.weight_packed", DType::kU8, {6, 32}), kInt4Groups,
+       "holds floats of 4 bits, which no entry of config_groups"},
       {kUnimplemented, with("a.weight_packed", DType::kI64, {6, 4}),
        kInt4Groups, "is I64 [6, 4], which is not read"},
       // Tensors and configuration.
@@ -600,11 +630,37 @@ TEST(CompressedTensorsTest, WhatDoesNotFit) {
        kInt8Rows,
        "is I8 [6, 64, 1]"},
       // Floats.
-      {kUnimplemented,
+      {kDataLoss,
        {{"a.weight", DType::kF8E4M3, {6, 64}},
-        {"a.weight_scale", DType::kU8, {6, 2}}},
+        {"a.weight_scale", DType::kU8, {6, 3}}},
        kFp8,
-       "has scales that are exponents (mxfp8), which is not read"},
+       "its scales 'a.weight_scale' are U8 [6, 3], expected U8 [6, 2]"},
+      {kDataLoss,
+       {{"a.weight_packed", DType::kU8, {6, 32}},
+        {"a.weight_scale", DType::kF8E4M3, {6, 4}}},
+       kFp4,
+       "its global scales 'a.weight_global_scale' are missing"},
+      {kDataLoss,
+       {{"a.weight_global_scale", DType::kF32, {1}},
+        {"b.weight", DType::kI8, {6, 64}},
+        {"b.weight_scale", DType::kF16, {6, 1}}},
+       kInt8Rows,
+       "'a.weight_global_scale': belongs to 'a.weight', which is missing"},
+      {kUnimplemented,
+       {{"a.weight_packed", DType::kU8, {6, 32}},
+        {"a.weight_scale", DType::kU8, {6, 1}}},
+       kFp4,
+       "has no place for fp4_e2m1 group 64, F8_E8M0 scales, which is not read"},
+      {kUnimplemented,
+       {{"a.weight_packed", DType::kU8, {6, 32}},
+        {"a.weight_scale", DType::kBF16, {6, 2}}},
+       kFp4,
+       "has no place for fp4_e2m1 group 32, BF16 scales"},
+      {kUnimplemented,
+       {{"a.weight_packed", DType::kU8, {6, 48}},
+        {"a.weight_scale", DType::kU8, {6, 2}}},
+       R"({"num_bits": 6, "type": "float"})",
+       "has floats of 6 bits, packed, which is not read"},
       {kDataLoss,
        {{"a.weight", DType::kF8E4M3, {6, 64}},
         {"a.weight_scale", DType::kBF16, {6, 1}}},

@@ -125,6 +125,16 @@ class CommandsTest(CliTestCase):
                          ["copied", "copied"])
         self.assertEqual(schemes("--only", "fc2.weight"), ["copied", "int8"])
 
+    def test_layer_types(self):
+        text = self.succeed("plan", "model.pt", "--layer-types", "conv2d,LSTM",
+                            "--rule", "fc2.weight=int4")
+        self.assertRegex(text, r"(?m)^fc1\.weight .* copied +layer type Linear$")
+        self.assertRegex(text, r"(?m)^fc2\.weight .* int4 .* rule fc2\.weight")
+        text = self.succeed("plan", "model.pt", "--layer-types", "Embedding")
+        self.assertRegex(text, r"(?m)^embed\.weight .* int8 axis 0 symmetric")
+        self.fail_with(2, "plan", "model.pt", "--layer-types", "Dense",
+                       mentions=["'Dense'", "Linear, TransposedLinear"])
+
     def test_inspect(self):
         text = self.succeed("inspect", "model.pt")
         self.assertTrue(text.startswith("model.pt  torch, 6 tensors, "))
@@ -234,11 +244,13 @@ class CommandsTest(CliTestCase):
                        mentions=["convention torch", "fp8_e4m3", "leave it out"])
 
     def test_four_bits_that_are_no_integers(self):
-        """NF4 and MXFP4 are known as our own in every container."""
+        """NF4, MXFP4 and NVFP4 are known as our own in every container."""
         for flags, scheme, scale in (
                 (["nf4"], "nf4 group 64", "F32"),
                 (["fp4_e2m1", "--scale-dtype", "e8m0"],
-                 "fp4_e2m1 group 32, F8_E8M0 scales", "F8_E8M0")):
+                 "fp4_e2m1 group 32, F8_E8M0 scales", "F8_E8M0"),
+                (["mxfp4"], "fp4_e2m1 group 32, F8_E8M0 scales", "F8_E8M0"),
+                (["nvfp4"], "fp4_e2m1 group 16, F8_E4M3 scales", "F8_E4M3")):
             with self.subTest(scheme):
                 self.succeed("quantize", "model.pt", "--bits", "4", "--type",
                              *flags, "-o", "q.safetensors", "-f", "--verify",
@@ -265,6 +277,8 @@ class CommandsTest(CliTestCase):
                        mentions=["--convention torch", "nf4", "leave it out"])
         self.fail_with(2, "quantize", "model.pt", "--scale-dtype", "e8m0",
                        mentions=["scales of int8 cannot be F8_E8M0"])
+        self.fail_with(2, "quantize", "model.pt", "--type", "nvfp4", "-g", "32",
+                       mentions=["--group-size is part of --type nvfp4"])
 
     def test_llm_int8(self):
         """Codes of a byte with scales of rows and no zero points."""

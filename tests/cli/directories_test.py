@@ -311,6 +311,57 @@ class DirectoriesTest(CliTestCase):
         self.succeed("quantize", "hf", "-o", "out", "--force", "--verify",
                      "all", "-b", "4", "--to", "compressed-tensors")
 
+    def test_codes_move_to_another_storage(self):
+        """The same codes and scales, in the shards that they were in."""
+        self.succeed("quantize", "hf", "-o", "plain", "-b", "4", "-g", "32",
+                     "--scale-dtype", "f16")
+        self.succeed("dequantize", "plain", "-o", "floats")
+        before = "plain"
+        for to, part in (("compressed-tensors", "fc1.weight_packed"),
+                         ("awq", "fc1.qweight"), ("torch", "fc1.weight"),
+                         ("compressed-tensors", "fc1.weight_packed"),
+                         ("safetensors", "fc1.weight"),
+                         ("awq", "fc1.qweight")):
+            with self.subTest(before=before, to=to):
+                output = "to_" + to
+                text = self.succeed("convert", before, "-o", output, "--to",
+                                    to, "--force", "--verify", "all")
+                self.assertRegex(text, r"(?m)^note +2 quantized tensors stored "
+                                       r"as in " + to + ", ")
+                with open(self.path(output, "config.json")) as file:
+                    config = json.load(file)
+                self.assertEqual(config["model_type"], "x")
+                self.assertEqual("quantization_config" in config,
+                                 to not in ("safetensors", "torch"))
+                if to != "torch":
+                    self.assertIn(part, make_checkpoints.read_safetensors(
+                        self.path(output, SHARDS[0])))
+                    self.assertNotIn(part, make_checkpoints.read_safetensors(
+                        self.path(output, SHARDS[1])))
+                self.succeed("dequantize", output, "-o", "again", "--force",
+                             "--to", "safetensors")
+                self.succeed("compare", "floats", "again", "--fail-under",
+                             "1000")
+                before = output
+        self.succeed("convert", before, "-o", "back", "--to", "safetensors")
+        self.assertEqual(read_shards(self.path("back")),
+                         read_shards(self.path("plain")))
+        # GPTQ has no place for fc2, of 48 rows.
+        self.fail_with(3, "convert", "plain", "-o", "out", "--to", "gptq",
+                       mentions=["'fc2.weight'", "rows are no multiple of 32",
+                                 "not lossless"])
+        # Scales are not rounded.
+        self.succeed("quantize", "hf", "-o", "wide", "-b", "4", "-g", "32")
+        self.fail_with(3, "convert", "wide", "-o", "out", "--to", "awq",
+                       mentions=["'fc1.weight'", "the scale ", "of F16",
+                                 "not lossless"])
+        self.assertFalse(os.path.exists(self.path("out")))
+        # A file without --to keeps what the input has.
+        self.succeed("convert", "to_awq", "-o", "x.pt")
+        self.assertIn("fc1.qweight", self.succeed("inspect", "x.pt"))
+        self.succeed("convert", "x.pt", "-o", "y.pt", "--to", "torch")
+        self.assertNotIn("fc1.qweight", self.succeed("inspect", "y.pt"))
+
     def test_a_configuration_without_a_model(self):
         make_checkpoints.write_torch(self.path("m.pt"),
                                      make_checkpoints.model())
@@ -328,10 +379,9 @@ class DirectoriesTest(CliTestCase):
                        mentions=["fc1.weight", "asymmetric", "use symmetric"])
         self.fail_with(3, "plan", "hf", *to, "--rule", "fc1.weight=uint8",
                        mentions=["fc1.weight", "uint8", "use int4"])
-        self.succeed("quantize", "hf", "-o", "small")
+        self.succeed("quantize", "hf", "-o", "small", "--scheme", "asymmetric")
         self.fail_with(3, "convert", "small", "-o", "x", *to,
-                       mentions=["fc1.weight", "is quantized already",
-                                 "--to compressed-tensors"])
+                       mentions=["fc1.weight", "asymmetric", "not lossless"])
         for text in (b"{", b"[]", b'{"a": 1, "a": 2}', b"{}" + b" " * 2**24):
             self.write(os.path.join("hf", "config.json"), text)
             self.fail_with(6, "quantize", "hf", "-o", "x", *to,

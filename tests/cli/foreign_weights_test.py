@@ -31,8 +31,8 @@ def pack(form, values):
     return struct.pack("<%d%s" % (len(values), form), *values)
 
 
-def layer():
-    """([tensors], [values]) of a layer."""
+def layer(ordered=False):
+    """([tensors], [values]) of a layer; ordered: a group is a run of columns."""
     source = random.Random(1)
     code = [[source.randrange(16) for _ in range(COLUMNS)]
             for _ in range(ROWS)]
@@ -42,6 +42,8 @@ def layer():
     scale = [[source.randrange(1, 100) / 64 for _ in range(ROWS)]
              for _ in range(GROUPS)]
     group = [source.randrange(GROUPS) for _ in range(COLUMNS)]
+    if ordered:
+        group = [c * GROUPS // COLUMNS for c in range(COLUMNS)]
     by_row = [words(row) for row in code]
     qweight = [by_row[row][word] for word in range(COLUMNS // 8)
                for row in range(ROWS)]
@@ -166,15 +168,67 @@ class ForeignWeightsTest(CliTestCase):
             self.check_floats("f.safetensors")
         self.succeed("dequantize", "copy", "-o", "f.safetensors", "--force")
         self.check_floats("f.safetensors")
-        # A configuration is not made anew from what is known of it.
+        # No other storage has columns of a group that lie apart, and no
+        # configuration that is made says so.
         for name in ("hf", "copy"):
-            self.fail_with(3, "convert", name, "-o", "out", "--to", "gptq",
-                           mentions=[name + ": was quantized by another "
-                                     "program", "--to safetensors"])
+            for to in ("gptq", "awq", "safetensors"):
+                self.fail_with(3, "convert", name, "-o", "out", "--to", to,
+                               mentions=[name + ": tensor 'fc.weight'",
+                                         "act order", "not lossless"])
         # As it is stored there is nothing to know.
         self.succeed("convert", "hf", "--as-stored", "-o", "stored.safetensors")
         self.assertIn("holds no quantized tensors", self.run_cli(
             "dequantize", "stored.safetensors", "-o", "y.pt").stderr)
+
+    def test_convert_to_another_storage(self):
+        tensors, _ = layer(ordered=True)
+        self.write_model("ordered", tensors, desc_act=False)
+        self.write("ordered/quantize_config.json", QUANTIZATION)
+        self.succeed("dequantize", "ordered", "-o", "floats", "-q")
+        floats = make_checkpoints.read_safetensors(
+            self.path("floats/model.safetensors"))
+
+        def check(name):
+            self.succeed("dequantize", name, "-o", "f.safetensors", "-f", "-q")
+            self.assertEqual(make_checkpoints.read_safetensors(
+                self.path("f.safetensors")), floats)
+
+        text = self.succeed("convert", "ordered", "-o", "awq", "--to", "awq",
+                            "--verify", "all")
+        self.assertRegex(text, r"(?m)^note +1 quantized tensor stored as in "
+                               r"awq, with the same numbers$")
+        self.assertRegex(text, r"(?m)^note .*not carried.*quantize_config")
+        self.assertNotRegex(text, r"(?m)^decode ")
+        quantization = self.read("awq/config.json")["quantization_config"]
+        self.assertEqual(quantization["quant_method"], "awq")
+        self.assertEqual(quantization["group_size"], 32)
+        check("awq")
+        # Plain weights need no configuration, and an old one would not be true.
+        text = self.succeed("convert", "awq", "-o", "plain", "--to",
+                            "safetensors")
+        self.assertRegex(text, r"(?m)^note .*without the input's quantization")
+        self.assertEqual(self.read("plain/config.json"), {"dtype": "float32"})
+        self.assertEqual(
+            list(make_checkpoints.read_safetensors(
+                self.path("plain/model.safetensors"))),
+            ["fc.weight.scale", "fc.weight", "fc.weight.zero_point"])
+        check("plain")
+        for to, name in (("torch", "x.pt"), ("mqir", "x.mqir")):
+            self.succeed("convert", "ordered", "-o", name, "--to", to)
+            self.assertIn("fc.weight.scale", self.succeed("inspect", name))
+            check(name)
+        # The same storage, with a configuration of monoquant's.
+        self.succeed("convert", "ordered", "-o", "same", "--to", "gptq")
+        self.assertEqual(
+            self.read("same/config.json")["quantization_config"]["sym"], False)
+        check("same")
+        # A zero point of 0 is in no word of its own in version 1.
+        self.fail_with(3, "convert", "plain", "-o", "out", "--to", "gptq",
+                       mentions=["'fc.weight'", "is 0", "from 1 to 15"])
+        self.fail_with(3, "convert", "awq", "-o", "out", "--to",
+                       "compressed-tensors",
+                       mentions=["'fc.weight'", "asymmetric", "not lossless"])
+        self.assertFalse(os.path.exists(self.path("out")))
 
     def test_what_is_wrong_is_told(self):
         tensors, _ = layer()

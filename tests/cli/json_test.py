@@ -109,6 +109,21 @@ class JsonTest(CliTestCase):
             self.document("plan", "quantize", "model.pt", "--dry-run"))
         self.assertEqual(os.listdir(self.folder), ["model.pt"])
 
+    def test_layer_types(self):
+        for command in ("plan", "inspect"):
+            rows = self.document(command, command, "model.pt")["tensors"]
+            self.assertEqual(
+                [row.get("layer_type") for row in rows],
+                ["Embedding", "Linear", None, None, "Linear", None], command)
+        self.succeed("quantize", "model.pt", "-o", "q.safetensors",
+                     "--layer-types", "linear,LSTM")
+        with open(self.path("q.safetensors"), "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))
+        recipe = json.loads(header["__metadata__"]["monoquant"])["recipe"]
+        self.assertEqual(recipe["layer_types"], ["Linear", "LSTM"])
+        json_schema.check(recipe, json_schema.load(SCHEMAS / "recipe.json"))
+
     def test_every_format(self):
         """Schemes of every number format fit, also in the record of a file."""
         for number_format, *more in (

@@ -19,7 +19,8 @@ import torch
 
 from tests.engines import small_llama
 from tests.engines.engine_test_case import (
-    EngineTestCase, change_config, change_tensors, load, read_config)
+    EngineTestCase, change_config, change_tensors, load, open_tensors,
+    read_config)
 from tests.support import monoquant
 
 SCHEMES = {
@@ -32,6 +33,12 @@ SCHEMES = {
     "fp8 in blocks": ["--type", "fp8_e4m3", "--granularity", "block", "-g", 64],
     "int4 and int8": ["--bits", 4, "-g", 32,
                       "--rule", "*.mlp.down_proj.weight=int8,scale_dtype=bf16"],
+    "mxfp4": ["--type", "mxfp4"],
+    "mxfp8": ["--type", "mxfp8"],
+    "nvfp4": ["--type", "nvfp4"],
+    "nvfp4 and fp8": ["--type", "nvfp4",
+                      "--rule",
+                      "*.mlp.down_proj.weight=fp8_e4m3,scale_dtype=bf16"],
     "one layer left out": ["--bits", 8, "--skip", "*.1.mlp.up_proj.weight"],
 }
 
@@ -39,7 +46,13 @@ SCHEMES = {
 def least_cosine(args):
     """Activations too have 8 bits where the configuration says so, and those of
     FP8 three bits of mantissa."""
-    return 0.99 if "fp8_e4m3" in args else 0.999
+    return 0.99 if "fp8_e4m3" in " ".join(map(str, args)) else 0.999
+
+
+def scales_of_engines(args):
+    """Flags for the scales that a weight of BF16 gets, where these are open."""
+    return [] if "--type" in args and args[1] in (
+        "mxfp4", "mxfp8", "nvfp4") else ["--scale-dtype", "bf16"]
 
 
 class CompressedTensorsTest(EngineTestCase):
@@ -83,16 +96,51 @@ class CompressedTensorsTest(EngineTestCase):
             os.path.join(output, "generation_config.json")))
 
     def test_swapped_nibbles_are_told(self):
-        output = self.write("swapped", *SCHEMES["int4 in groups"])
-        weights = self.floats(output)
-
         def swap(tensors):
             for name, tensor in tensors.items():
                 if name.endswith("_packed"):
                     b = tensor.view(torch.uint8)
-                    tensors[name] = (b >> 4 | b << 4).view(torch.int32)
+                    tensors[name] = (b >> 4 | b << 4).view(tensor.dtype)
 
-        change_tensors(output, swap)
+        for scheme in ("int4 in groups", "mxfp4", "nvfp4"):
+            with self.subTest(scheme=scheme):
+                output = self.write("swapped " + scheme, *SCHEMES[scheme])
+                weights = self.floats(output)
+                change_tensors(output, swap)
+                model = load(output)
+                small_llama.logits(model)
+                self.assertGreater(self.worst(model, weights), 0.1)
+
+    def test_fused_layers_share_a_global_scale(self):
+        """448 * 6 by the largest magnitude of all that engines put together;
+        they take one for the whole."""
+        output = self.write("global", *SCHEMES["nvfp4"])
+        _, tensors = open_tensors(output)
+        _, original = open_tensors(self.source)
+        sets = [["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+                ["mlp.gate_proj", "mlp.up_proj"], ["self_attn.o_proj"],
+                ["mlp.down_proj"]]
+        for layer in range(2):
+            for names in sets:
+                names = ["model.layers.%d.%s.weight" % (layer, name)
+                         for name in names]
+                most = [original[name].float().abs().max() for name in names]
+                self.assertEqual(len(set(most)), len(most))
+                for name in names:
+                    self.assertEqual(
+                        tensors[name + "_global_scale"].tolist(),
+                        [(448 * 6 / max(most)).item()], name)
+
+    def test_another_global_scale_is_told(self):
+        output = self.write("changed global", *SCHEMES["nvfp4"])
+        weights = self.floats(output)
+
+        def double(tensors):
+            for name in tensors:
+                if name.endswith("_global_scale"):
+                    tensors[name] = tensors[name] * 2
+
+        change_tensors(output, double)
         model = load(output)
         small_llama.logits(model)
         self.assertGreater(self.worst(model, weights), 0.1)
@@ -125,8 +173,9 @@ class CompressedTensorsTest(EngineTestCase):
                     output, "model.safetensors.index.json")))
                 plain = os.path.join(self.folder, "plain.safetensors")
                 # As it is chosen for engines, in monoquant's own storage.
-                monoquant.quantize(self.source, plain, *args, "--scale-dtype",
-                                   "bf16", "--skip", "lm_head.weight")
+                monoquant.quantize(self.source, plain, *args,
+                                   *scales_of_engines(args),
+                                   "--skip", "lm_head.weight")
                 mine, theirs = self.floats(plain), self.floats(output)
                 self.assertEqual(mine.keys(), theirs.keys())
                 for key in mine:

@@ -41,13 +41,25 @@ SCHEMES = {
     "fp8 per channel": "FP8_DYNAMIC",
     "fp8 per tensor": {"weights": dict(num_bits=8, type="float",
                                        symmetric=True, strategy="tensor")},
+    "mxfp4": "MXFP4A16",
+    "mxfp8": "MXFP8A16",
+    "nvfp4": "NVFP4A16",
+}
+# What some of them become, one after the other, without a change of a value.
+CONVERSIONS = {
+    "int4 in groups": ["gptq", "compressed-tensors", "awq", "safetensors"],
+    "int4 in groups, asymmetric": ["safetensors", "awq"],
+    "int4 per channel": ["awq", "gptq", "torch", "compressed-tensors"],
+    "int8 in groups, asymmetric": ["safetensors"],
+    "int8 per channel, packed": ["torchao", "compressed-tensors", "gptq"],
+    "int8 per channel": ["torchao", "safetensors", "compressed-tensors"],
+    "fp8 per channel": ["torchao", "compressed-tensors"],
+    "fp8 per tensor": ["safetensors", "compressed-tensors"],
 }
 # What is not read, and a part of the error.
 OTHERS = {
     "int3 in groups": ({"weights": {**INT4, "num_bits": 3}}, "3 bits"),
-    "nvfp4": ("NVFP4A16", "floats of 4 bits"),
-    "mxfp4": ("MXFP4A16", "floats of 4 bits"),
-    "mxfp8": ("MXFP8A16", "exponents (mxfp8)"),
+    "mxfp6": ("MXFP6A16", "floats of 6 bits"),
 }
 
 
@@ -140,6 +152,26 @@ class ForeignCompressedTensorsTest(unittest.TestCase):
                     weights.keys(),
                     safetensors.torch.load_file(os.path.join(
                         self.source, "model.safetensors")).keys())
+
+    def test_conversions(self):
+        for name, formats in CONVERSIONS.items():
+            folder, expected = self.write("converted " + name, SCHEMES[name])
+            for to in formats:
+                with self.subTest(scheme=name, to=to):
+                    output = "%s_to_%s" % (folder, to)
+                    monoquant.run("convert", folder, "-o", output, "--to", to,
+                                  "--force")
+                    folder = output
+                    weights = self.read("dequantize", folder)
+                    for key, weight in expected.items():
+                        self.assertTrue(torch.equal(weights[key], weight), key)
+        # The last one loads as the library's own did.
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.bfloat16)
+        small_llama.logits(model)  # decompresses it in memory
+        for key, weight in expected.items():
+            self.assertTrue(torch.equal(
+                model.get_submodule(key[:-len(".weight")]).weight, weight), key)
 
     def test_blocks_are_read_as_floats(self):
         """They are products in float32, which the library rounds."""

@@ -169,6 +169,72 @@ class ForeignGptqTest(unittest.TestCase):
                     json.dump(config, file)
                 self.check(self.read(folder), expected)
 
+    def convert(self, folder, to):
+        output = "%s_to_%s" % (folder, to)
+        monoquant.run("convert", folder, "-o", output, "--force", "--to", to)
+        return output
+
+    def refused(self, folder, to):
+        """The message with which a conversion fails."""
+        with self.assertRaises(monoquant.Failed) as failed:
+            self.convert(folder, to)
+        self.assertEqual(failed.exception.exit_code, 3)
+        return failed.exception.message
+
+    def check_conversions(self, folder, formats):
+        """Goes from format to format: no value changes."""
+        expected = self.read(folder)
+        for to in formats:
+            with self.subTest(source=folder, to=to):
+                folder = self.convert(folder, to)
+                found = self.read(folder)
+                self.assertEqual(found.keys(), expected.keys())
+                self.check(found, expected)
+        return folder
+
+    def test_conversions(self):
+        folder = self.write("converted", RTNConfig(
+            offload_to_disk=False, **SCHEMES["4 bits, symmetric"]))
+        last = self.check_conversions(folder, [
+            "compressed-tensors", "awq", "safetensors", "gptq", "torch",
+            "compressed-tensors", "gptq"])
+        # As the program that wrote them has them.
+        self.check(self.as_loaded(last), self.as_loaded(folder))
+        for name in ("qweight", "scales"):
+            key = "model.layers.1.mlp.down_proj." + name
+            self.assertTrue(torch.equal(self.stored(last)[key],
+                                        self.stored(folder)[key]), name)
+        folder = self.write("8 bits converted", RTNConfig(
+            offload_to_disk=False, **SCHEMES["8 bits, symmetric"]))
+        self.check_conversions(folder, ["compressed-tensors", "gptq"])
+        # Asymmetric, with zero points of 0 in one layer.
+        folder = self.write("asymmetric converted", RTNConfig(
+            offload_to_disk=False, **SCHEMES["4 bits, asymmetric"]))
+        awq = self.check_conversions(folder, ["awq", "safetensors", "awq"])
+        expected = self.as_loaded(folder)
+        tensors = self.stored(awq)
+        for key, words in tensors.items():
+            if not key.endswith(".qweight"):
+                continue
+            base = key[:-len("qweight")]
+            self.assertTrue(torch.equal(
+                dequantize_gemm(words, tensors[base + "qzeros"],
+                                tensors[base + "scales"], 4, 32).T,
+                expected[base + "weight"]), key)
+        self.assertIn("asymmetric", self.refused(folder, "compressed-tensors"))
+        message = self.refused(awq, "gptq")
+        self.assertIn("model.layers.0.mlp.up_proj.weight", message)
+        self.assertIn("from 1 to 15", message)
+
+    def test_act_order_is_not_converted(self):
+        folder = self.write("act order converted", GPTQConfig(
+            bits=4, group_size=32, desc_act=True, offload_to_disk=False),
+            calibration())
+        for to in ("safetensors", "awq"):
+            message = self.refused(folder, to)
+            self.assertIn("act order", message)
+            self.assertIn("not lossless", message)
+
     def test_three_bits_are_not_read(self):
         folder = self.write("3 bits", RTNConfig(bits=3, group_size=32,
                                                 offload_to_disk=False))

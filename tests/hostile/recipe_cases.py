@@ -14,6 +14,7 @@ GOOD = [
             "format": "int8", "granularity": "axis", "axis": 1,
             "symmetric": False, "convention": "compressed-tensors"}}],
         "only_rules": False, "min_elements": 0, "nonfinite": "keep",
+        "layer_types": ["Linear", "LSTM"],
         "allow_unmatched": True}).encode(),
     json.dumps({"defaults": {"format": "uint4", "granularity": "group",
                              "observer": "minmax",

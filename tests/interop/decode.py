@@ -55,7 +55,7 @@ def unpack(packed, shape, signed):
 
 def spread(parameters, scheme, shape):
     """Scales or zero points, one for each element."""
-    if parameters.dtype == torch.float8_e8m0fnu:
+    if parameters.dtype in (torch.float8_e8m0fnu, torch.float8_e4m3fn):
         parameters = parameters.float()
     parameters = parameters.numpy()
     if parameters.ndim == 0:
@@ -64,6 +64,15 @@ def spread(parameters, scheme, shape):
         dims = [-1 if i == scheme["axis"] else 1 for i in range(len(shape))]
         return np.broadcast_to(parameters.reshape(dims), shape)
     return np.repeat(parameters, scheme["group_size"], axis=1).reshape(shape)
+
+
+def scales(output, row):
+    """What the codes of the record's entry `row` are multiplied with."""
+    spread_out = spread(output.state[row["scale"]], row["scheme"],
+                        row["shape"])
+    if "global_scale" not in row:
+        return spread_out
+    return spread_out / output.state[row["global_scale"]].numpy()
 
 
 # The numbers of 4-bit codes that are none themselves.
@@ -87,7 +96,7 @@ def decode(output, row):
     stored = output.state[row["name"]]
     if scheme["format"] in ("fp16", "bf16"):
         return stored.to(dtype)
-    scale = spread(output.state[row["scale"]], scheme, shape)
+    scale = scales(output, row)
     if scheme["format"].startswith("fp8"):
         values = stored.to(torch.float32).numpy() * scale
         return torch.from_numpy(values).to(dtype)
@@ -111,7 +120,8 @@ def parameter_names(record):
     """The tensors that the record adds to those of the input."""
     names = set()
     for row in record["tensors"]:
-        names.update(row[key] for key in ("scale", "zero_point") if key in row)
+        names.update(row[key] for key in ("scale", "zero_point", "global_scale")
+                     if key in row)
     return names
 
 

@@ -76,7 +76,7 @@ class WasmTest(unittest.TestCase):
             return
         output = os.path.join(folder, "copy.mqir")
         monoquant.run("convert", "-m", checkpoint.path, "-o", output,
-                      "--force", "--quiet", *flags)
+                      "--to", "mqir", "--force", "--quiet", *flags)
         with open(output, "rb") as file:
             self.assertEqual(found["sha256"],
                              hashlib.sha256(file.read()).hexdigest())

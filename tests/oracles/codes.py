@@ -14,6 +14,7 @@ class Codes(NamedTuple):
     codes: torch.Tensor  # of the tensor's own shape, one code an element
     scale: torch.Tensor
     zero_point: torch.Tensor  # None where the format has none
+    global_scale: torch.Tensor = None  # of nvfp4
 
 
 def unpack4(packed, shape, signed):
@@ -39,7 +40,8 @@ def quantize(tensors, scheme):
         zero_point = written.get(name + ".zero_point")
         if codes.dtype == torch.uint8 and not scheme.startswith("uint8"):
             codes = unpack4(codes, tensor.shape, scheme.startswith("int4"))
-        result[name] = Codes(codes, written[name + ".scale"], zero_point)
+        result[name] = Codes(codes, written[name + ".scale"], zero_point,
+                             written.get(name + ".global_scale"))
     return result
 
 
@@ -88,6 +90,8 @@ def differences(x, got, expected):
     lines = []
     for field in Codes._fields:
         a, b = getattr(got, field), getattr(expected, field)
+        if a is None and b is None:
+            continue
         # A zero point of a symmetric scheme is stored once for all.
         if field == "zero_point" and a.dim() == 0:
             a = a.expand(b.shape)

@@ -2,9 +2,10 @@
 compressed-tensors, bit for bit.
 
 compressed-tensors 0.20 is asked with calculate_qparams and quantize: FLOAT with
-4 bits, and with scale_dtype uint8 for the MX formats (MXFP4, MXFP8). Of E5M2 with
-such scales it knows nothing: the formulas of docs/quantization.md are written
-down here with torch.
+4 bits, with scale_dtype uint8 for the MX formats (MXFP4, MXFP8), and with
+float8_e4m3fn and the global scale of generate_gparam for NVFP4. Of E5M2 with powers
+of two it knows nothing: the formulas of docs/quantization.md are written down here
+with torch.
 
 Understood differences, which are not compared:
   - fp16 and bf16 weights, as in float8_test.py. (For MX formats they give the
@@ -26,7 +27,8 @@ from compressed_tensors.compressors.mx_utils import compress_mx_scale
 from compressed_tensors.compressors.nvfp4.helpers import pack_fp4_to_uint8
 from compressed_tensors.quantization import QuantizationArgs
 from compressed_tensors.quantization.lifecycle.forward import quantize
-from compressed_tensors.quantization.utils import calculate_qparams
+from compressed_tensors.quantization.utils import (calculate_qparams,
+                                                   generate_gparam)
 
 from tests.oracles import codes, inputs, real_weights
 
@@ -34,7 +36,7 @@ E8M0 = torch.float8_e8m0fnu
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 
 
-def codes_of(rows, scale, bits):
+def codes_of(rows, scale, bits, global_scale=None):
     """compressed-tensors' codes of rows that have one scale each."""
     args = QuantizationArgs(num_bits=bits, type="float", symmetric=True,
                             strategy="channel")
@@ -44,7 +46,8 @@ def codes_of(rows, scale, bits):
         return found.view(torch.uint8)
     # It packs pairs.
     odd = rows.shape[1] % 2
-    found = quantize(rows, scale[:, None], None, args)
+    found = quantize(rows, scale[:, None], None, args,
+                     global_scale=global_scale)
     packed = pack_fp4_to_uint8(torch.nn.functional.pad(found, (0, odd)))
     found = torch.stack([packed & 15, packed >> 4], -1).flatten(1)
     return found[:, :rows.shape[1]]
@@ -64,6 +67,16 @@ def expect_powers(rows, bits):
     scale, _ = calculate_qparams(rows.amin(1), rows.amax(1), args)
     stored = compress_mx_scale(scale, torch.uint8).view(E8M0)
     return codes_of(rows, scale, bits), stored
+
+
+def expect_below(rows, global_scale):
+    """Scales of NVFP4, as they are stored, and codes."""
+    args = QuantizationArgs(num_bits=4, type="float", symmetric=True,
+                            strategy="tensor_group", group_size=16,
+                            scale_dtype=torch.float8_e4m3fn)
+    scale, _ = calculate_qparams(rows.amin(1), rows.amax(1), args, global_scale)
+    return (codes_of(rows, scale, 4, global_scale),
+            scale.to(torch.float8_e4m3fn))
 
 
 def expect_e5m2_powers(rows, _):
@@ -139,8 +152,45 @@ class Float4Test(unittest.TestCase):
         self.compare({"powers": rows}, "axis=0",
                      [s for s in SCHEMES if "e8m0" in s])
 
+    def compare_below(self, tensors, granularity="group=16"):
+        """NVFP4: the groups of a tensor have a scale in common."""
+        tensors = inputs.without_overflow(tensors)
+        written = codes.quantize(
+            tensors, "fp4_e2m1,scale_dtype=e4m3," + granularity)
+        for name, x in tensors.items():
+            values = x.to(torch.float32)
+            rows, scale_shape, back = codes.sets(values, granularity)
+            with self.subTest(granularity=granularity, dtype=x.dtype,
+                              tensor=name):
+                global_scale = generate_gparam(values.amin(), values.amax())
+                self.assertTrue(torch.equal(
+                    codes.bits(written[name].global_scale.reshape(1)),
+                    codes.bits(global_scale)))
+                self.assertEqual(written[name].global_scale.shape, ())
+                expected, scale = expect_below(rows, global_scale)
+                codes.compare(self, x, written[name], back(expected), scale,
+                              scale_shape, "expect_below")
+
+    def test_scales_below_another(self):
+        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+            tensors = inputs.as_dtype(
+                inputs.synthetic(inputs.GROUPED_SHAPES), dtype)
+            for granularity in ("group=16", "group=1", "group=128"):
+                self.compare_below(tensors, granularity)
+
+    def test_every_scale_below_another(self):
+        """Groups whose largest magnitude is a number of E4M3, a middle between
+        two or a neighbour of these, below one with the largest of all."""
+        numbers = torch.arange(0x7f, dtype=torch.uint8)
+        ends = codes.near(numbers.view(torch.float8_e4m3fn).float())
+        ends = ends[(ends >= 0) & (ends <= 448)]
+        rows = ends[:, None] * torch.linspace(-1, 1, 16)
+        for most in (448.0, 3e-30, 0.37):
+            self.compare_below({"scales": rows * (most / 448)})
+
     def test_real_weights(self):
         real = real_weights.load()
+        self.compare_below(inputs.with_rows_of(real, 16))
         for granularity, size in (("tensor", 1), ("axis=0", 1),
                                   ("group=32", 32)):
             self.compare(inputs.with_rows_of(real, size), granularity)

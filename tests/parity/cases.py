@@ -61,6 +61,8 @@ def _schemes():
             ("*", "skip"))
     recipes["defaults"] = {}
     recipes["int4 by default"] = {"defaults": {"format": "int4"}}
+    # What has no groups of 16 is left as it is.
+    recipes["nvfp4 by default"] = {"defaults": {"format": "nvfp4"}}
     return recipes
 
 
@@ -71,7 +73,8 @@ def all_cases():
     outputs += [(name, to) for to in ("torch", "mqir")
                 for name in ("defaults", "int4,group,asymmetric", "bf16",
                              "fp8_e4m3,axis=0", "nf4,group", "llm_int8",
-                             "fp4_e2m1,group,scale_dtype=e8m0")]
+                             "fp4_e2m1,group,scale_dtype=e8m0",
+                             "nvfp4 by default")]
     return [
         Case("%s, %s to %s" % (name, dtype, to), recipes[name], dtype, to)
         for name, to in outputs for dtype in DTYPES

@@ -14,7 +14,7 @@ import {
   torchFile, ZeroSource,
 } from '../testing/checkpoints.mjs';
 import {loadMonoquant, MonoquantError} from './monoquant.mjs';
-import {FileSink, openFiles} from './node_files.mjs';
+import {FileSink, openFiles, OutputDirectory} from './node_files.mjs';
 
 const [wasmPath, nativePath] = process.argv.slice(2);
 const module = await WebAssembly.compile(fs.readFileSync(wasmPath));
@@ -70,7 +70,12 @@ test('says what it can do', async () => {
   const {about} = await loadMonoquant(module);
   assert.deepEqual(
       about.formats.map(({name}) => name),
-      ['torch', 'safetensors', 'torch-ao', 'mqir']);
+      ['torch', 'safetensors', 'compressed-tensors', 'gptq', 'awq', 'fp8',
+       'bitsandbytes', 'torchao', 'torch-ao', 'mqir']);
+  const isDirectory = (name) =>
+      about.formats.find((format) => format.name === name).directory;
+  assert.equal(isDirectory('gptq'), true);
+  assert.equal(isDirectory('torch'), false);
   assert.match(about.version, /^\d+\.\d+\.\d+/);
 });
 
@@ -241,6 +246,221 @@ test('opens the shards of a directory together', async () => {
   const error = fails(() => monoquant.open(files), 'NotFoundError');
   assert.match(error.message, /b\.safetensors/);
   files.close();
+});
+
+// A model directory of two shards, as files that were dropped on a page.
+function modelDirectory({config = '{"model_type": "x"}'} = {}) {
+  const shards =
+      ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+  const tensors = [
+    floatTensor('up.weight', [256, 128], 1),
+    floatTensor('down.weight', [128, 256], 2),
+  ];
+  const weightMap = {
+    [tensors[0].name]: shards[0],
+    [tensors[1].name]: shards[1],
+  };
+  const text = (string) => new TextEncoder().encode(string);
+  const files = {
+    'config.json': text(config),
+    'tokenizer.json': text('{}'),
+    'model.safetensors.index.json':
+        text(JSON.stringify({weight_map: weightMap})),
+    [shards[0]]: safetensorsFile(tensors.slice(0, 1)),
+    [shards[1]]: safetensorsFile(tensors.slice(1)),
+  };
+  return {
+    path: 'model',
+    files: Object.entries(files).map(
+        ([name, bytes]) => new MemorySource(name, bytes)),
+  };
+}
+
+const DIRECTORY_OUTPUTS = [
+  'model-00001-of-00002.safetensors',
+  'model-00002-of-00002.safetensors',
+  'tokenizer.json',
+  'model.safetensors.index.json',
+  'config.json',
+];
+
+test('writes every file of a model directory into a sink', async () => {
+  const monoquant = await loadMonoquant(module);
+  for (const chunkBytes of [65536, 0]) {
+    const commits = [];
+    const made = {};
+    const {plan} = finish(monoquant.quantize(
+        modelDirectory(), {format: 'compressed-tensors'},
+        (bytes, output, info) => {
+          assert.equal(info.output.directory, true);
+          assert.equal(bytes, output.bytes);
+          assert.equal(output.copied, output.name === 'tokenizer.json');
+          const sink = new MemorySink(bytes);
+          const commit = sink.commit.bind(sink);
+          sink.commit = () => {
+            commits.push(output.name);
+            commit();
+          };
+          made[output.name] = sink;
+          return sink;
+        },
+        {chunkBytes}));
+    assert.deepEqual(plan.outputs.map(({name}) => name), DIRECTORY_OUTPUTS);
+    assert.deepEqual(commits, DIRECTORY_OUTPUTS);
+    assert.deepEqual(plan.notes, []);
+    const sizes = Object.values(made).map(({bytes}) => bytes.length);
+    assert.equal(plan.output.bytes, sizes.reduce((a, b) => a + b));
+    for (const sink of Object.values(made)) {
+      assert.equal(sink.state, 'open committed');
+    }
+    const json = (name) =>
+        JSON.parse(new TextDecoder().decode(made[name].bytes));
+    assert.deepEqual(json('tokenizer.json'), {});
+    assert.equal(json('config.json').model_type, 'x');
+    assert.equal(
+        json('config.json').quantization_config.quant_method,
+        'compressed-tensors');
+    assert.equal(
+        json('model.safetensors.index.json').weight_map['up.weight_scale'],
+        DIRECTORY_OUTPUTS[0]);
+
+    const info = monoquant.inspect({
+      path: 'out',
+      files: Object.entries(made).map(
+          ([name, {bytes}]) => new MemorySource(name, bytes)),
+    });
+    assert.deepEqual(
+        info.quantization.tensors.map(({name}) => name),
+        ['up.weight', 'down.weight']);
+  }
+});
+
+test('a plan of a directory runs into a list of sinks', async () => {
+  const monoquant = await loadMonoquant(module);
+  const checkpoint = monoquant.open(modelDirectory());
+  const plan = checkpoint.plan({format: 'safetensors', max_shard_bytes: 40000});
+  checkpoint.close();
+  const {outputs} = plan.info;
+  assert.deepEqual(outputs.map(({name}) => name), DIRECTORY_OUTPUTS);
+  const makeSinks = () => outputs.map(({bytes}) => new MemorySink(bytes));
+  const sinks = makeSinks();
+  finish(plan.run(sinks));
+  for (const {state} of sinks) assert.equal(state, 'open committed');
+
+  const few = makeSinks().slice(1);
+  fails(() => finish(plan.run(few)), 'UsageError', '5 outputs', 'not 4');
+  for (const {state} of few) assert.equal(state, 'open aborted');
+  const one = new MemorySink(0);
+  fails(() => finish(plan.run(one)), 'UsageError');
+  assert.equal(one.state, 'open aborted');
+  plan.close();
+});
+
+test('a failure of one sink of a directory is one of all', async () => {
+  const monoquant = await loadMonoquant(module);
+  const full = Object.assign(new Error('full'), {code: 'ENOSPC'});
+  const throwFull = () => {
+    throw full;
+  };
+  // What fails, of which output, and how many outputs are committed then.
+  const cases = [
+    ['writeAt', 0, 0],
+    ['writeAt', 4, 0],
+    ['commit', 0, 0],
+    ['commit', 4, 4],
+  ];
+  for (const [what, which, committed] of cases) {
+    const sinks = [];
+    const error = fails(
+        () => finish(monoquant.quantize(
+            modelDirectory(), {format: 'compressed-tensors'}, (bytes) => {
+              const sink = new MemorySink(bytes);
+              if (sinks.length === which) sink[what] = throwFull;
+              sinks.push(sink);
+              return sink;
+            })),
+        'ResourceExhaustedError', DIRECTORY_OUTPUTS[which]);
+    assert.equal(error.cause, full);
+    assert.deepEqual(
+        sinks.map(({state}) => state),
+        DIRECTORY_OUTPUTS.map(
+            (_, i) => i < committed ? 'open committed' : 'open aborted'));
+  }
+
+  // A sink that cannot be made.
+  const sinks = [];
+  assert.throws(
+      () => finish(monoquant.quantize(
+          modelDirectory(), {format: 'compressed-tensors'}, (bytes) => {
+            if (sinks.length === 2) throw full;
+            sinks.push(new MemorySink(bytes));
+            return sinks[sinks.length - 1];
+          })),
+      full);
+  assert.deepEqual(
+      sinks.map(({state}) => state), ['open aborted', 'open aborted']);
+
+  // One that cannot be aborted does not keep the others.
+  const stubborn = [];
+  const steps = monoquant.quantize(
+      modelDirectory(), {format: 'compressed-tensors'}, (bytes) => {
+        const sink = new MemorySink(bytes);
+        if (stubborn.length === 1) sink.abort = throwFull;
+        stubborn.push(sink);
+        return sink;
+      });
+  steps.next();
+  assert.throws(() => steps.return(), full);
+  assert.equal(
+      stubborn.filter(({state}) => state === 'open aborted').length, 4);
+});
+
+test('a configuration that is none is an error, a missing one a note',
+     async () => {
+  const monoquant = await loadMonoquant(module);
+  const error = fails(
+      () => finish(monoquant.quantize(
+          modelDirectory({config: '[]'}), {format: 'gptq'},
+          (bytes) => new MemorySink(bytes))),
+      'MalformedInputError', 'model/config.json');
+  assert.match(error.message, /no JSON object/);
+
+  const model = modelDirectory();
+  model.files = model.files.filter(({name}) => name !== 'config.json');
+  const checkpoint = monoquant.open(model);
+  const {info} = checkpoint.plan({format: 'gptq'});
+  assert.equal(info.outputs[info.outputs.length - 1].name, 'config.json');
+  assert.match(info.notes[0], /no config\.json of a model/);
+  checkpoint.close();
+});
+
+test('an output directory appears whole or not at all', async () => {
+  const monoquant = await loadMonoquant(module);
+  const directory = freshDirectory();
+  const where = path.join(directory, 'small');
+  const start = (output) => monoquant.quantize(
+      modelDirectory(), {format: 'compressed-tensors'},
+      (bytes, {name}) => output.createSink(bytes, name), {chunkBytes: 65536});
+
+  const cancelled = new OutputDirectory(where);
+  const steps = start(cancelled);
+  steps.next();
+  assert.equal(fs.existsSync(where), false);
+  steps.return();
+  cancelled.abort();
+  assert.deepEqual(fs.readdirSync(directory), []);
+
+  const output = new OutputDirectory(`${where}/`);
+  finish(start(output));
+  assert.equal(fs.existsSync(where), false);
+  output.commit();
+  assert.deepEqual(fs.readdirSync(directory), ['small']);
+  assert.deepEqual(fs.readdirSync(where), [...DIRECTORY_OUTPUTS].sort());
+  const files = openFiles(where);
+  assert.equal(monoquant.inspect(files).quantization.tensors.length, 2);
+  files.close();
+  assert.throws(() => new OutputDirectory(where), {code: 'EEXIST'});
+  assert.deepEqual(fs.readdirSync(directory), ['small']);
 });
 
 test('damaged and foreign files are errors with a code', async () => {
@@ -478,8 +698,18 @@ test('the program for files works and fails as it says', async () => {
   fs.rmSync(output);
   const unknown = run(input, output, '{"format": "gguf"}');
   assert.equal(unknown.status, 2);
+
+  const small = path.join(directory, 'small');
+  const toDirectory = '{"format": "compressed-tensors"}';
+  const made = run(input, small, toDirectory);
+  assert.equal(made.status, 0, made.stderr);
+  assert.deepEqual(fs.readdirSync(small), ['config.json', 'm.safetensors']);
+  assert.equal(run(input, small, toDirectory).status, 5);
+  fs.rmSync(small, {recursive: true});
+
   fs.truncateSync(input, 1000);
   assert.equal(run(input, output, '{"format": "torch"}').status, 6);
+  assert.equal(run(input, small, toDirectory).status, 6);
   assert.deepEqual(fs.readdirSync(directory), ['m.safetensors']);
 });
 

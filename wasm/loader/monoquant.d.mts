@@ -13,11 +13,15 @@ export interface Source {
   readAt(offset: number, target: Uint8Array): number;
 }
 
-/** Where an output goes. Synchronous. */
+/** Where a file of an output goes. Synchronous. */
 export interface Sink {
   /** Writes bytes that are valid only during the call, in no given order. */
   writeAt(offset: number, bytes: Uint8Array): void;
-  /** Puts the complete output in its place. */
+  /**
+   * Puts the complete file in its place. Called when all files of the output
+   * are complete, in the order of PlanInfo.outputs: the last one is what
+   * programs take a directory for a model by.
+   */
   commit(): void;
   /** Removes whatever was written. Called once, instead of commit. */
   abort(): void;
@@ -47,12 +51,17 @@ export interface CheckpointFiles {
 export interface PlanRequest {
   /** "quantize" by default. */
   mode?: 'quantize' | 'convert' | 'dequantize';
-  /** docs/recipe.md; only to quantize. */
+  /** docs/recipe.md; only to quantize; the format's default by default. */
   recipe?: object;
   /** Only to dequantize; the type before quantization by default. */
   dtype?: 'F32' | 'F16' | 'BF16' | 'F64';
   /** A name from Monoquant.about.formats. */
   format: string;
+  /**
+   * Makes a directory of any format that can have several files, each of at
+   * most so many bytes of tensors.
+   */
+  max_shard_bytes?: number;
 }
 
 export interface Progress {
@@ -88,15 +97,40 @@ export interface CheckpointInfo {
   notes: string[];
 }
 
+/** A file of an output. */
+export interface OutputFile {
+  /**
+   * Bare file name: the one that it must have in a directory, and a suggestion
+   * for a single file.
+   */
+  name: string;
+  bytes: number;
+  /**
+   * True for a file of the input, by the same name, that belongs beside the new
+   * weights unchanged. Whoever has it at hand may discard what is written.
+   */
+  copied: boolean;
+}
+
 export interface PlanInfo {
   /** False until settle() has ended. */
   settled: boolean;
   output: {
     format: string;
+    /** Whether the files belong into a directory of their own. */
+    directory: boolean;
+    /** Of all files. */
     bytes: number;
-    /** A line of Python that loads it, with PATH for the quoted path. */
+    /**
+     * A line of Python that loads it, with PATH for the quoted path; empty
+     * where there is none.
+     */
     python: string;
   };
+  /** The files, in the order of their sinks. One, if it is no directory. */
+  outputs: OutputFile[];
+  /** What of the input is not carried over. */
+  notes: string[];
   /** docs/schemas/plan.json */
   plan: any;
 }
@@ -121,6 +155,8 @@ export interface About {
   containers: string[];
   formats: {
     name: string;
+    /** True for a format that is always a directory of files. */
+    directory: boolean;
     extensions: string[];
     python: string;
     description: string;
@@ -140,7 +176,8 @@ export class Plan {
   private constructor();
   readonly info: PlanInfo;
   settle(): Generator<void, void, void>;
-  run(sink: Sink, options?: RunOptions): Generator<Progress, Results, void>;
+  run(sinks: Sink|Sink[], options?: RunOptions):
+      Generator<Progress, Results, void>;
   close(): void;
 }
 
@@ -159,7 +196,8 @@ export class Monoquant {
   inspect(files: CheckpointFiles): CheckpointInfo;
   quantize(
       files: CheckpointFiles, request: PlanRequest,
-      createSink: (bytes: number) => Sink, options?: RunOptions):
+      createSink: (bytes: number, output: OutputFile, info: PlanInfo) => Sink,
+      options?: RunOptions):
       Generator<Progress, {plan: PlanInfo, results: Results}, void>;
 }
 

@@ -30,6 +30,33 @@ function isNoSpace(error) {
       error?.name === 'QuotaExceededError';
 }
 
+// Aborts all of them, whatever one throws.
+function abortAll(sinks) {
+  const failures = [];
+  for (const sink of sinks) {
+    try {
+      sink.abort();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+// A sink for each output of a plan, or none.
+function createSinks(info, createSink) {
+  const sinks = [];
+  try {
+    for (const output of info.outputs) {
+      sinks.push(createSink(output.bytes, output, info));
+    }
+  } catch (error) {
+    abortAll(sinks);
+    throw error;
+  }
+  return sinks;
+}
+
 // One instance of the module: its memory, what it may ask for, and its state.
 class Instance {
   #exports;
@@ -244,7 +271,7 @@ export class Plan {
     this.#handle = handle;
   }
 
-  /** What mq_describe says of a plan: {settled, output, plan}. */
+  /** What mq_describe says of a plan: PlanInfo in monoquant.d.mts. */
   get info() {
     this.#info ??= this.#handle.instance.describe(this.#handle.handle);
     return this.#info;
@@ -263,25 +290,36 @@ export class Plan {
   }
 
   /**
-   * Runs the plan into `sink`, a piece at a time; yields {bytesDone,
-   * bytesTotal} after each and returns the results. The sink is committed at
-   * the end; if the generator is left early, by return() or by an error, it is
-   * aborted.
+   * Runs the plan into a sink for each of info.outputs, in their order, or into
+   * the one sink of a single file; a piece at a time. Yields {bytesDone,
+   * bytesTotal} after each and returns the results. The sinks are committed at
+   * the end, in their order; if the generator is left early, by return() or by
+   * an error, those that are not committed are aborted.
    */
-  * run(sink, {chunkBytes = 0} = {}) {
+  * run(sinks, {chunkBytes = 0} = {}) {
     const {instance} = this.#handle;
-    let committed = false;
+    const pending = new Set(Array.isArray(sinks) ? sinks : [sinks]);
+    const numbers = [];
     let job = null;
-    const number = instance.addSink({
-      writeAt: (offset, bytes) => sink.writeAt(offset, bytes),
-      commit: () => {
-        sink.commit();
-        committed = true;
-      },
-    });
     try {
-      const started =
-          instance.call('mq_start', this.#handle.handle, number, chunkBytes);
+      const {outputs} = this.info;
+      if (pending.size !== outputs.length) {
+        throw usageError(
+            `the plan has ${outputs.length} outputs, so it runs into as many ` +
+            `sinks, not ${pending.size}`);
+      }
+      // The numbers of one output follow each other.
+      for (const sink of pending) {
+        numbers.push(instance.addSink({
+          writeAt: (offset, bytes) => sink.writeAt(offset, bytes),
+          commit: () => {
+            sink.commit();
+            pending.delete(sink);
+          },
+        }));
+      }
+      const started = instance.call(
+          'mq_start', this.#handle.handle, numbers[0], chunkBytes);
       if (started === 0) throw instance.error();
       job = new Handle(instance, started, this.#handle.lease);
       for (;;) {
@@ -295,8 +333,8 @@ export class Plan {
       }
     } finally {
       job?.close();
-      instance.removeSink(number);
-      if (!committed) sink.abort();
+      for (const number of numbers) instance.removeSink(number);
+      abortAll(pending);
     }
   }
 
@@ -392,9 +430,9 @@ export class Monoquant {
   }
 
   /**
-   * Opens, plans and runs in one go. `createSink(bytes)` is called when the
-   * size of the output is known. Yields and ends like Plan.run; returns
-   * {plan, results}.
+   * Opens, plans and runs in one go. `createSink(bytes, output, info)` is
+   * called for each of the plan's outputs, when their sizes are known. Yields
+   * and ends like Plan.run; returns {plan, results}.
    */
   * quantize(files, request, createSink, options) {
     const checkpoint = this.open(files);
@@ -406,7 +444,7 @@ export class Monoquant {
       }
       const {info} = plan;
       const results =
-          yield* plan.run(createSink(info.output.bytes), options);
+          yield* plan.run(createSinks(info, createSink), options);
       return {plan: info, results};
     } finally {
       plan?.close();

@@ -10,3 +10,10 @@ export class FileSink implements Sink {
   commit(): void;
   abort(): void;
 }
+
+export class OutputDirectory {
+  constructor(where: string);
+  createSink(bytes: number, name: string): FileSink;
+  commit(): void;
+  abort(): void;
+}

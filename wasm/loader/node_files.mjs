@@ -58,6 +58,19 @@ export function openFiles(where) {
   };
 }
 
+function checkFree(where, remedy) {
+  if (!fs.existsSync(where)) return;
+  throw Object.assign(
+      new Error(`${where} exists; ${remedy}`), {code: 'EEXIST'});
+}
+
+// The hidden name beside `where` under which it is written.
+function temporaryName(where) {
+  return path.join(
+      path.dirname(where),
+      `.${path.basename(where)}.mq-${randomBytes(6).toString('hex')}.tmp`);
+}
+
 /**
  * An output file of `bytes` bytes at `where`. It is written under a temporary
  * name in the same directory and takes its own name at commit, whole; without
@@ -72,14 +85,8 @@ export class FileSink {
   constructor(where, bytes, {overwrite = false} = {}) {
     this.#path = where;
     this.#overwrite = overwrite;
-    if (!overwrite && fs.existsSync(where)) {
-      throw Object.assign(
-          new Error(`${where} exists; pass overwrite to replace it`),
-          {code: 'EEXIST'});
-    }
-    this.#temporary = path.join(
-        path.dirname(where),
-        `.${path.basename(where)}.mq-${randomBytes(6).toString('hex')}.tmp`);
+    if (!overwrite) checkFree(where, 'pass overwrite to replace it');
+    this.#temporary = temporaryName(where);
     this.#descriptor = fs.openSync(this.#temporary, 'wx');
     try {
       fs.ftruncateSync(this.#descriptor, bytes);
@@ -113,5 +120,36 @@ export class FileSink {
   abort() {
     fs.closeSync(this.#descriptor);
     fs.rmSync(this.#temporary, {force: true});
+  }
+}
+
+/**
+ * An output directory at `where`, where nothing may be yet. Its files are
+ * written into a temporary directory beside it, which takes its own name at
+ * commit, whole: call that when all sinks are committed, or abort.
+ */
+export class OutputDirectory {
+  #path;
+  #temporary;
+
+  constructor(where) {
+    // Without a slash at its end, behind which there is no name.
+    this.#path = path.resolve(where);
+    checkFree(this.#path, 'choose another directory');
+    this.#temporary = temporaryName(this.#path);
+    fs.mkdirSync(this.#temporary);
+  }
+
+  /** A sink for the file `name` of `bytes` bytes. */
+  createSink(bytes, name) {
+    return new FileSink(path.join(this.#temporary, name), bytes);
+  }
+
+  commit() {
+    fs.renameSync(this.#temporary, this.#path);
+  }
+
+  abort() {
+    fs.rmSync(this.#temporary, {recursive: true, force: true});
   }
 }

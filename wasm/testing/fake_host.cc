@@ -34,7 +34,9 @@ int32_t mq_host_write(uint32_t sink, double offset, const uint8_t* src,
                       uint32_t size) {
   FakeHost& host = GetFakeHost();
   ++host.writes;
-  if (host.write_result != MQ_HOST_OK) return host.write_result;
+  if (host.write_result != MQ_HOST_OK && host.IsFailing(sink)) {
+    return host.write_result;
+  }
   std::string& bytes = host.sinks[sink].bytes;
   const uint64_t begin = static_cast<uint64_t>(offset);
   bytes.resize(std::max<uint64_t>(bytes.size(), begin + size));
@@ -44,7 +46,10 @@ int32_t mq_host_write(uint32_t sink, double offset, const uint8_t* src,
 
 int32_t mq_host_commit(uint32_t sink) {
   FakeHost& host = GetFakeHost();
-  if (host.commit_result != MQ_HOST_OK) return host.commit_result;
+  if (host.commit_result != MQ_HOST_OK && host.IsFailing(sink)) {
+    return host.commit_result;
+  }
   host.sinks[sink].committed = true;
+  host.commits.push_back(sink);
   return MQ_HOST_OK;
 }

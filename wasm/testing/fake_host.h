@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace monoquant::testing {
 
@@ -17,6 +19,11 @@ struct FakeHost {
     bool committed = false;
   };
 
+  // Whether the results of writes and commits are those of `sink`.
+  bool IsFailing(uint32_t sink) const {
+    return !failing_sink.has_value() || *failing_sink == sink;
+  }
+
   std::map<uint32_t, std::string> sources;
   std::map<uint32_t, Sink> sinks;
 
@@ -25,10 +32,15 @@ struct FakeHost {
   int writes = 0;
   uint64_t largest_read = 0;
 
-  // What the next read, write and commit answer, and all after it.
+  // Sinks in the order in which they were committed.
+  std::vector<uint32_t> commits;
+
+  // What the next read, write and commit answer, and all after it; the latter
+  // two of one sink, if that is set.
   int32_t read_result = 0;
   int32_t write_result = 0;
   int32_t commit_result = 0;
+  std::optional<uint32_t> failing_sink;
 };
 
 // The one host of this process.

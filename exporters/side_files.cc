@@ -1,17 +1,14 @@
-#include "cli/side_files.h"
+#include "exporters/side_files.h"
 
 #include <algorithm>
 #include <cstddef>
-#include <filesystem>
-#include <system_error>
+#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
-namespace monoquant::cli {
+namespace monoquant {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr size_t kFew = 5;
 
@@ -38,8 +35,7 @@ bool IsNameOfWeights(absl::string_view name) {
                      });
 }
 
-SideFiles FindSideFiles(const std::string& directory,
-                        const std::vector<std::string>& names,
+SideFiles FindSideFiles(const std::vector<std::string>& names,
                         const std::set<std::string>& in_use) {
   SideFiles result;
   for (const std::string& name : names) {
@@ -47,17 +43,6 @@ SideFiles FindSideFiles(const std::string& directory,
     (IsNameOfWeights(name) ? result.other_weights : result.carried)
         .push_back(name);
   }
-  // What cannot be listed has nothing to be noted.
-  std::error_code error;
-  fs::directory_iterator entry(directory.empty() ? "." : directory, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    std::error_code status_error;
-    if (!IsHidden(name) && entry->is_directory(status_error)) {
-      result.directories.push_back(name);
-    }
-  }
-  std::sort(result.directories.begin(), result.directories.end());
   return result;
 }
 
@@ -86,4 +71,4 @@ std::string FewNames(const std::vector<std::string>& names) {
   return text;
 }
 
-}  // namespace monoquant::cli
+}  // namespace monoquant
