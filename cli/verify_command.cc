@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -55,13 +56,16 @@ std::string Counts(const VerifyReport& report) {
 std::string Head(const VerifyReport& report) {
   std::string text = absl::StrCat("read      ", Printable(report.path));
   if (!report.complete) return text + "\n";
-  absl::StrAppend(&text, "  ", report.container, ", ",
-                  report.format == report.container
-                      ? ""
-                      : absl::StrCat(Printable(report.format), ", "),
-                  Plural(report.tensors, "tensor"), ", ", report.quantized,
-                  " of them quantized weights, ", HumanBytes(report.bytes),
-                  "\n");
+  absl::StrAppend(&text, "  ", report.container, ", ");
+  // "safetensors-sharded" says it.
+  if (!absl::StartsWith(report.container, report.format)) {
+    absl::StrAppend(&text, Printable(report.format), ", ");
+  }
+  absl::StrAppend(&text, Plural(report.tensors, "tensor"), ", ");
+  if (report.quantized > 0) {
+    absl::StrAppend(&text, Plural(report.quantized, "weight"), " quantized, ");
+  }
+  absl::StrAppend(&text, HumanBytes(report.bytes), "\n");
   return text;
 }
 
@@ -70,14 +74,13 @@ std::string Tail(const VerifyReport& report, const Program* program) {
   if (report.checksums.has_value()) {
     const Checksums& checksums = *report.checksums;
     if (!checksums.verified.empty()) {
-      absl::StrAppend(&text, "checksums ",
+      absl::StrAppend(&text, "checksums compared in ",
                       Printable(absl::StrJoin(checksums.verified, ", ")),
                       "\n");
     }
     if (!checksums.without.empty()) {
-      absl::StrAppend(&text, "no sums   ",
-                      Printable(absl::StrJoin(checksums.without, ", ")),
-                      ": the container has no checksums\n");
+      absl::StrAppend(&text, "checksums there are none in ",
+                      Printable(absl::StrJoin(checksums.without, ", ")), "\n");
     }
   }
   if (!report.complete) {

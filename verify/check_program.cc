@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "core/siblings.h"
 #include "exporters/program_limits.h"
+#include "frontends/name_list.h"
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/quoted.h"
@@ -69,9 +70,9 @@ class Check {
     }
     if (!absl::c_linear_search(program_->formats, format)) {
       Error("", "",
-            absl::StrCat(format, " is no format that ", program_->title,
-                         " loads (", absl::StrJoin(program_->formats, ", "),
-                         ")"),
+            absl::StrCat(format, " is none of the formats that ",
+                         program_->title, " is known to load (",
+                         absl::StrJoin(program_->formats, ", "), ")"),
             absl::StrCat("write it for ", program_->title, " (--to ",
                          program_->formats[0], ")"));
       return;
@@ -116,24 +117,32 @@ class Check {
     }
   }
 
+  // What torch.load reads, and no other function of torch's.
   void CheckGlobals() {
-    // Of pickles alone.
+    const std::string& container = subject_.stored->index().container;
+    if (container != "torch" && container != "torch-sharded" &&
+        container != "torch-legacy") {
+      return;
+    }
+    NameList refused;
     for (const std::string& name : subject_.globals) {
       if (IsWeightsOnlyGlobal(name)) continue;
       if (name == "torch.ScriptObject" && program_->name == "torch") {
         findings_.Warning(
             kProgram, "", "",
-            "names torch.ScriptObject, which torch.load(weights_only=True) "
-            "takes where it was allowed",
+            "the pickle names torch.ScriptObject, which torch.load("
+            "weights_only=True) takes where it was allowed",
             "call torch.serialization.add_safe_globals([torch.ScriptObject])");
         continue;
       }
-      Error("", "",
-            absl::StrCat("names ", QuotedName(name),
-                         ", which torch.load(weights_only=True) refuses"),
-            "convert it (monoquant convert), or allow the class if you trust "
-            "the file");
+      refused.Add(name);
     }
+    if (refused.empty()) return;
+    Error("", "",
+          absl::StrCat("the pickle names ", refused.ToString(),
+                       ", which torch.load(weights_only=True) refuses"),
+          "convert it (monoquant convert), or allow the classes if you trust "
+          "the file");
   }
 
   // ---------------------------------------------------------- the weights --

@@ -3,13 +3,13 @@
 #ifndef MONOQUANT_VERIFY_CHECKS_H_
 #define MONOQUANT_VERIFY_CHECKS_H_
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "verify/checksums.h"
 #include "verify/finding.h"
 #include "verify/subject.h"
 
@@ -56,17 +56,6 @@ void CheckProgram(const Subject& subject, Findings* findings);
 // How its weights are stored: a name of --to, another quant_method, or that of
 // the container.
 std::string FormatOf(const Subject& subject);
-
-// Called while payload is read, with the bytes of the files that are done and
-// of all; an error ends the check and is returned.
-using VerifyProgress =
-    absl::FunctionRef<absl::Status(uint64_t done, uint64_t total)>;
-
-struct Checksums {
-  // Bare names of the files with tensors.
-  std::vector<std::string> verified;
-  std::vector<std::string> without;
-};
 
 // Reads everything that a file has a checksum of, and compares.
 absl::StatusOr<Checksums> CheckChecksums(const Subject& subject,

@@ -129,10 +129,14 @@ void CheckMethod(Subject* subject, Findings* findings) {
       subject->config.has_value() ? &subject->config->json : nullptr,
       "quantization_config");
   if (quantization == nullptr) {
-    if (quantized == nullptr || !subject->record.empty()) return;
-    findings->Error(
-        kConfig, subject->config.has_value() ? kConfigFile : "",
-        quantized->name,
+    if (quantized == nullptr) return;
+    // A file alone that monoquant wrote is one for monoquant.
+    const bool is_for_itself = !subject->record.empty() &&
+                               !subject->config.has_value() &&
+                               !subject->files.is_directory;
+    findings->Add(
+        is_for_itself ? Severity::kWarning : Severity::kError, kConfig,
+        subject->config.has_value() ? kConfigFile : "", quantized->name,
         subject->config.has_value()
             ? "is quantized, but config.json has no quantization_config: its "
               "codes are loaded as weights"

@@ -12,6 +12,8 @@
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/status_macros.h"
+#include "verify/checks.h"
+#include "verify/subject.h"
 
 namespace monoquant {
 namespace {
@@ -42,7 +44,7 @@ class Verifier {
     if (subject_.stored == nullptr) return absl::OkStatus();
     MQ_RETURN_IF_ERROR(OpenRecord());
     MQ_RETURN_IF_ERROR(OpenConfig());
-    CheckMethod(&subject_, findings());
+    if (!config_is_damaged_) CheckMethod(&subject_, findings());
     MQ_ASSIGN_OR_RETURN(const QuantRecord found, FindRecordedWeights());
     FindWeights(found, &subject_, findings());
     CheckConfig(subject_, findings());

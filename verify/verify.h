@@ -12,7 +12,7 @@
 #include "exporters/programs.h"
 #include "ir/byte_source.h"
 #include "ir/json.h"
-#include "verify/checks.h"
+#include "verify/checksums.h"
 #include "verify/finding.h"
 
 namespace monoquant {
