@@ -75,8 +75,7 @@ std::string Tail(const VerifyReport& report, const Program* program) {
     const Checksums& checksums = *report.checksums;
     if (!checksums.verified.empty()) {
       absl::StrAppend(&text, "checksums compared in ",
-                      Printable(absl::StrJoin(checksums.verified, ", ")),
-                      "\n");
+                      Printable(absl::StrJoin(checksums.verified, ", ")), "\n");
     }
     if (!checksums.without.empty()) {
       absl::StrAppend(&text, "checksums there are none in ",
@@ -101,10 +100,10 @@ std::string Tail(const VerifyReport& report, const Program* program) {
 std::string ToText(const VerifyReport& report, const Program* program) {
   std::string text = Head(report);
   for (const Finding& finding : report.findings.list()) {
-    absl::StrAppend(&text,
-                    finding.severity == Severity::kError ? "error     "
-                                                         : "warning   ",
-                    Sentence(finding), "\n");
+    absl::StrAppend(
+        &text,
+        finding.severity == Severity::kError ? "error     " : "warning   ",
+        Sentence(finding), "\n");
   }
   return text + Tail(report, program);
 }

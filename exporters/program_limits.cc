@@ -239,10 +239,14 @@ constexpr absl::string_view kElements[] = {
 
 // Those of storages alone.
 constexpr absl::string_view kStorages[] = {
-    "torch.ComplexDoubleStorage",      "torch.ComplexFloatStorage",
-    "torch.QInt32Storage",             "torch.QInt8Storage",
-    "torch.QUInt2x4Storage",           "torch.QUInt4x2Storage",
-    "torch.QUInt8Storage",             "torch.cuda.ComplexDoubleStorage",
+    "torch.ComplexDoubleStorage",
+    "torch.ComplexFloatStorage",
+    "torch.QInt32Storage",
+    "torch.QInt8Storage",
+    "torch.QUInt2x4Storage",
+    "torch.QUInt4x2Storage",
+    "torch.QUInt8Storage",
+    "torch.cuda.ComplexDoubleStorage",
     "torch.cuda.ComplexFloatStorage",
 };
 

@@ -111,10 +111,9 @@ class Finder {
     const std::string* type = TextOf(&*json, "quant_type");
     const int64_t* block = IntegerOf(&*json, "blocksize");
     const Json* shape = EntryOf(&*json, "shape");
-    if (type == nullptr || block == nullptr || *block < 1 ||
-        shape == nullptr || !shape->is_array()) {
-      Wrong(weight,
-            "has a quant_state without quant_type, blocksize or shape");
+    if (type == nullptr || block == nullptr || *block < 1 || shape == nullptr ||
+        !shape->is_array()) {
+      Wrong(weight, "has a quant_state without quant_type, blocksize or shape");
       return std::nullopt;
     }
     state.type = *type;
@@ -131,14 +130,13 @@ class Finder {
 
   void CheckPart(const std::string& weight, absl::string_view part, DType dtype,
                  int64_t count) {
-    const TensorInfo* found =
-        subject_.Find(absl::StrCat(weight, ".", part));
+    const TensorInfo* found = subject_.Find(absl::StrCat(weight, ".", part));
     if (found == nullptr) {
       Wrong(weight, absl::StrCat("has no ", part));
     } else if (found->dtype != dtype || found->shape != Shape{count}) {
-      Wrong(weight, absl::StrCat("has a ", part, " of ", Describe(*found),
-                                 ", expected ", DTypeName(dtype), " [", count,
-                                 "]"));
+      Wrong(weight,
+            absl::StrCat("has ", part, " of ", Describe(*found), ", expected ",
+                         DTypeName(dtype), " [", count, "]"));
     }
   }
 
@@ -160,9 +158,10 @@ class Finder {
     const int64_t blocks = Ceil(count, state->block);
     if (codes->dtype == DType::kU8 &&
         codes->byte_size != static_cast<uint64_t>(Ceil(count, 2))) {
-      Wrong(name, absl::StrCat("is ", Describe(*codes),
-                               ", but its quant_state says that it has ",
-                               ShapeToString(state->shape), " codes of 4 bits"));
+      Wrong(name,
+            absl::StrCat("is ", Describe(*codes),
+                         ", but its quant_state says that it has ",
+                         ShapeToString(state->shape), " codes of 4 bits"));
     }
     CheckPart(name, "quant_map", DType::kF32, 16);
     CheckPart(name, "absmax", state->nested ? DType::kU8 : DType::kF32, blocks);
@@ -192,8 +191,7 @@ class Finder {
       return;
     }
     if (codes->dtype != DType::kI8 || codes->shape.size() != 2 ||
-        scales.dtype != DType::kF32 ||
-        scales.shape != Shape{codes->shape[0]}) {
+        scales.dtype != DType::kF32 || scales.shape != Shape{codes->shape[0]}) {
       Wrong(name, absl::StrCat("is ", Describe(*codes), " with scales of ",
                                Describe(scales),
                                ", expected I8 and F32, one for each row"));

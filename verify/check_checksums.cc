@@ -104,17 +104,16 @@ class Check {
     for (size_t i = 0; i < subject_.tensors().size(); ++i) {
       const TensorInfo& tensor = subject_.tensors()[i];
       if (tensor.tie == kNoTie && tensor.byte_size > 0) {
-        MQ_ASSIGN_OR_RETURN(const uint64_t elements,
-                            NumElements(tensor.shape));
+        MQ_ASSIGN_OR_RETURN(const uint64_t elements, NumElements(tensor.shape));
         // A number that ends at a byte for elements of any size.
         const uint64_t count = std::min<uint64_t>(elements, 8);
         std::vector<uint8_t> bytes(static_cast<size_t>(
             count * static_cast<uint64_t>(GetDTypeInfo(tensor.dtype).bits) /
             8));
         const auto extent = subject_.stored->Locate(i);
-        MQ_RETURN_IF_ERROR(Note(
-            extent.has_value() ? extent->file : subject_.main_file,
-            subject_.stored->Read(i, 0, count, absl::MakeSpan(bytes))));
+        MQ_RETURN_IF_ERROR(
+            Note(extent.has_value() ? extent->file : subject_.main_file,
+                 subject_.stored->Read(i, 0, count, absl::MakeSpan(bytes))));
       }
       done_ += tensor.byte_size;
       MQ_RETURN_IF_ERROR(progress_(done_, total_));

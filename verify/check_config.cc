@@ -82,10 +82,10 @@ class FloatModuleCheck {
     }
     for (const QuantizedTensor& weight : subject_.weights) {
       if (!IsKept(ModuleOfWeight(weight.name))) continue;
-      findings_.Error(kConfig, kFile, weight.name,
-                      absl::StrCat("is quantized, but ", key_,
-                                   " says that it is not"),
-                      kSameCheckpoint);
+      findings_.Error(
+          kConfig, kFile, weight.name,
+          absl::StrCat("is quantized, but ", key_, " says that it is not"),
+          kSameCheckpoint);
     }
   }
 
@@ -135,13 +135,12 @@ class FloatModuleCheck {
     // A router may be no Linear layer, so that nobody looks for it.
     const bool may_be_no_layer =
         module != kOutputLayer && !ReasonForEngines(weight).empty();
-    findings_.Add(
-        may_be_no_layer ? Severity::kWarning : Severity::kError, kConfig, kFile,
-        weight.name,
-        absl::StrCat("is not quantized, but ", key_,
-                     is_given_ ? " does not name it" : " is missing",
-                     ", so that codes are looked for"),
-        absl::StrCat("add the module to ", key_));
+    findings_.Add(may_be_no_layer ? Severity::kWarning : Severity::kError,
+                  kConfig, kFile, weight.name,
+                  absl::StrCat("is not quantized, but ", key_,
+                               is_given_ ? " does not name it" : " is missing",
+                               ", so that codes are looked for"),
+                  absl::StrCat("add the module to ", key_));
   }
 
   const Subject& subject_;
@@ -181,11 +180,11 @@ void CheckFp8(const Subject& subject, Findings* findings) {
       TextOf(subject.quantization(), "activation_scheme");
   if (activations != nullptr && *activations != "dynamic" &&
       *activations != "static") {
-    findings->Error(kConfig, kFile, "",
-                    absl::StrCat("activation_scheme is ",
-                                 JsonExcerpt(Json(*activations)),
-                                 ", expected \"dynamic\" or \"static\""),
-                    kSameCheckpoint);
+    findings->Error(
+        kConfig, kFile, "",
+        absl::StrCat("activation_scheme is ", JsonExcerpt(Json(*activations)),
+                     ", expected \"dynamic\" or \"static\""),
+        kSameCheckpoint);
   }
 }
 
@@ -208,12 +207,12 @@ void CheckBitsandbytes(const Subject& subject, Findings* findings) {
     }
     if (!is_8bit && type != nullptr &&
         *type != NumberFormatName(weight.scheme.format)) {
-      findings->Error(kConfig, kFile, weight.name,
-                      absl::StrCat("is ",
-                                   NumberFormatName(weight.scheme.format),
-                                   ", but bnb_4bit_quant_type is ",
-                                   JsonExcerpt(Json(*type))),
-                      kSameCheckpoint);
+      findings->Error(
+          kConfig, kFile, weight.name,
+          absl::StrCat("is ", NumberFormatName(weight.scheme.format),
+                       ", but bnb_4bit_quant_type is ",
+                       JsonExcerpt(Json(*type))),
+          kSameCheckpoint);
     }
   }
 }

@@ -32,8 +32,8 @@ constexpr absl::string_view kTransformersFiles[] = {
 
 // Containers that torch has other functions for than torch.load.
 constexpr absl::string_view kOtherTorchContainers[] = {
-    "dcp",          "dcp-safetensors", "torch-export", "torch-mobile",
-    "torchscript",  "torchscript-lite",
+    "dcp",          "dcp-safetensors", "torch-export",
+    "torch-mobile", "torchscript",     "torchscript-lite",
 };
 
 class Check {
@@ -84,8 +84,8 @@ class Check {
         continue;
       }
       Error("", tensor.name,
-            absl::StrCat("is stored as codes and scales that ",
-                         program_->title, " knows nothing of"),
+            absl::StrCat("is stored as codes and scales that ", program_->title,
+                         " knows nothing of"),
             absl::StrCat("write it for ", program_->title, " (--to ",
                          program_->formats[0], ")"));
     }
@@ -149,14 +149,12 @@ class Check {
 
   void CheckLimits() {
     for (const QuantizedTensor& weight : subject_.weights) {
-      for (const ExceededLimit& exceeded :
-           LimitsExceeded(*program_, weight)) {
-        findings_.Add(exceeded.limit->fails ? Severity::kError
-                                            : Severity::kWarning,
-                      kProgram, "", weight.name,
-                      absl::StrCat(exceeded.what, " (", exceeded.limit->source,
-                                   ")"),
-                      exceeded.limit->remedy);
+      for (const ExceededLimit& exceeded : LimitsExceeded(*program_, weight)) {
+        findings_.Add(
+            exceeded.limit->fails ? Severity::kError : Severity::kWarning,
+            kProgram, "", weight.name,
+            absl::StrCat(exceeded.what, " (", exceeded.limit->source, ")"),
+            exceeded.limit->remedy);
       }
     }
   }

@@ -84,10 +84,10 @@ class ShardCheck {
   absl::Status CheckShard(size_t number, std::vector<std::string>* globals) {
     const std::string& file = index_.shards[number];
     if (!IsThere(file)) {
-      findings_.Error(kFiles, file, "",
-                      absl::StrCat("is missing, though ", index_file_,
-                                   " names it"),
-                      "download or copy all shards");
+      findings_.Error(
+          kFiles, file, "",
+          absl::StrCat("is missing, though ", index_file_, " names it"),
+          "download or copy all shards");
       whole_ = false;
       return absl::OkStatus();
     }
@@ -131,8 +131,7 @@ class ShardCheck {
     }
     for (const std::string& name : shard.globals) {
       if (globals->size() == CheckpointIndex::kMaxGlobals) break;
-      if (std::find(globals->begin(), globals->end(), name) ==
-          globals->end()) {
+      if (std::find(globals->begin(), globals->end(), name) == globals->end()) {
         globals->push_back(name);
       }
     }
@@ -154,12 +153,11 @@ class ShardCheck {
                         "download or copy all files again");
       } else if (std::find(it->second.begin(), it->second.end(), shard) ==
                  it->second.end()) {
-        findings_.Error(kFiles, file, name,
-                        absl::StrCat("is not there, but in ",
-                                     index_.shards[it->second[0]],
-                                     ", though ", index_file_,
-                                     " says otherwise"),
-                        "correct the index, or download all files again");
+        findings_.Error(
+            kFiles, file, name,
+            absl::StrCat("is not there, but in ", index_.shards[it->second[0]],
+                         ", though ", index_file_, " says otherwise"),
+            "correct the index, or download all files again");
       }
     }
   }
@@ -200,10 +198,10 @@ class ShardCheck {
                              file)) {
         continue;
       }
-      findings_.Warning(kFiles, file, "",
-                        absl::StrCat("is left over: ", index_file_,
-                                     " does not name it"),
-                        "remove it, if it is of an older checkpoint");
+      findings_.Warning(
+          kFiles, file, "",
+          absl::StrCat("is left over: ", index_file_, " does not name it"),
+          "remove it, if it is of an older checkpoint");
     }
     constexpr absl::string_view kSingle = "model.safetensors";
     if (index_file_ == absl::StrCat(kSingle, ".index.json") &&

@@ -1,5 +1,5 @@
-// quantization_config of compressed-tensors: which layers it describes, and how,
-// against those that are quantized.
+// quantization_config of compressed-tensors: which layers it describes, and
+// how, against those that are quantized.
 
 #include <algorithm>
 #include <cstdint>
@@ -35,9 +35,10 @@ constexpr uint64_t kMaxMatches = 20'000'000;
 // What compressed-tensors 0.20 knows in the description of weights or
 // activations; it refuses any other key.
 constexpr absl::string_view kArguments[] = {
-    "num_bits",   "type",     "symmetric",   "strategy",
-    "group_size", "block_structure", "dynamic", "actorder",
-    "scale_dtype", "zp_dtype", "observer",   "observer_kwargs",
+    "num_bits", "type",       "symmetric",
+    "strategy", "group_size", "block_structure",
+    "dynamic",  "actorder",   "scale_dtype",
+    "zp_dtype", "observer",   "observer_kwargs",
 };
 
 constexpr absl::string_view kFormats[] = {
@@ -275,9 +276,9 @@ class Check {
   }
 
   bool TargetsHaveUnknown() const {
-    return std::any_of(
-        groups_.begin(), groups_.end(),
-        [](const Group& group) { return group.targets.has_unknown(); });
+    return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
+      return group.targets.has_unknown();
+    });
   }
 
   void CheckWeight(const QuantizedTensor& weight) {
@@ -388,8 +389,8 @@ class Check {
     const Group* group = GroupOf(module);
     if (group == nullptr || group->weights == nullptr) return;
     // Engines have float layers for the output and for routers of experts.
-    const bool may_be_other = !group->targets.Has(module) &&
-                              !ReasonForEngines(tensor).empty();
+    const bool may_be_other =
+        !group->targets.Has(module) && !ReasonForEngines(tensor).empty();
     findings_.Add(
         may_be_other ? Severity::kWarning : Severity::kError, kConfig, kFile,
         tensor.name,
@@ -410,10 +411,11 @@ class Check {
     }
     const auto tell = [&](absl::string_view key, const ModuleList& list) {
       for (const std::string& entry : list.Unused(modules)) {
-        findings_.Warning(kConfig, kFile, "",
-                          absl::StrCat(key, " has ", QuotedName(entry),
-                                       ", which is no module of the checkpoint"),
-                          "check its spelling");
+        findings_.Warning(
+            kConfig, kFile, "",
+            absl::StrCat(key, " has ", QuotedName(entry),
+                         ", which is no module of the checkpoint"),
+            "check its spelling");
       }
     };
     for (const Group& group : groups_) {

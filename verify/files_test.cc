@@ -112,13 +112,12 @@ TEST(ShardsTest, TensorsElsewhere) {
               ElementsAre(HasSubstr("warning files model-00002-of-00002."
                                     "safetensors: : is left over")));
   FakeFiles files = Shards(kGoodIndex);
-  files[1].second =
-      SafetensorsFile({{"a", DType::kU8, {3}}, {"x", DType::kU8, {2}},
-                       {"b", DType::kU8, {4}}});
+  files[1].second = SafetensorsFile(
+      {{"a", DType::kU8, {3}}, {"x", DType::kU8, {2}}, {"b", DType::kU8, {4}}});
   EXPECT_THAT(
       Found(files),
       ElementsAre(HasSubstr("warning files model-00001-of-00002.safetensors: "
-                            "x, b: is not listed by") ,
+                            "x: is not listed by"),
                   HasSubstr("is in 2 files")));
 }
 
@@ -126,9 +125,9 @@ TEST(ShardsTest, ASingleFileBesideThem) {
   FakeFiles files = Shards(kGoodIndex);
   files.emplace_back("model.safetensors",
                      SafetensorsFile({{"a", DType::kU8, {3}}}));
-  EXPECT_THAT(Found(files), ElementsAre(HasSubstr(
-                                "warning files model.safetensors: : lies "
-                                "beside model.safetensors.index.json")));
+  EXPECT_THAT(Found(files),
+              ElementsAre(HasSubstr("warning files model.safetensors: : lies "
+                                    "beside model.safetensors.index.json")));
 }
 
 TEST(FilesTest, WhatCannotBeOpened) {
@@ -139,9 +138,9 @@ TEST(FilesTest, WhatCannotBeOpened) {
               absl::StatusCode::kDataLoss, "m.safetensors");
   EXPECT_THAT(Found(FakeFiles{{"model.safetensors", cut}}),
               ElementsAre(HasSubstr("error files ")));
-  EXPECT_THAT(Found(FakeFiles{{"a.safetensors", good},
-                              {"b.safetensors", good}}),
-              ElementsAre(HasSubstr("several safetensors files but no index")));
+  EXPECT_THAT(
+      Found(FakeFiles{{"a.safetensors", good}, {"b.safetensors", good}}),
+      ElementsAre(HasSubstr("several safetensors files but no index")));
   EXPECT_FALSE(Verify({{"README.md", "x"}}).ok());
   ExpectError(Verify(Shards("{}")), absl::StatusCode::kDataLoss, "weight_map");
 }
@@ -186,13 +185,13 @@ TEST(ChecksumsTest, ThereMayBeNone) {
 TEST(ChecksumsTest, CanBeInterrupted) {
   VerifyOptions options;
   options.hashes = true;
-  ExpectError(VerifyCheckpoint(InMemoryFiles("m.pt", {{"m.pt", TorchFile()}}),
-                               options,
-                               [](uint64_t done, uint64_t total) {
-                                 EXPECT_LE(done, total);
-                                 return absl::CancelledError("enough");
-                               }),
-              absl::StatusCode::kCancelled, "enough");
+  ExpectError(
+      VerifyCheckpoint(InMemoryFiles("m.pt", {{"m.pt", TorchFile()}}), options,
+                       [](uint64_t done, uint64_t total) {
+                         EXPECT_LE(done, total);
+                         return absl::CancelledError("enough");
+                       }),
+      absl::StatusCode::kCancelled, "enough");
 }
 
 // -------------------------------------------------------------- pickles --

@@ -34,10 +34,10 @@ constexpr MethodRow kMethods[] = {
 
 // Other methods that Transformers 5.23 has by that name.
 constexpr absl::string_view kOtherMethods[] = {
-    "aqlm",   "auto-round", "bitnet",      "eetq", "fbgemm_fp8",
-    "fouroversix", "fp_quant", "gemma", "gguf", "higgs",
-    "hqq",    "metal",      "mxfp4",       "mxfp8", "nvfp4",
-    "quanto", "quark",      "sinq",        "spqr", "vptq",
+    "aqlm",        "auto-round", "bitnet", "eetq",  "fbgemm_fp8",
+    "fouroversix", "fp_quant",   "gemma",  "gguf",  "higgs",
+    "hqq",         "metal",      "mxfp4",  "mxfp8", "nvfp4",
+    "quanto",      "quark",      "sinq",   "spqr",  "vptq",
 };
 
 // How the names end of tensors that only quantized weights have.
@@ -125,9 +125,9 @@ void FindFloat8Weights(Subject* subject) {
 
 void CheckMethod(Subject* subject, Findings* findings) {
   const TensorInfo* quantized = FirstQuantized(*subject);
-  const Json* quantization = EntryOf(
-      subject->config.has_value() ? &subject->config->json : nullptr,
-      "quantization_config");
+  const Json* quantization =
+      EntryOf(subject->config.has_value() ? &subject->config->json : nullptr,
+              "quantization_config");
   if (quantization == nullptr) {
     if (quantized == nullptr) return;
     // A file alone that monoquant wrote is one for monoquant.
@@ -173,8 +173,7 @@ void CheckMethod(Subject* subject, Findings* findings) {
       std::end(kOtherMethods);
   findings->Add(known ? Severity::kWarning : Severity::kError, kConfig,
                 kConfigFile, "",
-                absl::StrCat("has the quant_method ",
-                             JsonExcerpt(Json(*name)),
+                absl::StrCat("has the quant_method ", JsonExcerpt(Json(*name)),
                              known ? ", which is not looked into"
                                    : ", which no program knows"),
                 known ? "" : "correct it");

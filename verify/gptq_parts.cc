@@ -44,8 +44,7 @@ class Check {
     const uint64_t count =
         subject_.tensors()[number].byte_size / sizeof(uint32_t);
     for (uint64_t first = 0; first < count; first += kPieceWords) {
-      words_.resize(
-          static_cast<size_t>(std::min(kPieceWords, count - first)));
+      words_.resize(static_cast<size_t>(std::min(kPieceWords, count - first)));
       MQ_RETURN_IF_ERROR(subject_.stored->Read(
           number, first, words_.size(),
           absl::MakeSpan(reinterpret_cast<uint8_t*>(words_.data()),
@@ -74,12 +73,12 @@ class Check {
         }));
     const bool* symmetric = FlagOf(subject_.quantization(), "sym");
     if (symmetric != nullptr && *symmetric && !all_middle) {
-      findings_.Error(kTensors, "", weight.name,
-                      absl::StrCat("has zero points that are not in the "
-                                   "middle, as version ",
-                                   first_version ? 1 : 2,
-                                   " stores it, though sym is true"),
-                      kOtherVersion);
+      findings_.Error(
+          kTensors, "", weight.name,
+          absl::StrCat("has zero points that are not in the "
+                       "middle, as version ",
+                       first_version ? 1 : 2, " stores it, though sym is true"),
+          kOtherVersion);
     } else if (first_version && has_largest) {
       findings_.Error(
           kTensors, "", weight.name,
@@ -96,9 +95,8 @@ class Check {
         absl::StrCat(ModuleOfWeight(weight.name), ".g_idx");
     const QuantScheme& scheme = weight.scheme;
     const int64_t columns = weight.shape[1];
-    const int64_t size = scheme.granularity == Granularity::kGroup
-                             ? scheme.group_size
-                             : columns;
+    const int64_t size =
+        scheme.granularity == Granularity::kGroup ? scheme.group_size : columns;
     const auto groups = static_cast<uint64_t>(columns / size);
     bool exist = true;
     bool in_order = true;

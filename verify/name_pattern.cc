@@ -235,8 +235,8 @@ class PatternCompiler {
     }
     if (least > kMaxCount || most > kMaxCount) return Wrong("is too large");
     if (most != -1 && most < least) return Wrong("repeats from behind");
-    const std::vector<Step> one(
-        steps_.begin() + static_cast<int64_t>(begin), steps_.end());
+    const std::vector<Step> one(steps_.begin() + static_cast<int64_t>(begin),
+                                steps_.end());
     if (one.size() * static_cast<size_t>(std::max(least, most) + 1) >
         kMaxSteps) {
       return Wrong("is too large");

@@ -96,8 +96,7 @@ TEST(NamePatternTest, MatchesModule) {
       {"fc", "layer.fc", false},  // not from the start
   };
   for (const auto& test : kCases) {
-    const absl::StatusOr<NamePattern> parsed =
-        NamePattern::Parse(test.pattern);
+    const absl::StatusOr<NamePattern> parsed = NamePattern::Parse(test.pattern);
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ(parsed->MatchesModule(test.name), test.matches)
         << test.pattern << " " << test.name;
@@ -113,17 +112,17 @@ TEST(NamePatternTest, WhatIsNotLookedInto) {
 }
 
 TEST(NamePatternTest, WhatIsNoExpression) {
-  for (const char* pattern : {"(", "(a", "a)", "[a", "*", "a\\", "[b-a]",
-                              "a{3,2}"}) {
+  for (const char* pattern :
+       {"(", "(a", "a)", "[a", "*", "a\\", "[b-a]", "a{3,2}"}) {
     ExpectError(NamePattern::Parse(pattern), absl::StatusCode::kInvalidArgument,
                 "the regular expression '");
   }
 }
 
 TEST(NamePatternTest, Limits) {
-  ExpectError(NamePattern::Parse(std::string(100, '(') + "a" +
-                                 std::string(100, ')')),
-              absl::StatusCode::kInvalidArgument, "nested too deep");
+  ExpectError(
+      NamePattern::Parse(std::string(100, '(') + "a" + std::string(100, ')')),
+      absl::StatusCode::kInvalidArgument, "nested too deep");
   for (const std::string& pattern :
        {std::string(6000, 'a'), std::string("((a{100}){100}){100}"),
         std::string("a{1000}")}) {

@@ -104,9 +104,8 @@ inline absl::StatusOr<VerifyReport> Verify(const FakeFiles& files,
   VerifyOptions options;
   options.hashes = hashes;
   if (!program.empty()) options.program = FindProgram(program).value();
-  return VerifyCheckpoint(
-      InMemoryFiles(path, files), options,
-      [](uint64_t, uint64_t) { return absl::OkStatus(); });
+  return VerifyCheckpoint(InMemoryFiles(path, files), options,
+                          [](uint64_t, uint64_t) { return absl::OkStatus(); });
 }
 
 // "error config config.json: a.weight, b.weight: WHAT", one each, or the
@@ -116,11 +115,10 @@ inline std::vector<std::string> Found(
   if (!report.ok()) return {report.status().ToString()};
   std::vector<std::string> lines;
   for (const Finding& finding : report->findings.list()) {
-    lines.push_back(absl::StrCat(SeverityName(finding.severity), " ",
-                                 FindingKindName(finding.kind), " ",
-                                 finding.file, ": ",
-                                 absl::StrJoin(finding.tensors, ", "), ": ",
-                                 finding.what));
+    lines.push_back(
+        absl::StrCat(SeverityName(finding.severity), " ",
+                     FindingKindName(finding.kind), " ", finding.file, ": ",
+                     absl::StrJoin(finding.tensors, ", "), ": ", finding.what));
   }
   return lines;
 }

@@ -119,10 +119,10 @@ class Finder {
     }
     const Json* parts = EntryOf(&*json, "_tensor_data_names");
     if (parts == nullptr || !parts->is_array()) {
-      findings_.Error(kTensors, "", name,
-                      absl::StrCat("is a ", *type,
-                                   " of which the metadata names no parts"),
-                      kRemedy);
+      findings_.Error(
+          kTensors, "", name,
+          absl::StrCat("is a ", *type, " of which the metadata names no parts"),
+          kRemedy);
       return;
     }
     for (const Json& part : *parts->AsArray()) {

@@ -76,9 +76,8 @@ class Verifier {
     subject_.main_file = MainFile(files());
     const bool is_index = IsIndexName(subject_.main_file);
     if (is_index) {
-      const absl::Status status =
-          CheckShards(files(), subject_.main_file, findings(),
-                      &subject_.globals);
+      const absl::Status status = CheckShards(files(), subject_.main_file,
+                                              findings(), &subject_.globals);
       if (!status.ok()) return status;
       if (report_.findings.errors() > 0 && !OnlySizesDiffer()) {
         return absl::OkStatus();
@@ -235,9 +234,8 @@ Json VerifyReportToJson(const VerifyReport& report,
   json.Set("path", report.path);
   json.Set("container", OrNull(report.container));
   json.Set("format", OrNull(report.format));
-  json.Set("program", options.program == nullptr
-                          ? Json()
-                          : Json(options.program->name));
+  json.Set("program",
+           options.program == nullptr ? Json() : Json(options.program->name));
   json.Set("ok", report.findings.errors() == 0);
   json.Set("complete", report.complete);
   json.Set("errors", report.findings.errors());

@@ -35,9 +35,8 @@ constexpr absl::string_view kSameCheckpoint =
 bool IsInBlock(absl::string_view module) {
   for (const absl::string_view part : absl::StrSplit(module, '.')) {
     if (!part.empty() &&
-        std::all_of(part.begin(), part.end(), [](unsigned char c) {
-          return absl::ascii_isdigit(c);
-        })) {
+        std::all_of(part.begin(), part.end(),
+                    [](unsigned char c) { return absl::ascii_isdigit(c); })) {
       return true;
     }
   }
@@ -95,23 +94,23 @@ class Check {
     }
     const absl::StatusOr<Json> other = ReadOtherFile();
     if (!other.ok() || !other->is_object()) {
-      findings_.Warning(kConfig, kOtherFile, "",
-                        other.ok() ? "is no object"
-                                   : std::string(other.status().message()),
-                        "remove it, or copy quantization_config into it");
+      findings_.Warning(
+          kConfig, kOtherFile, "",
+          other.ok() ? "is no object" : std::string(other.status().message()),
+          "remove it, or copy quantization_config into it");
       return;
     }
-    for (const char* key : {"bits", "group_size", "sym", "desc_act",
-                            "checkpoint_format", "quant_method", "zero_point",
-                            "version"}) {
+    for (const char* key :
+         {"bits", "group_size", "sym", "desc_act", "checkpoint_format",
+          "quant_method", "zero_point", "version"}) {
       const Json* here = EntryOf(config_, key);
       const Json* there = EntryOf(&*other, key);
       if (here == nullptr || there == nullptr || *here == *there) continue;
-      findings_.Error(kConfig, kOtherFile, "",
-                      absl::StrCat("has ", key, " ", JsonExcerpt(*there),
-                                   ", but config.json has ",
-                                   JsonExcerpt(*here)),
-                      "copy quantization_config of config.json into it");
+      findings_.Error(
+          kConfig, kOtherFile, "",
+          absl::StrCat("has ", key, " ", JsonExcerpt(*there),
+                       ", but config.json has ", JsonExcerpt(*here)),
+          "copy quantization_config of config.json into it");
     }
   }
 
@@ -137,9 +136,9 @@ class Check {
       if (!absl::ConsumePrefix(&text, "-:")) continue;
       absl::StatusOr<NamePattern> pattern = NamePattern::Parse(text);
       if (!pattern.ok()) {
-        findings_.Warning(
-            kConfig, kFile, "",
-            absl::StrCat("dynamic: ", pattern.status().message()), "");
+        findings_.Warning(kConfig, kFile, "",
+                          absl::StrCat("dynamic: ", pattern.status().message()),
+                          "");
         return std::nullopt;
       }
       left_out.push_back(*std::move(pattern));
@@ -179,16 +178,15 @@ class Check {
       }
       const absl::string_view module = ModuleOfWeight(tensor.name);
       if (!IsInBlock(module)) continue;
-      const bool in_dynamic = std::any_of(
-          left_out->begin(), left_out->end(), [&](const NamePattern& pattern) {
-            return pattern.MatchesStart(module);
-          });
-      const bool in_list =
-          quantized.has_value() &&
-          std::none_of(quantized->begin(), quantized->end(),
-                       [&](const std::string& end) {
-                         return absl::EndsWith(module, end);
-                       });
+      const bool in_dynamic = std::any_of(left_out->begin(), left_out->end(),
+                                          [&](const NamePattern& pattern) {
+                                            return pattern.MatchesStart(module);
+                                          });
+      const bool in_list = quantized.has_value() &&
+                           std::none_of(quantized->begin(), quantized->end(),
+                                        [&](const std::string& end) {
+                                          return absl::EndsWith(module, end);
+                                        });
       if (!in_dynamic) {
         findings_.Warning(kConfig, kFile, tensor.name,
                           "is not quantized, but dynamic does not leave it "
