@@ -58,10 +58,7 @@ file cannot be read.)";
 inline constexpr char kVerifyFooter[] = R"(Examples:
   monoquant verify model_dir
   monoquant verify model_dir --for vllm
-  monoquant verify model.pt --for torch --hashes --json
-
-Exit codes: 0 nothing is wrong, or warnings only; 4 something is; 5 a file cannot
-be read; 6 it is no checkpoint, or a malformed one.)";
+  monoquant verify model.pt --for torch --hashes --json)";
 
 }  // namespace monoquant::cli
 

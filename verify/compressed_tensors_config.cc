@@ -187,8 +187,11 @@ class Check {
   void CheckStatus() {
     const std::string* status = TextOf(&config_, "quantization_status");
     if (status == nullptr || *status != "compressed") {
-      findings_.Error(
-          kConfig, kFile, "",
+      // Engines do not look at it.
+      const bool matters = subject_.program == nullptr ||
+                           subject_.program->name == "transformers";
+      findings_.Add(
+          matters ? Severity::kError : Severity::kWarning, kConfig, kFile, "",
           absl::StrCat("quantization_status is ",
                        status == nullptr ? std::string("missing")
                                          : JsonExcerpt(Json(*status)),
