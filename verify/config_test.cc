@@ -104,6 +104,12 @@ TEST(CompressedTensorsTest, Status) {
       FoundPacked(Compressed(R"(["m.b"])", R"(["Linear"])", "", "frozen")),
       ElementsAre(HasSubstr("error config config.json: : "
                             "quantization_status is \"frozen\"")));
+  // No other program looks at it.
+  EXPECT_THAT(Found(Model(PackedModel(),
+                          Compressed(R"(["m.b"])", R"(["Linear"])", "", "")),
+                    "vllm"),
+              Contains(HasSubstr("warning config config.json: : "
+                                 "quantization_status is \"\"")));
 }
 
 TEST(CompressedTensorsTest, Formats) {

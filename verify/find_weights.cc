@@ -94,7 +94,8 @@ void FindFloat8Weights(Subject* subject) {
         subject->Find(absl::StrCat(codes.name, "_scale_inv")) != nullptr;
     const TensorInfo* scale = subject->Find(
         absl::StrCat(codes.name, inverse ? "_scale_inv" : "_scale"));
-    if (scale == nullptr) continue;
+    // Bytes are exponents, of groups in a row (mxfp8).
+    if (scale == nullptr || scale->dtype == DType::kU8) continue;
     QuantizedTensor weight;
     weight.name = codes.name;
     weight.scheme.format = codes.dtype == DType::kF8E4M3

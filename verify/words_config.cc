@@ -162,6 +162,10 @@ class Check {
     return ends;
   }
 
+  bool IsFor(absl::string_view program) const {
+    return subject_.program != nullptr && subject_.program->name == program;
+  }
+
   // Layers of blocks that are floats. Which layers a program asks for codes is
   // known to its models, so that nothing here is more than unusual.
   void CheckFloatLayers() {
@@ -187,13 +191,13 @@ class Check {
                                         [&](const std::string& end) {
                                           return absl::EndsWith(module, end);
                                         });
-      if (!in_dynamic) {
+      if (!in_dynamic && !IsFor("transformers")) {
         findings_.Warning(kConfig, kFile, tensor.name,
                           "is not quantized, but dynamic does not leave it "
                           "out: GPTQModel and vLLM may look for codes",
                           "add \"-:\" and its name to dynamic");
       }
-      if (!in_list) {
+      if (!in_list && (subject_.program == nullptr || IsFor("transformers"))) {
         findings_.Warning(
             kConfig, kFile, tensor.name,
             "is not quantized, but modules_in_block_to_quantize does not leave "
