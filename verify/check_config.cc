@@ -134,7 +134,8 @@ class FloatModuleCheck {
     weight.name = absl::StrCat(module, ".weight");
     // A router may be no Linear layer, so that nobody looks for it.
     const bool may_be_no_layer =
-        module != kOutputLayer && !ReasonForEngines(weight).empty();
+        module != kOutputLayer &&
+        !ReasonForEngines(weight, subject_.storage).empty();
     findings_.Add(may_be_no_layer ? Severity::kWarning : Severity::kError,
                   kConfig, kFile, weight.name,
                   absl::StrCat("is not quantized, but ", key_,

@@ -393,7 +393,8 @@ class Check {
     if (group == nullptr || group->weights == nullptr) return;
     // Engines have float layers for the output and for routers of experts.
     const bool may_be_other =
-        !group->targets.Has(module) && !ReasonForEngines(tensor).empty();
+        !group->targets.Has(module) &&
+        !ReasonForEngines(tensor, subject_.storage).empty();
     findings_.Add(
         may_be_other ? Severity::kWarning : Severity::kError, kConfig, kFile,
         tensor.name,

@@ -21,15 +21,17 @@ constexpr absl::string_view kConfigFile = "config.json";
 struct MethodRow {
   absl::string_view name;
   EngineMethod method;
+  QuantStorage storage;
 };
 
 constexpr MethodRow kMethods[] = {
-    {"compressed-tensors", EngineMethod::kCompressedTensors},
-    {"gptq", EngineMethod::kGptq},
-    {"awq", EngineMethod::kAwq},
-    {"fp8", EngineMethod::kFp8},
-    {"bitsandbytes", EngineMethod::kBitsandbytes},
-    {"torchao", EngineMethod::kTorchao},
+    {"compressed-tensors", EngineMethod::kCompressedTensors,
+     QuantStorage::kCompressedTensors},
+    {"gptq", EngineMethod::kGptq, QuantStorage::kGptq},
+    {"awq", EngineMethod::kAwq, QuantStorage::kAwq},
+    {"fp8", EngineMethod::kFp8, QuantStorage::kFp8},
+    {"bitsandbytes", EngineMethod::kBitsandbytes, QuantStorage::kBitsandbytes},
+    {"torchao", EngineMethod::kTorchao, QuantStorage::kTorchao},
 };
 
 // Other methods that Transformers 5.23 has by that name.
@@ -153,7 +155,9 @@ void CheckMethod(Subject* subject, Findings* findings) {
     return;
   }
   for (const MethodRow& row : kMethods) {
-    if (row.name == *name) subject->method = row.method;
+    if (row.name != *name) continue;
+    subject->method = row.method;
+    subject->storage = row.storage;
   }
   if (subject->method != EngineMethod::kNone) {
     if (quantized == nullptr &&

@@ -15,6 +15,7 @@
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
 #include "ir/quant_record.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant {
 
@@ -51,6 +52,8 @@ struct Subject {
   QuantRecord record;
   std::optional<ModelConfig> config;
   EngineMethod method = EngineMethod::kNone;
+  // In which the method keeps weights as monoquant writes them.
+  QuantStorage storage = QuantStorage::kPlain;
 
   // The weights that are quantized in a way that engines know, whether or not
   // monoquant wrote them.

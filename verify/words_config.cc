@@ -177,7 +177,8 @@ class Check {
         left_out->size() + (quantized.has_value() ? quantized->size() : 0);
     if (entries * subject_.tensors().size() > kMaxMatches) return;
     for (const TensorInfo& tensor : subject_.tensors()) {
-      if (!IsLinearWeight(tensor) || !ReasonForEngines(tensor).empty()) {
+      if (!IsLinearWeight(tensor) ||
+          !ReasonForEngines(tensor, subject_.storage).empty()) {
         continue;
       }
       const absl::string_view module = ModuleOfWeight(tensor.name);
