@@ -44,6 +44,7 @@ class Parser {
     AddDequantize();
     AddConvert();
     AddScan();
+    AddVerify();
   }
 
   absl::StatusOr<Command> Parse(std::vector<std::string> args) {
@@ -124,7 +125,7 @@ class Parser {
     };
   }
 
-  void AddInput(CLI::App* command, InputArgs& input) {
+  void AddModel(CLI::App* command, InputArgs& input) {
     Add(command, "Input", "-m,--model,model", "PATH",
         "The checkpoint: a file or a directory", [&input](const auto& text) {
           if (!input.path.empty()) {
@@ -134,6 +135,10 @@ class Parser {
           input.path = text;
           return absl::OkStatus();
         });
+  }
+
+  void AddInput(CLI::App* command, InputArgs& input) {
+    AddModel(command, input);
     Add(command, "Input", "--root", "KEY",
         "The dict that holds the weights, as in 'model'; '.': everything",
         Text(input.root));
@@ -435,6 +440,26 @@ class Parser {
     finish_[command] = [this] { return scan_; };
   }
 
+  void AddVerify() {
+    CLI::App* command = AddCommand(
+        "verify", "Say whether a checkpoint is whole, and what loads it",
+        kVerifyFooter);
+    AddModel(command, verify_.input);
+    AddAllowOpaque(command, verify_.input.allow_opaque);
+    Add(command, "Checks", "--for", "PROGRAM",
+        "What is to load it: vllm, sglang, transformers or torch",
+        Text(verify_.program));
+    command
+        ->add_flag("--hashes", verify_.hashes,
+                   "Read all that has a checksum, and compare")
+        ->group("Checks");
+    AddReport(command, verify_.report);
+    finish_[command] = [this] {
+      SetProgress(verify_.report);
+      return verify_;
+    };
+  }
+
   void SetProgress(ReportArgs& report) const {
     switch (progress_) {
       case ProgressFlag::kAuto:
@@ -467,6 +492,7 @@ class Parser {
   DequantizeArgs dequantize_;
   ConvertArgs convert_;
   ScanArgs scan_;
+  VerifyArgs verify_;
 };
 
 }  // namespace

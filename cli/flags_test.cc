@@ -132,6 +132,14 @@ TEST(FlagsTest, OtherCommands) {
   const auto scan = Get<ScanArgs>("scan a.pt b.pt --json");
   EXPECT_EQ(scan.paths, (std::vector<std::string>{"a.pt", "b.pt"}));
   EXPECT_TRUE(scan.report.json);
+  const auto verify =
+      Get<VerifyArgs>("verify dir --for vllm --hashes --allow-opaque --json");
+  EXPECT_EQ(verify.input.path, "dir");
+  EXPECT_EQ(verify.program, "vllm");
+  EXPECT_TRUE(verify.hashes);
+  EXPECT_TRUE(verify.input.allow_opaque);
+  EXPECT_TRUE(verify.report.json);
+  EXPECT_FALSE(Get<VerifyArgs>("verify dir").hashes);
 }
 
 TEST(FlagsTest, HowFilesAreRead) {

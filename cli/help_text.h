@@ -16,7 +16,7 @@ inline constexpr char kOverviewFooter[] = R"(Examples:
   monoquant quantize --help
 
 Exit codes: 0 done, 1 a bug, 2 usage or recipe, 3 cannot quantize, 4 quality
-gate failed, 5 input or output, 6 malformed or unsupported input, 130 interrupted.)";
+gate or verify failed, 5 input or output, 6 malformed or unsupported input, 130 interrupted.)";
 
 inline constexpr char kQuantizeFooter[] = R"(Examples:
   monoquant quantize --model model.pt --output model_int8.pt --bits 8
@@ -56,6 +56,11 @@ inline constexpr char kScanFooter[] = R"(Examples:
 
 Exit codes: 0 safe, unknown globals or suspicious; 6 dangerous or malformed; 5 a
 file cannot be read.)";
+
+inline constexpr char kVerifyFooter[] = R"(Examples:
+  monoquant verify model_dir
+  monoquant verify model_dir --for vllm
+  monoquant verify model.pt --for torch --hashes --json)";
 
 }  // namespace monoquant::cli
 

@@ -11,7 +11,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/casts.h"
+#include "core/siblings.h"
 #include "ir/dtype.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant {
 namespace {
@@ -61,6 +63,10 @@ constexpr absl::string_view kBufferNames[] = {
     "freqs_cis",
     "weight_scale_inv",
 };
+
+// Whole names of modules: output layers.
+constexpr absl::string_view kOutputModules[] = {"classifier", "embed_out",
+                                                "lm_head", "score"};
 
 // Whole names of modules: what routes tokens to experts.
 constexpr absl::string_view kRouterModules[] = {"gate", "router",
@@ -204,11 +210,19 @@ bool IsWeightOfLayer(const TensorInfo& tensor) {
   return !IsEmbeddingName(parts, tensor.shape.size()) && !IsNormName(parts);
 }
 
-std::string ReasonForEngines(const TensorInfo& tensor) {
+std::string ReasonForEngines(const TensorInfo& tensor, QuantStorage storage) {
   const NameParts parts = Parse(tensor.name);
-  if (parts.owner() == "lm_head") return "output layer (name)";
-  return Contains(kRouterModules, parts.owner()) ? "router of experts (name)"
-                                                 : "";
+  if (Contains(kOutputModules, parts.owner())) return "output layer (name)";
+  if (Contains(kRouterModules, parts.owner())) {
+    return "router of experts (name)";
+  }
+  const bool float_experts = storage == QuantStorage::kBitsandbytes ||
+                             storage == QuantStorage::kTorchao;
+  if (float_experts && !ExpertsOf(tensor.name).empty()) {
+    return absl::StrCat("expert (name), which Transformers loads no ",
+                        StorageName(storage), " weights of");
+  }
+  return "";
 }
 
 Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements,

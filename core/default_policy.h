@@ -11,6 +11,7 @@
 #include <string>
 
 #include "ir/checkpoint.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant {
 
@@ -27,8 +28,9 @@ Verdict DefaultPolicy(const TensorInfo& tensor, int64_t min_elements,
 
 // Why a weight stays as it is in what is made for inference engines, in words;
 // empty if it does not. Engines have float layers for the output and for the
-// routers of experts.
-std::string ReasonForEngines(const TensorInfo& tensor);
+// routers of experts. Transformers has the weights of all experts of a layer in
+// one tensor, and fills that from quantized ones in some storages only.
+std::string ReasonForEngines(const TensorInfo& tensor, QuantStorage storage);
 
 // True if name or module kind say that this is a table of embeddings: rows are
 // looked up, not multiplied.

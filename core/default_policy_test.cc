@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 
 namespace monoquant {
@@ -135,6 +136,38 @@ TEST(DefaultPolicyTest, RealNames) {
     EXPECT_EQ(verdict.reason, c.reason) << c.name;
     EXPECT_EQ(verdict.quantize, c.reason == weight) << c.name;
   }
+}
+
+TEST(DefaultPolicyTest, WhatEnginesHaveInFloat) {
+  const TensorInfo expert =
+      Tensor("model.layers.0.mlp.experts.3.up_proj.weight", {64, 64});
+  for (const QuantStorage storage :
+       {QuantStorage::kGptq, QuantStorage::kTorchao}) {
+    for (const char* name : {"lm_head.weight", "embed_out.weight",
+                             "classifier.weight", "score.weight"}) {
+      EXPECT_EQ(ReasonForEngines(Tensor(name, {64, 64}), storage),
+                "output layer (name)");
+    }
+    for (const char* name : {"model.layers.0.mlp.gate.weight",
+                             "model.layers.0.mlp.shared_expert_gate.weight"}) {
+      EXPECT_EQ(ReasonForEngines(Tensor(name, {64, 64}), storage),
+                "router of experts (name)");
+    }
+    EXPECT_EQ(
+        ReasonForEngines(Tensor("mlp.shared_expert.up_proj.weight", {64, 64}),
+                         storage),
+        "");
+  }
+  for (const QuantStorage storage :
+       {QuantStorage::kCompressedTensors, QuantStorage::kGptq,
+        QuantStorage::kAwq, QuantStorage::kFp8}) {
+    EXPECT_EQ(ReasonForEngines(expert, storage), "");
+  }
+  EXPECT_EQ(ReasonForEngines(expert, QuantStorage::kTorchao),
+            "expert (name), which Transformers loads no torchao weights of");
+  EXPECT_EQ(
+      ReasonForEngines(expert, QuantStorage::kBitsandbytes),
+      "expert (name), which Transformers loads no bitsandbytes weights of");
 }
 
 TEST(DefaultPolicyTest, TypesAndSizes) {

@@ -95,7 +95,7 @@ TEST(NonfiniteTest, Keep) {
   EXPECT_EQ((*found)[0].first, 1u);
   EXPECT_EQ((*found)[0].second, "-infinity at index [33, 17]");
   const auto finished =
-      RunPlan(reader, *MakePlan(reader.index(), recipe, {*found}));
+      RunPlan(reader, *MakePlan(reader.index(), recipe, {.keep = *found}));
   ASSERT_TRUE(finished.ok()) << finished.status();
   EXPECT_EQ(finished->results.size(), 1u);
   // Without that, there is no way to keep it.

@@ -318,7 +318,7 @@ Verdict Planner::DefaultVerdict(size_t tensor) const {
     return {false, absl::StrCat("layer type ", LayerKindName(kind_[tensor]))};
   }
   if (for_engines()) {
-    std::string reason = ReasonForEngines(info(tensor));
+    std::string reason = ReasonForEngines(info(tensor), options_.storage);
     if (!reason.empty()) return {false, std::move(reason)};
   }
   return verdict;

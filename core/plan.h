@@ -90,7 +90,7 @@ using WeightCheck = absl::Status (*)(QuantStorage storage,
 struct PlanOptions {
   // Tensors to leave alone besides the recipe's, with the reason to state:
   // those that NonfiniteSearch found.
-  std::vector<std::pair<size_t, std::string>> keep;
+  std::vector<std::pair<size_t, std::string>> keep = {};
   // How quantized tensors are stored. What the storage has no place for is left
   // as it is, or is an error where a rule asks for it; so is what outputs are
   // not to have (CheckWritable). Scales are those of DefaultScaleDType unless
@@ -103,7 +103,7 @@ struct PlanOptions {
   // The program that the output is for, as it calls itself ("vLLM"), and what
   // it asks for (exporters/programs.h). What does not fit is left as it is, or
   // is an error where a rule asks for it.
-  std::string program;
+  std::string program = {};
   // Weights that it puts together (core/siblings.h) have one scheme.
   bool fused_siblings = false;
   // Null if it takes all weights that the storage has a place for.

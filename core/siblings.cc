@@ -51,19 +51,6 @@ size_t SetOf(absl::string_view layer) {
   return static_cast<size_t>(set - std::begin(kFused));
 }
 
-// "model.layers.0.mlp.experts" of "model.layers.0.mlp.experts.3.w1.weight";
-// empty for what is no expert's.
-absl::string_view ExpertsOf(absl::string_view name) {
-  constexpr absl::string_view kExperts = ".experts.";
-  const size_t at = name.rfind(kExperts);
-  if (at == absl::string_view::npos || !absl::EndsWith(name, kWeight)) {
-    return "";
-  }
-  const size_t number = at + kExperts.size();
-  if (number >= name.size() || !absl::ascii_isdigit(name[number])) return "";
-  return name.substr(0, number - 1);
-}
-
 // Sets in the order of their first weights.
 std::vector<Siblings> InOrder(
     std::map<std::pair<std::string, std::pair<size_t, int64_t>>, Siblings>
@@ -80,6 +67,15 @@ std::vector<Siblings> InOrder(
 }
 
 }  // namespace
+
+absl::string_view ExpertsOf(absl::string_view name) {
+  constexpr absl::string_view kExperts = ".experts.";
+  const size_t at = name.rfind(kExperts);
+  if (at == absl::string_view::npos) return "";
+  const size_t number = at + kExperts.size();
+  if (number >= name.size() || !absl::ascii_isdigit(name[number])) return "";
+  return name.substr(0, number - 1);
+}
 
 std::vector<Siblings> FindFusedWeights(const CheckpointIndex& index) {
   // By module, set and number of columns.
@@ -106,7 +102,10 @@ std::vector<Siblings> FindExpertWeights(const CheckpointIndex& index) {
   for (size_t i = 0; i < index.tensors.size(); ++i) {
     const TensorInfo& tensor = index.tensors[i];
     const absl::string_view experts = ExpertsOf(tensor.name);
-    if (tensor.shape.size() != 2 || experts.empty()) continue;
+    if (tensor.shape.size() != 2 || experts.empty() ||
+        !absl::EndsWith(tensor.name, kWeight)) {
+      continue;
+    }
     Siblings& siblings = sets[{std::string(experts), {0, 0}}];
     siblings.name = std::string(experts);
     siblings.weights.push_back(i);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "ir/checkpoint.h"
 
 namespace monoquant {
@@ -28,6 +29,10 @@ struct Siblings {
 // with the same number of columns P.q_proj, P.k_proj and P.v_proj, and whatever
 // else siblings.cc lists. Only sets of two and more.
 std::vector<Siblings> FindFusedWeights(const CheckpointIndex& index);
+
+// "model.layers.0.mlp.experts" of "model.layers.0.mlp.experts.3.w1.weight", and
+// of the module that has this weight; empty for what is no expert's.
+absl::string_view ExpertsOf(absl::string_view name);
 
 // The weights of all experts of a layer, P.experts.N.*. Only sets of two and
 // more.

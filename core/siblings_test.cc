@@ -33,6 +33,17 @@ std::vector<std::string> Text(const std::vector<Siblings>& sets) {
   return lines;
 }
 
+TEST(SiblingsTest, ExpertsOfALayer) {
+  EXPECT_EQ(ExpertsOf("model.layers.0.mlp.experts.12.w1.weight"),
+            "model.layers.0.mlp.experts");
+  EXPECT_EQ(ExpertsOf("a.experts.3.up_proj"), "a.experts");
+  for (const char* other :
+       {"a.experts.gate_up_proj", "a.experts.", "a.experts", "experts.3.w1",
+        "a.shared_experts.0.w1.weight", ""}) {
+    EXPECT_EQ(ExpertsOf(other), "") << other;
+  }
+}
+
 TEST(SiblingsTest, AttentionAndFeedForward) {
   const CheckpointIndex index = Index({
       {"model.layers.0.self_attn.k_proj.weight", {8, 16}},

@@ -442,12 +442,9 @@ absl::Status ReadStoredParams(const CheckpointReader& reader,
             absl::MakeSpan(scales));
   }
   if (place.global_scale != kNoTie) {
-    float global_scale;
-    MQ_RETURN_IF_ERROR(
-        reader.Read(place.global_scale, 0, 1,
-                    absl::MakeSpan(reinterpret_cast<uint8_t*>(&global_scale),
-                                   sizeof(global_scale))));
-    for (float& scale : scales) scale /= global_scale;
+    MQ_ASSIGN_OR_RETURN(const std::vector<float> global_scale,
+                        ReadFloats(reader, place.global_scale, 0, 1));
+    for (float& scale : scales) scale /= global_scale.front();
   }
   const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
   const bool one_zero_point = zero_points.size() == 1;

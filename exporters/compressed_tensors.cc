@@ -6,8 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/siblings.h"
 #include "exporters/engine_directory.h"
 #include "ir/dtype.h"
 #include "ir/quant_record.h"
@@ -92,7 +94,7 @@ struct Group {
   Json weights;
   Json activations;
   absl::string_view format;
-  Json::Array modules;
+  std::vector<std::string> modules;
 };
 
 std::vector<Group> GroupsOf(const Manifest& manifest) {
@@ -111,9 +113,35 @@ std::vector<Group> GroupsOf(const Manifest& manifest) {
            {}});
       group = groups.end() - 1;
     }
-    group->modules.push_back(Json(ModuleOf(tensor.name)));
+    group->modules.push_back(ModuleOf(tensor.name));
   }
   return groups;
+}
+
+// The names of a group's layers. Transformers takes the group of all experts to
+// be the one that has "experts" in a regular expression, so these have one: for
+// all experts of a layer, or for each module where not all are in the group.
+Json::Array Targets(const std::vector<Group>& groups, const Group& group) {
+  absl::flat_hash_set<absl::string_view> of_others;
+  for (const Group& other : groups) {
+    if (&other == &group) continue;
+    for (const std::string& module : other.modules) {
+      of_others.insert(ExpertsOf(module));
+    }
+  }
+  Json::Array targets;
+  absl::flat_hash_set<absl::string_view> named;
+  for (const std::string& module : group.modules) {
+    const absl::string_view experts = ExpertsOf(module);
+    if (experts.empty()) {
+      targets.push_back(Json(module));
+    } else if (of_others.contains(experts)) {
+      targets.push_back(Json(absl::StrCat("re:", PatternOf(module), "$")));
+    } else if (named.insert(experts).second) {
+      targets.push_back(Json(absl::StrCat("re:", PatternOf(experts), "\\.")));
+    }
+  }
+  return targets;
 }
 
 }  // namespace
@@ -133,7 +161,7 @@ Json CompressedTensorsConfig(const Manifest& manifest) {
     if (group.format != format) format = "mixed-precision";
     Json json;
     json.Set("targets", groups.size() == 1 ? Json(Json::Array{Json("Linear")})
-                                           : Json(std::move(group.modules)));
+                                           : Json(Targets(groups, group)));
     json.Set("weights", std::move(group.weights));
     json.Set("input_activations", std::move(group.activations));
     json.Set("output_activations", Json());

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "exporters/testing.h"
@@ -67,6 +68,61 @@ TEST(CompressedTensorsTest, SeveralSchemes) {
       R"("symmetric":true,"strategy":"token","dynamic":true},)"
       R"("output_activations":null,"format":"float-quantized"}},)"
       R"("ignore":["lm_head"]})");
+}
+
+// Experts are named by regular expressions, by which Transformers tells their
+// scheme from others.
+TEST(CompressedTensorsTest, SchemeOfExperts) {
+  const QuantScheme int8 = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  const QuantScheme int4 = Scheme(NumberFormat::kInt4, Granularity::kGroup, 32);
+  QuantizedModel model(QuantStorage::kCompressedTensors);
+  model.Quantize("layers.0.attn.q.weight", {8, 32}, int8);
+  for (const char* name : {"0.up", "0.down", "1.up", "1.down"}) {
+    model.Quantize(absl::StrCat("layers.0.experts.", name, ".weight"), {8, 32},
+                   int4);
+  }
+  model.Quantize("layers.1.experts.0.up.weight", {8, 32}, int8);
+  model.Quantize("layers.1.experts.0.down.weight", {8, 32}, int4);
+  const Json config = CompressedTensorsConfig(model.manifest());
+  const Json& groups = *config.Find("config_groups");
+  EXPECT_EQ(groups.Find("group_0")->Find("targets")->ToString(),
+            R"(["layers.0.attn.q",)"
+            R"("re:^layers\\.1\\.experts\\.0\\.up$"])");
+  EXPECT_EQ(groups.Find("group_1")->Find("targets")->ToString(),
+            R"(["re:^layers\\.0\\.experts\\.",)"
+            R"("re:^layers\\.1\\.experts\\.0\\.down$"])");
+}
+
+// Output layers that are the embedding have other names in other models.
+TEST(CompressedTensorsTest, OutputLayers) {
+  const QuantScheme int8 = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  const std::pair<const char*, const char*> models[] = {
+      {"model.layers.0.fc.weight", R"(["lm_head"])"},
+      {"lm_head.weight", "[]"},
+      {"lm_head.dense.weight", R"(["lm_head.decoder"])"},
+      {"cls.predictions.transform.dense.weight",
+       R"(["lm_head","cls.predictions.decoder"])"},
+      {"predictions.dense.weight", R"(["lm_head","predictions.decoder"])"},
+  };
+  for (const auto& [name, ignored] : models) {
+    QuantizedModel model(QuantStorage::kCompressedTensors);
+    model.Quantize(name, {8, 32}, int8);
+    EXPECT_EQ(
+        CompressedTensorsConfig(model.manifest()).Find("ignore")->ToString(),
+        ignored)
+        << name;
+  }
+  // One that is there is named once.
+  QuantizedModel model(QuantStorage::kCompressedTensors);
+  model.Add("vocab_projector.weight", {8, 32});
+  model.Add("vocab_projector.bias", {8});
+  EXPECT_EQ(
+      CompressedTensorsConfig(model.manifest()).Find("ignore")->ToString(),
+      R"(["vocab_projector","lm_head"])");
+  QuantizedModel tied(QuantStorage::kCompressedTensors);
+  tied.Add("vocab_projector.bias", {8});
+  EXPECT_EQ(CompressedTensorsConfig(tied.manifest()).Find("ignore")->ToString(),
+            R"(["lm_head","vocab_projector"])");
 }
 
 // Activations are cut where blocks are.

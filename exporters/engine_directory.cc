@@ -1,10 +1,12 @@
 #include "exporters/engine_directory.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "exporters/safetensors.h"
 #include "ir/quant_scheme.h"
@@ -15,7 +17,29 @@ namespace monoquant {
 namespace {
 
 constexpr absl::string_view kWeight = ".weight";
-constexpr absl::string_view kOutputLayer = "lm_head";
+
+// An output layer that a checkpoint does not list where it is the embedding.
+struct OutputLayer {
+  absl::string_view module;
+  // What the names of other tensors of such a model begin with; empty where
+  // nothing tells.
+  absl::string_view beside;
+};
+
+constexpr OutputLayer kOutputLayers[] = {
+    {"lm_head", ""},                                  // Llama and most others
+    {"lm_head.decoder", "lm_head.dense."},            // RoBERTa
+    {"cls.predictions.decoder", "cls.predictions."},  // BERT
+    {"predictions.decoder", "predictions."},          // ALBERT
+    {"vocab_projector", "vocab_projector."},          // DistilBERT
+};
+
+bool StartsWithAny(const absl::flat_hash_set<absl::string_view>& names,
+                   absl::string_view beginning) {
+  return std::any_of(names.begin(), names.end(), [&](absl::string_view name) {
+    return absl::StartsWith(name, beginning);
+  });
+}
 
 }  // namespace
 
@@ -69,22 +93,33 @@ std::vector<const QuantizedTensor*> QuantizedWeights(const Manifest& manifest) {
 
 std::vector<std::string> KeptModules(const Manifest& manifest) {
   absl::flat_hash_set<absl::string_view> quantized;
-  bool has_output_layer = false;
   for (const QuantizedTensor* tensor : QuantizedWeights(manifest)) {
     quantized.insert(tensor->name);
-    has_output_layer |= tensor->name == absl::StrCat(kOutputLayer, kWeight);
   }
+  absl::flat_hash_set<absl::string_view> names;
   std::vector<std::string> modules;
   for (const OutputTensor& tensor : manifest.tensors) {
+    names.insert(tensor.name);
     if (tensor.shape.size() != 2 || !absl::EndsWith(tensor.name, kWeight) ||
         quantized.contains(tensor.name)) {
       continue;
     }
     modules.push_back(ModuleOf(tensor.name));
-    has_output_layer |= modules.back() == kOutputLayer;
   }
-  if (!has_output_layer) modules.emplace_back(kOutputLayer);
+  for (const OutputLayer& layer : kOutputLayers) {
+    if (!StartsWithAny(names, layer.beside) ||
+        names.contains(absl::StrCat(layer.module, kWeight)) ||
+        // A name stands for all that is in it.
+        StartsWithAny(quantized, absl::StrCat(layer.module, "."))) {
+      continue;
+    }
+    modules.emplace_back(layer.module);
+  }
   return modules;
+}
+
+std::string PatternOf(absl::string_view name) {
+  return absl::StrCat("^", absl::StrReplaceAll(name, {{".", "\\."}}));
 }
 
 Json::Array ToJsonArray(const std::vector<std::string>& names) {

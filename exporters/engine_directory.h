@@ -61,6 +61,9 @@ std::vector<const QuantizedTensor*> QuantizedWeights(const Manifest& manifest);
 // Linear matter; the names of others do no harm.)
 std::vector<std::string> KeptModules(const Manifest& manifest);
 
+// A regular expression for what begins with the name: "^a\\.b" of "a.b".
+std::string PatternOf(absl::string_view name);
+
 // The same as an array of JSON.
 Json::Array ToJsonArray(const std::vector<std::string>& names);
 

@@ -33,6 +33,20 @@ TEST(Fp8Test, Configuration) {
             R"("modules_to_not_convert":["layers.0.b","lm_head"]})");
 }
 
+// All experts of a layer are one module of Transformers, which is named if it
+// is left out.
+TEST(Fp8Test, Experts) {
+  QuantizedModel model(QuantStorage::kFp8);
+  model.Quantize("layers.0.experts.0.a.weight", {128, 128}, Blocks(128));
+  model.Add("layers.0.experts.1.a.weight", {32, 64});
+  model.Add("layers.1.experts.0.a.weight", {32, 64});
+  model.Add("layers.1.experts.1.a.weight", {32, 64});
+  EXPECT_EQ(
+      Fp8Config(model.manifest()).Find("modules_to_not_convert")->ToString(),
+      R"(["layers.0.experts.1.a","layers.1.experts.0.a",)"
+      R"("layers.1.experts.1.a","lm_head","layers.1.experts"])");
+}
+
 TEST(Fp8Test, HasOneScheme) {
   QuantizedModel model(QuantStorage::kFp8);
   model.Quantize("a.weight", {32, 64}, Blocks(128));

@@ -1,5 +1,8 @@
 #include "exporters/gptq.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "exporters/testing.h"
 #include "gtest/gtest.h"
 #include "ir/json.h"
@@ -25,12 +28,49 @@ QuantScheme Int4(int64_t group_size) {
 TEST(GptqTest, AllLayers) {
   QuantizedModel model(QuantStorage::kGptq);
   model.Add("embed.weight", {64, 32});
-  model.Quantize("model.layers.0.a.weight", {32, 64}, Int4(32));
-  model.Quantize("model.layers.0.b.weight", {64, 64}, Int4(32));
+  model.Quantize("model.layers.0.up.weight", {32, 64}, Int4(32));
+  model.Quantize("model.layers.0.down.weight", {64, 64}, Int4(32));
   EXPECT_EQ(GptqConfig(model.manifest()).ToString(),
             R"({"quant_method":"gptq","bits":4,"group_size":32,"sym":true,)"
             R"("desc_act":false,"lm_head":false,"checkpoint_format":"gptq",)"
-            R"("pack_dtype":"int32","meta":{"quantizer":["monoquant:1.0"]}})");
+            R"("pack_dtype":"int32","meta":{"quantizer":["monoquant:1.0"]},)"
+            R"("block_name_to_quantize":"",)"
+            R"("modules_in_block_to_quantize":[["down","up"]]})");
+}
+
+std::string Layers(const QuantizedModel& model) {
+  return GptqConfig(model.manifest())
+      .Find("modules_in_block_to_quantize")
+      ->ToString();
+}
+
+// They are named as they are in every block, outside of blocks in full.
+TEST(GptqTest, NamesOfLayers) {
+  QuantizedModel model(QuantStorage::kGptq);
+  for (const char* name :
+       {"encoder.layer.0.output.dense", "encoder.layer.1.output.dense",
+        "encoder.layer.1.experts.3.up", "pooler.dense", "classifier.0"}) {
+    model.Quantize(absl::StrCat(name, ".weight"), {32, 64}, Int4(32));
+  }
+  model.Add("encoder.layer.0.norm.weight", {64});
+  EXPECT_EQ(
+      Layers(model),
+      R"([["classifier.0","experts.3.up","output.dense","pooler.dense"]])");
+}
+
+// In full, too, where a name would be found in a layer that is left out.
+TEST(GptqTest, WholeNamesOfLayers) {
+  QuantizedModel model(QuantStorage::kGptq);
+  model.Quantize("layer.0.output.dense.weight", {32, 64}, Int4(32));
+  model.Quantize("layer.1.output.dense.weight", {32, 64}, Int4(32));
+  model.Add("layer.1.attention.output.dense.weight", {32, 64});
+  EXPECT_EQ(Layers(model),
+            R"([["layer.0.output.dense","layer.1.output.dense"]])");
+  // A convolution, which Transformers also looks at.
+  QuantizedModel convolution(QuantStorage::kGptq);
+  convolution.Quantize("blocks.0.1.weight", {32, 64}, Int4(32));
+  convolution.Add("stem.conv1.weight", {8, 3, 3, 3});
+  EXPECT_EQ(Layers(convolution), R"([["blocks.0.1"]])");
 }
 
 // A group for each row, zero points, 8 bits, and the output layer.
@@ -52,14 +92,20 @@ TEST(GptqTest, OtherSchemes) {
 // way that it knows.
 TEST(GptqTest, LayersLeftOut) {
   QuantizedModel model(QuantStorage::kGptq);
-  model.Quantize("model.layers.0.a.weight", {32, 64}, Int4(32));
-  model.Add("model.layers.0.b.weight", {32, 64});
+  model.Quantize("model.layers.0.up.weight", {32, 64}, Int4(32));
+  model.Add("model.layers.1.up.weight", {32, 64});
   model.Add("model.norm.weight", {32});
   const Json config = GptqConfig(model.manifest());
   EXPECT_EQ(config.Find("dynamic")->ToString(),
-            R"({"-:^model\\.layers\\.0\\.b$":{}})");
-  EXPECT_EQ(config.Find("modules_in_block_to_quantize")->ToString(),
-            R"([["model.layers.0.a"]])");
+            R"({"-:^model\\.layers\\.1\\.up$":{}})");
+  EXPECT_EQ(Layers(model), R"([["model.layers.0.up"]])");
+}
+
+// Nothing is quantized.
+TEST(GptqTest, NoLayer) {
+  QuantizedModel model(QuantStorage::kGptq);
+  model.Add("model.layers.0.b.weight", {32, 64});
+  EXPECT_EQ(Layers(model), "[[]]");
 }
 
 TEST(GptqTest, HasOneScheme) {

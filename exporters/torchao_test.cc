@@ -56,6 +56,16 @@ TEST(TorchaoTest, Metadata) {
   EXPECT_THAT(file, HasSubstr(R"("a._weight_scale":{"dtype":"F32")"));
 }
 
+TEST(TorchaoTest, RefusesExperts) {
+  QuantizedModel model(QuantStorage::kTorchao);
+  model.Quantize("mlp.experts.0.up_proj.weight", {8, 32},
+                 Rows(NumberFormat::kInt8));
+  ExpectError(TorchaoExporter().Layout(model.manifest()),
+              absl::StatusCode::kFailedPrecondition,
+              "tensor 'mlp.experts.0.up_proj.weight': is an expert's, and no "
+              "program loads torchao weights of experts");
+}
+
 TEST(TorchaoTest, HasOneScheme) {
   QuantizedModel model(QuantStorage::kTorchao);
   model.Quantize("a.weight", {8, 32}, Rows(NumberFormat::kInt8));

@@ -9,7 +9,8 @@ import unittest
 from tests.cli import make_checkpoints
 from tests.cli.cli_test_case import DOCS, PROGRAM, CliTestCase, environment
 
-COMMANDS = ("quantize", "plan", "inspect", "compare", "dequantize", "convert")
+COMMANDS = ("quantize", "plan", "inspect", "compare", "dequantize", "convert",
+            "verify")
 
 
 class CommandsTest(CliTestCase):

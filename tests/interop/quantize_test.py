@@ -2,8 +2,8 @@
 
 For every checkpoint, INT8, asymmetric INT4, FP8, NF4, LLM.int8, MXFP4, NVFP4 and
 FP16, and every output format: torch.load(weights_only=True) and safetensors read the
-output; tensors in are tensors out, in their order, ties kept, unquantized ones byte for
-byte; the codes, decoded in Python as docs/formats.md says, are close to the input
+output; tensors in are tensors out, in their order, ties kept, unquantized ones byte
+for byte; the codes, decoded in Python as docs/formats.md says, are close to the input
 and equal what `monoquant dequantize` writes bit for bit; and .mqir turns into the
 others without loss.
 """
