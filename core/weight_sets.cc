@@ -169,7 +169,7 @@ std::vector<WeightSet> FindWeightSets(const CheckpointIndex& index,
     }
   }
   if (!options.fused_siblings) return sets;
-  const absl::string_view program =
+  const std::string program =
       options.program.empty() ? "an engine" : options.program;
   for (Siblings& siblings : FindFusedWeights(index)) {
     const std::string what = absl::StrCat(
