@@ -234,7 +234,8 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int4, uint8, nf4, llm_int8, fp8_e4m3, mxfp4, bf16, ... (docs/recipe.md)",
+        "int4, uint8, nf4, llm_int8, fp8_e4m3, mxfp4, bf16, ... "
+        "(docs/recipe.md)",
         [&recipe](const std::string& text) {
           const absl::StatusOr<absl::string_view> name = ParseType(text);
           if (!name.ok()) return name.status();
@@ -260,6 +261,10 @@ class Parser {
     Add(command, kScheme, "--scale-dtype", "TYPE",
         "Scales are f32 (default), f16, bf16, e8m0 (powers of two) or e4m3",
         Value(recipe.scale_dtype, ParseScaleDType));
+    command
+        ->add_flag("--double-quant", recipe.double_quant,
+                   "Quantize the scales, too: nf4 and fp4 of bitsandbytes")
+        ->group(kScheme);
     Add(command, kScheme, "--nonfinite", "WHAT",
         "NaN and infinity: error (default), keep the tensor as it is, or zero",
         Value(recipe.nonfinite, ParseNonfinite));
