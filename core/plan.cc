@@ -131,7 +131,10 @@ absl::Status Planner::CheckNotQuantized() const {
 // InvalidArgument if scales are to be quantized that the output has no codes
 // for.
 absl::Status Planner::CheckDoubleQuant() const {
-  if (options_.storage == QuantStorage::kBitsandbytes) return absl::OkStatus();
+  if (options_.storage == QuantStorage::kBitsandbytes ||
+      options_.storage == QuantStorage::kBitsandbytesNested) {
+    return absl::OkStatus();
+  }
   bool asked = recipe_.defaults.double_quant;
   for (const Rule& rule : recipe_.rules) {
     asked = asked || (rule.spec.has_value() && rule.spec->double_quant);
