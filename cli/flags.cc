@@ -266,6 +266,10 @@ class Parser {
     Add(command, kScheme, "--scale-dtype", "TYPE",
         "Scales are f32 (default), f16, bf16, e8m0 (powers of two) or e4m3",
         Value(recipe.scale_dtype, ParseScaleDType));
+    command
+        ->add_flag("--double-quant", recipe.double_quant,
+                   "Quantize the scales, too: nf4 and fp4 of bitsandbytes")
+        ->group(kScheme);
     Add(command, kScheme, "--nonfinite", "WHAT",
         "NaN and infinity: error (default), keep the tensor as it is, or zero",
         Value(recipe.nonfinite, ParseNonfinite));

@@ -41,7 +41,8 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
       "quantize --model m.pt --output o.bin --to torch --for torch --root a.b "
       "-f --dry-run "
       "-b 4 --type uint4 -s asymmetric --granularity group -g 64 "
-      "--convention compressed-tensors --scale-dtype bf16 --nonfinite zero "
+      "--convention compressed-tensors --scale-dtype bf16 --double-quant "
+      "--nonfinite zero "
       "--recipe r.json "
       "--min-elements 9 --layer-types Linear,lstm --allow-unmatched -T 3 "
       "--chunk-size 64K --json "
@@ -61,6 +62,7 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
   EXPECT_EQ(args.recipe.group_size, 64);
   EXPECT_EQ(args.recipe.convention, Convention::kCompressedTensors);
   EXPECT_EQ(args.recipe.scale_dtype, DType::kBF16);
+  EXPECT_TRUE(args.recipe.double_quant);
   EXPECT_EQ(args.recipe.nonfinite, Nonfinite::kZero);
   EXPECT_EQ(args.recipe.recipe_file, "r.json");
   EXPECT_EQ(args.recipe.min_elements, 9);

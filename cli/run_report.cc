@@ -10,6 +10,7 @@
 #include "cli/human.h"
 #include "cli/quality.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant::cli {
 namespace {
@@ -92,6 +93,9 @@ Json TensorsToJson(const RunReport& report) {
     json.Set("reason", plan.reason);
     if (plan.action == Action::kQuantize) {
       json.Set("scheme", SchemeToJson(plan.scheme));
+      if (plan.storage == QuantStorage::kBitsandbytesNested) {
+        json.Set("double_quant", true);
+      }
     }
     if (const auto found = results.find(plan.input); found != results.end()) {
       const ErrorStats& error = found->second->error;
@@ -108,7 +112,7 @@ std::string PlanToLine(const Plan& plan) {
   std::map<std::string, uint64_t> schemes;
   for (const TensorPlan& tensor : plan.tensors) {
     if (tensor.action == Action::kQuantize) {
-      ++schemes[SchemeToString(tensor.scheme)];
+      ++schemes[StoredSchemeToString(tensor.storage, tensor.scheme)];
     }
   }
   std::vector<std::string> parts;

@@ -46,6 +46,9 @@ struct TensorPlan {
   ParamLayout layout;
   std::string observer;
   std::string algorithm;
+  // That of PlanOptions, or kBitsandbytesNested where the recipe asks for it
+  // (SchemeSpec::double_quant).
+  QuantStorage storage = QuantStorage::kPlain;
   // How the codes lie in their tensor.
   CodePacking packing;
   // Indices into Manifest::tensors: what is copied, or the parts of
@@ -118,7 +121,8 @@ struct PlanOptions {
 // format already are copied whatever a rule says.
 //
 // InvalidArgument: a rule that matches nothing (with the closest name as a
-// suggestion), a rule that matches no float tensor.
+// suggestion), a rule that matches no float tensor, double_quant for a storage
+// other than kBitsandbytes.
 // FailedPrecondition: an explicit group size that does not divide the row, an
 // axis out of range, an input that is already quantized, a scheme that the
 // storage has no place for or the program no use, a tensor that has the name of

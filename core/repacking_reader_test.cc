@@ -509,6 +509,31 @@ TEST(RepackingReaderTest, NoPlace) {
               "rows are no multiple of 32");
 }
 
+// Scales that are quantized become the floats that they stand for, and never
+// come to be.
+TEST(RepackingReaderTest, NestedScales) {
+  constexpr QuantStorage kNested = QuantStorage::kBitsandbytesNested;
+  const std::vector<Shape> shapes = {{64, 192}, {320, 1088}};
+  for (const char* spec : {"nf4,double_quant", "fp4,group=64,double_quant"}) {
+    const auto nested = Quantize(spec, shapes, kBitsandbytes);
+    ASSERT_NE(nested, nullptr);
+    EXPECT_EQ(nested->index().quant.tensors[0].storage, kNested);
+    EXPECT_EQ(MakeRepackingReader(nested, kNested)->get(), nested.get());
+    for (const QuantStorage to : {kPlain, kBitsandbytes}) {
+      const auto repacked = Repack(nested, to);
+      ASSERT_NE(repacked, nullptr);
+      EXPECT_EQ(repacked->index().quant.tensors[0].storage, to);
+      ExpectSameFloats(nested, repacked);
+      const auto reader = MakeRepackingReader(repacked, kNested);
+      ExpectError(reader, absl::StatusCode::kFailedPrecondition,
+                  "model.test: tensor 'm0.weight'");
+      ExpectError(reader, absl::StatusCode::kFailedPrecondition,
+                  "group 64: bitsandbytes-nested has scales that are quantized "
+                  "themselves; quantize decodes it and quantizes anew");
+    }
+  }
+}
+
 // A scale is never rounded: it is a number of the new type, or an error.
 TEST(RepackingReaderTest, ScalesOfAnotherType) {
   const auto base = Quantize("int4,group=32", {{32, 64}}, kPlain);

@@ -93,6 +93,9 @@ enum class QuantStorage : uint8_t {
   kIntQuantized = 8,
   // Version 2 of GPTQ's: as kGptq, with zero points as they are.
   kGptqV2 = 9,
+
+  // What outputs have, again.
+
   // bitsandbytes' of 4 bits, for nf4 and fp4 in groups, in M.weight of two
   // dimensions. As all groups are whole, a row is as good as the flat tensor
   // that the library sees:
@@ -108,19 +111,22 @@ enum class QuantStorage : uint8_t {
   //   M.weight_format     U8 []: 0, which is row by row; older files have none
   kBitsandbytes = 10,
   // That of 4 bits with scales that are quantized themselves ("double
-  // quantization"); read only. A scale is number * scale + offset, in float32,
-  // with the number of its code and the scale of its block of 256 scales:
+  // quantization"). A scale is number * scale + offset, in float32, with the
+  // number of its code and the scale of its block of 256 scales:
   //   M.weight.absmax            U8 [groups]: codes
   //   M.weight.nested_quant_map  F32 [256]: what these codes stand for
   //   M.weight.nested_absmax     F32 [groups / 256], the last block may be
   //   short
-  // The offset is "nested_offset" in quant_state.
+  // The offset is "nested_offset" in quant_state. The codes of weights are
+  // chosen before scales lose their last bits.
   kBitsandbytesNested = 11,
 };
 
 // Bytes of quant_state as it is written, whatever it says: filled up with
 // spaces. Others write as many as it takes.
 inline constexpr int64_t kQuantStateBytes = 160;
+// The same in kBitsandbytesNested.
+inline constexpr int64_t kNestedQuantStateBytes = 256;
 // No quant_state is longer.
 inline constexpr int64_t kMaxQuantStateBytes = 1 << 16;
 
@@ -134,6 +140,11 @@ absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
 std::string StorageNames();
+
+// SchemeToString, and what the storage does to scales: "nf4 group 64, double
+// quant".
+std::string StoredSchemeToString(QuantStorage storage,
+                                 const QuantScheme& scheme);
 
 // What the scales of a weight of type `weight` are rounded to where nothing
 // else is said: F32 in kPlain, kFp8, kTorchao, kTorchAo and those of
@@ -169,12 +180,16 @@ struct CodePacking {
   // Of codes of 4 bits: the first one of a byte is in its upper half. Rows have
   // an even number of them.
   bool first_code_high = false;
+  // Scales that are quantized together, from the first one on: kNestedBlock in
+  // kBitsandbytesNested; 1 where scales are stored as they are.
+  uint64_t scale_block = 1;
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
            a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1 &&
            a.zero_point_words == b.zero_point_words &&
-           a.first_code_high == b.first_code_high;
+           a.first_code_high == b.first_code_high &&
+           a.scale_block == b.scale_block;
   }
 };
 
@@ -207,8 +222,8 @@ enum class ConstantKind : uint8_t {
   kCodebook,      // F32 [16]: the values of the codes of nf4 or fp4
   kQuantState,    // U8: bitsandbytes' description of the weight, as JSON
   kWeightFormat,  // U8 []: 0
-  // Of kBitsandbytesNested; these follow from nothing.
-  kNestedScales,    // F32: scales of scales
+  // Of kBitsandbytesNested.
+  kNestedScales,    // F32: scales of scales, which follow from nothing
   kNestedCodebook,  // F32 [256]: the values of the codes of scales
 };
 
@@ -249,10 +264,12 @@ absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
                            absl::Span<const int64_t> shape);
 
 // The bytes of a constant of a weight that StoreWeight has found a place for;
-// `dtype` is the weight's. None for what does not follow from these.
-std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
-                                   absl::Span<const int64_t> shape,
-                                   DType dtype);
+// `dtype` is the weight's, `nested_offset` what the scales of
+// kBitsandbytesNested have added. None for what does not follow from these.
+std::vector<uint8_t> ConstantBytes(
+    ConstantKind kind, const QuantScheme& scheme,
+    absl::Span<const int64_t> shape, DType dtype,
+    std::optional<float> nested_offset = std::nullopt);
 
 }  // namespace monoquant
 

@@ -186,9 +186,10 @@ inline FakeTensors Fp8Layer(const std::string& module, int64_t rows,
 // NF4 of bitsandbytes' in groups of 64.
 inline FakeTensors Nf4Layer(const std::string& module, int64_t rows,
                             int64_t columns) {
-  const std::string state =
-      absl::StrCat(R"({"quant_type": "nf4", "blocksize": 64, "shape": [)", rows,
-                   ", ", columns, "]}");
+  const std::string state = absl::StrCat(
+      R"({"quant_type": "nf4", "blocksize": 64, "dtype": "float16", )"
+      R"("shape": [)",
+      rows, ", ", columns, "]}");
   return {{module + ".weight", DType::kU8, {rows * columns / 2, 1}},
           {module + ".weight.absmax", DType::kF32, {rows * columns / 64}},
           {module + ".weight.quant_map", DType::kF32, {16}},
