@@ -7,6 +7,9 @@
 //   int4, rows of 3     byte 0: 1 0    byte 1: . 2    byte 2: 1 0    byte 3: .
 //   2
 //                       (upper, lower nibble; '.' is 0)
+//
+// Where each has a byte of its own (CodePacking::code_bytes), that is its
+// level.
 
 #ifndef MONOQUANT_CORE_CODE_ROWS_H_
 #define MONOQUANT_CORE_CODE_ROWS_H_
@@ -46,13 +49,16 @@ class CodeRows {
               absl::Span<uint8_t> levels) const;
 
  private:
+  void PackCodes(absl::Span<const uint8_t> levels, uint8_t* bytes) const;
   void UnpackCodes(const uint8_t* bytes, absl::Span<uint8_t> levels) const;
 
   const Codec* codec_;
-  uint64_t row_;  // elements; one endless row where rows leave no gaps
+  uint64_t bits_;  // that a code takes
+  uint64_t row_;   // elements; one endless row where rows leave no gaps
   uint64_t row_bytes_;
   uint8_t flip_;  // the bits in which a code, as a byte, differs from its level
   bool first_high_;  // whether the first code of a byte is in its upper half
+  bool code_bytes_;
 };
 
 }  // namespace monoquant

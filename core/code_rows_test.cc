@@ -41,9 +41,11 @@ void CheckAllSmall(const CodePacking& packing) {
                              static_cast<int64_t>(row)};
         const uint64_t bytes = rows.BytesOf(0, total);
         const uint64_t row_bytes =
-            ByteSize(CodeDType(codec->format),
-                     CodeShape(codec->format, {1, shape[1]}).value())
-                .value();
+            packing.code_bytes
+                ? row
+                : ByteSize(CodeDType(codec->format),
+                           CodeShape(codec->format, {1, shape[1]}).value())
+                      .value();
         const uint64_t unit = packing.row_bytes;
         ASSERT_EQ(bytes, num_rows * ((row_bytes + unit - 1) / unit * unit));
         const std::vector<uint8_t> levels = Levels(*codec, total);
@@ -87,6 +89,19 @@ TEST(CodeRowsTest, RowsOfBytes) { CheckAllSmall({}); }
 TEST(CodeRowsTest, RowsOfWords) {
   CheckAllSmall({.row_bytes = 4, .offset = false});
   CheckAllSmall({.row_bytes = 4, .offset = true});
+}
+
+// Those of torchao: a level of 4 bits is a byte like any other.
+TEST(CodeRowsTest, CodesInBytes) {
+  CheckAllSmall({.code_bytes = true});
+  const CodeRows rows(DefaultRegistry().GetCodec(NumberFormat::kInt4), 3,
+                      {.code_bytes = true});
+  EXPECT_TRUE(rows.stores_levels());
+  EXPECT_EQ(rows.ByteOf(5), 5u);
+  std::vector<uint8_t> levels = {0xf8, 0x07, 0xff};
+  std::vector<uint8_t> bytes(3, 0xee);
+  rows.Pack(0, absl::MakeSpan(levels), bytes.data());
+  EXPECT_EQ(bytes, (std::vector<uint8_t>{0xf8, 0x07, 0xff}));
 }
 
 // Words of compressed-tensors: code + 8 from the lowest bits on, then 0.

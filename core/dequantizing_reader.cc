@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "core/column_groups.h"
+#include "core/described_tensors.h"
 #include "core/pieces.h"
 #include "core/registry.h"
 #include "core/stored_tensor.h"
@@ -236,7 +237,7 @@ size_t Builder::TieOf(const Source& source, const TensorInfo& info) {
 absl::Status Builder::Build() {
   index.container = base_.container;
   index.path = base_.path;
-  index.metadata = base_.metadata;
+  index.metadata = MetadataWithoutClasses(base_);
   index.root = base_.root;
   index.notes = base_.notes;
 

@@ -21,7 +21,8 @@ struct DequantizeOptions {
 
 // Wraps `base`, which it keeps alive. The index lists the original tensors: the
 // codes of a quantized tensor appear under its name with its original shape and
-// a float type, its parameters disappear, everything else is as in `base`.
+// a float type, its parameters disappear, everything else is as in `base`, but
+// for what its text metadata says of how weights are stored.
 // Tensors that share codes and parameters are still tied. The record of the
 // result is empty.
 //

@@ -713,6 +713,128 @@ TEST(DequantizingReaderTest, PackQuantizedAsymmetric) {
   }
 }
 
+// A layer of torchao's with so many scales down and across, which are for
+// blocks of its elements.
+struct BlocksLayer {
+  NumberFormat format;
+  int64_t rows, columns, down, across;
+  std::vector<uint8_t> codes = {};
+  std::vector<float> scales = {};
+  std::vector<uint8_t> zeros = {};
+
+  BlocksLayer(NumberFormat number_format, int64_t num_rows, int64_t num_columns,
+              int64_t num_down, int64_t num_across)
+      : format(number_format),
+        rows(num_rows),
+        columns(num_columns),
+        down(num_down),
+        across(num_across),
+        codes(RandomBytes(static_cast<size_t>(rows * columns), 1)),
+        scales(testing::Make(Values::kRandom,
+                             static_cast<size_t>(down * across), 3)),
+        zeros(RandomBytes(scales.size(), 2)) {
+    if (format != NumberFormat::kInt4) return;
+    for (std::vector<uint8_t>* bytes : {&codes, &zeros}) {
+      for (uint8_t& byte : *bytes) byte = static_cast<uint8_t>(byte % 16 - 8);
+    }
+  }
+
+  std::shared_ptr<MemoryReader> Open(bool symmetric,
+                                     bool has_zero_points = true) const {
+    auto reader = std::make_shared<MemoryReader>();
+    reader->AddBytes("l._weight_qdata", DType::kI8, {rows, columns}, codes);
+    reader->AddBytes("l._weight_scale", DType::kF32, {down, across},
+                     BytesOf(scales));
+    if (has_zero_points) {
+      reader->AddBytes("l._weight_zero_point", DType::kI8, {down, across},
+                       zeros);
+    }
+    QuantScheme scheme;
+    scheme.format = format;
+    scheme.symmetric = symmetric;
+    scheme.granularity = across > 1  ? Granularity::kGroup
+                         : down == 1 ? Granularity::kTensor
+                                     : Granularity::kAxis;
+    if (across > 1) scheme.group_size = columns / across;
+    Describe(QuantStorage::kTorchaoBlocks, scheme, {rows, columns},
+             reader.get());
+    if (!has_zero_points) {
+      reader->mutable_index().quant.tensors[0].constants.clear();
+    }
+    return reader;
+  }
+
+  std::vector<float> Decode(bool has_zero_points = true) const {
+    std::vector<float> values;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c) {
+        const size_t slot = static_cast<size_t>(r * down / rows * across +
+                                                c * across / columns);
+        const int zero = has_zero_points ? static_cast<int8_t>(zeros[slot]) : 0;
+        const int code =
+            static_cast<int8_t>(codes[static_cast<size_t>(r * columns + c)]);
+        values.push_back(static_cast<float>(code - zero) * scales[slot]);
+      }
+    }
+    return values;
+  }
+};
+
+// Zero points that are stored count, whatever is said of them.
+TEST(DequantizingReaderTest, TorchaoBlocks) {
+  for (const NumberFormat format : {NumberFormat::kInt4, NumberFormat::kInt8}) {
+    for (const BlocksLayer& layer :
+         {BlocksLayer(format, 5, 9, 5, 3), BlocksLayer(format, 6, 7, 6, 1),
+          BlocksLayer(format, 6, 7, 1, 1),
+          BlocksLayer(format, 3, 60000, 3, 5000)}) {
+      SCOPED_TRACE(absl::StrCat(NumberFormatName(format), " ", layer.rows,
+                                " x ", layer.columns));
+      for (const bool symmetric : {false, true}) {
+        ExpectRanges(*MakeDequantizingReader(layer.Open(symmetric)).value(),
+                     layer.Decode());
+      }
+      ExpectRanges(*MakeDequantizingReader(layer.Open(true, false)).value(),
+                   layer.Decode(false));
+    }
+  }
+}
+
+// The same of the storage that outputs have.
+TEST(DequantizingReaderTest, TorchaoWithZeroPoints) {
+  const BlocksLayer layer(NumberFormat::kInt8, 6, 9, 6, 1);
+  const auto base = layer.Open(true);
+  base->mutable_index().quant.tensors[0].storage = QuantStorage::kTorchao;
+  ExpectRanges(*MakeDequantizingReader(base).value(), layer.Decode());
+}
+
+TEST(DequantizingReaderTest, BytesThatAreNoCodesOfFourBits) {
+  for (const int code : {8, -9, 127}) {
+    BlocksLayer layer(NumberFormat::kInt4, 4, 8, 4, 2);
+    layer.codes[13] = static_cast<uint8_t>(code);
+    const auto reader = *MakeDequantizingReader(layer.Open(false));
+    std::vector<uint8_t> value(4);
+    ExpectError(reader->Read(0, 13, 1, absl::MakeSpan(value)),
+                absl::StatusCode::kDataLoss,
+                absl::StrCat("dir/model.test: tensor 'l._weight_qdata' has the "
+                             "code ",
+                             code, ", which is no number of int4; download"));
+    EXPECT_TRUE(reader->Read(0, 14, 1, absl::MakeSpan(value)).ok());
+  }
+}
+
+// The files of torchao say of which class each tensor is, which floats are not.
+TEST(DequantizingReaderTest, DescriptionsOfTorchaoGo) {
+  const auto base = BlocksLayer(NumberFormat::kInt4, 4, 8, 4, 2).Open(false);
+  base->mutable_index().metadata = {{"l.weight", "{}"},
+                                    {"mine", "text"},
+                                    {"tensor_names", R"(["tied.weight", 1])"},
+                                    {"tied.weight", "{}"}};
+  const auto reader = *MakeDequantizingReader(base);
+  EXPECT_EQ(
+      reader->index().metadata,
+      (std::vector<std::pair<std::string, std::string>>{{"mine", "text"}}));
+}
+
 // A layer of bitsandbytes' with scales that are codes, in blocks of 256.
 struct NestedLayer {
   int64_t rows;

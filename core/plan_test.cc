@@ -552,7 +552,7 @@ TEST(MakePlanTest, StoragesThatAreOnlyRead) {
   Add(reader, "fc.weight", {32, 32}, DType::kF16);
   for (QuantStorage storage :
        {QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
-        QuantStorage::kGptqV2}) {
+        QuantStorage::kGptqV2, QuantStorage::kTorchaoBlocks}) {
     PlanOptions options;
     options.storage = storage;
     ExpectError(

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/column_groups.h"
+#include "core/described_tensors.h"
 #include "core/repacked_weight.h"
 #include "core/stored_tensor.h"
 #include "core/torch_ao_modules.h"
@@ -152,7 +153,6 @@ class Builder {
                             const StoredTensorPlace& place) const;
   absl::Status CheckNames() const;
   absl::Status CheckModules() const;
-  void CopyMetadata();
   size_t AddCopy(size_t tensor);
   absl::StatusOr<size_t> AddPart(const StoredPart& part, Source source,
                                  size_t tie);
@@ -334,26 +334,6 @@ absl::Status Builder::CheckModules() const {
   return absl::OkStatus();
 }
 
-// But for what torchao's files say of their tensors, each under its name.
-void Builder::CopyMetadata() {
-  const bool described =
-      std::any_of(base_.quant.tensors.begin(), base_.quant.tensors.end(),
-                  [](const QuantizedTensor& tensor) {
-                    return tensor.storage == QuantStorage::kTorchao;
-                  });
-  absl::flat_hash_set<absl::string_view> names;
-  if (described) {
-    names.insert("tensor_names");
-    for (const TensorInfo& tensor : base_.tensors) names.insert(tensor.name);
-    for (const QuantizedTensor& tensor : base_.quant.tensors) {
-      names.insert(tensor.name);
-    }
-  }
-  for (const auto& entry : base_.metadata) {
-    if (!names.contains(entry.first)) index.metadata.push_back(entry);
-  }
-}
-
 absl::Status Builder::Build() {
   index.container = base_.container;
   index.path = base_.path;
@@ -362,7 +342,7 @@ absl::Status Builder::Build() {
   index.notes = base_.notes;
   index.quant = base_.quant;
   index.quant.tensors.clear();
-  CopyMetadata();
+  index.metadata = MetadataWithoutClasses(base_);
 
   by_name_.reserve(base_.tensors.size());
   for (size_t i = 0; i < base_.tensors.size(); ++i) {

@@ -403,6 +403,19 @@ TEST(RepackingReaderTest, StoragesThatAreOnlyRead) {
       {"uint8,group=32,scale_dtype=bf16",
        QuantStorage::kGptqV2,
        {kPlain, kGptq}},
+      // Codes of 4 bits in bytes.
+      {"int4,group=32,scale_dtype=f16",
+       QuantStorage::kTorchaoBlocks,
+       {kPlain, kWords, kGptq, kAwq}},
+      {"int4,group=32,asymmetric,scale_dtype=f16",
+       QuantStorage::kTorchaoBlocks,
+       {kPlain, kAwq}},
+      {"int8,group=32", QuantStorage::kTorchaoBlocks, {kPlain, kWords}},
+      {"int8,tensor", QuantStorage::kTorchaoBlocks, {kPlain}},
+      {"int8", QuantStorage::kTorchaoBlocks, {kPlain, kTorchao, kWords}},
+      {"fp8_e4m3,tensor", QuantStorage::kTorchaoBlocks, {kPlain, kWords}},
+      {"fp8_e4m3,block=32", QuantStorage::kTorchaoBlocks, {kPlain, kFp8}},
+      {"fp8_e5m2", QuantStorage::kTorchaoBlocks, {kPlain}},
   };
   for (const auto& c : cases) {
     const auto plain = Quantize(c.spec, {{32, 96}, {96, 64}}, kPlain);
@@ -638,6 +651,46 @@ TEST(RepackingReaderTest, ZeroPointsThatHaveNoPlace) {
                 "the zero point of scale 31 is 7, and not 8 as in a symmetric "
                 "scheme");
   }
+}
+
+// torchao stores zero points of symmetric weights too. They are none of the
+// parts that other storages have.
+TEST(RepackingReaderTest, ZeroPointsThatShouldBeNone) {
+  const auto plain = Quantize("int8", {{32, 64}}, kPlain);
+  for (const QuantStorage from : {kTorchao, QuantStorage::kTorchaoBlocks}) {
+    const auto good = StoreIn(*plain, from);
+    ExpectSameFloats(plain, Repack(good, kWords));
+    auto bad = std::make_shared<MemoryReader>();
+    bad->mutable_index().quant = good->index().quant;
+    for (size_t i = 0; i < good->index().tensors.size(); ++i) {
+      const TensorInfo& info = good->index().tensors[i];
+      std::vector<uint8_t> bytes = good->bytes(i);
+      if (info.name == "m0._weight_zero_point") bytes[7] = 5;
+      bad->AddBytes(info.name, info.dtype, info.shape, bytes);
+    }
+    const auto reader = *MakeRepackingReader(bad, kWords);
+    ASSERT_EQ(reader->index().tensors[1].name, "m0.weight_scale");
+    ExpectError(ReadAll(*reader, 1), absl::StatusCode::kFailedPrecondition,
+                "the zero point of scale 7 is 5, and not 0 as in a symmetric "
+                "scheme");
+  }
+}
+
+TEST(RepackingReaderTest, BytesThatAreNoCodesOfFourBits) {
+  const auto plain = Quantize("int4,group=32", {{32, 64}}, kPlain);
+  const auto good = StoreIn(*plain, QuantStorage::kTorchaoBlocks);
+  auto bad = std::make_shared<MemoryReader>();
+  bad->mutable_index().quant = good->index().quant;
+  for (size_t i = 0; i < good->index().tensors.size(); ++i) {
+    const TensorInfo& info = good->index().tensors[i];
+    std::vector<uint8_t> bytes = good->bytes(i);
+    if (i == 0) bytes[100] = 9;
+    bad->AddBytes(info.name, info.dtype, info.shape, bytes);
+  }
+  ExpectError(ReadAll(**MakeRepackingReader(bad, kWords), 0),
+              absl::StatusCode::kDataLoss,
+              "tensor 'm0._weight_qdata' has the code 9, which is no number of "
+              "int4");
 }
 
 // Levels of uint4 less 8 are those of int4, and the other way round.

@@ -181,6 +181,24 @@ absl::Status ReadParamLines(const CheckpointReader& reader,
 
 // ------------------------------------------------------------- row by row --
 
+// DataLoss for bytes that are no codes of 4 bits (CodePacking::code_bytes).
+absl::Status CheckCodeBytes(const CheckpointReader& reader,
+                            const StoredTensorPlace& place,
+                            absl::Span<const uint8_t> bytes) {
+  const Codec& codec = DefaultRegistry().GetCodec(place.scheme.format);
+  for (const uint8_t byte : bytes) {
+    const int code = static_cast<int8_t>(byte);
+    if (code >= codec.qmin && code <= codec.qmax) continue;
+    const CheckpointIndex& index = reader.index();
+    return absl::DataLossError(absl::StrCat(
+        index.path, ": tensor ", QuotedName(index.tensors[place.codes].name),
+        " has the code ", code, ", which is no number of ",
+        NumberFormatName(place.scheme.format),
+        "; download or copy the checkpoint again"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadCodeRows(const CheckpointReader& reader,
                           const StoredTensorPlace& place, const CodeRows& rows,
                           uint64_t first, uint64_t count,
@@ -193,7 +211,8 @@ absl::Status ReadCodeRows(const CheckpointReader& reader,
       reader.Read(place.codes, begin, end - begin, absl::MakeSpan(*bytes)));
   // A word may begin before the first code.
   EraseBegin(rows.ByteOf(first) - begin * element, bytes);
-  return absl::OkStatus();
+  return place.packing.code_bytes ? CheckCodeBytes(reader, place, *bytes)
+                                  : absl::OkStatus();
 }
 
 absl::Status ReadLevelRows(const CheckpointReader& reader,
@@ -386,6 +405,9 @@ absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
     switch (stored.constants[i].kind) {
       case ConstantKind::kGroupIndex:
         place.group_index = constant;
+        break;
+      case ConstantKind::kZeroPoints:
+        place.zero_point = constant;
         break;
       case ConstantKind::kNestedScales:
         place.nested.scales = constant;

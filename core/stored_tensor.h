@@ -55,6 +55,7 @@ absl::StatusOr<StoredTensorPlace> PlaceOf(const QuantizedTensor& tensor,
 // The codes of elements [first, first + count), which are not none, packed row
 // by row: `bytes` begins with the byte rows.ByteOf(first) and may have more
 // than it needs. `rows` is that of the place's scheme, layout and packing.
+// DataLoss for a byte that is no code of 4 bits, where each has its own.
 absl::Status ReadStoredCodes(const CheckpointReader& reader,
                              const StoredTensorPlace& place,
                              const CodeRows& rows, uint64_t first,

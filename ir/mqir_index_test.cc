@@ -331,6 +331,8 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(QuantStorage::kGptqV2));
   EXPECT_EQ(static_cast<int>(mqir::Storage::BITSANDBYTES_NESTED),
             static_cast<int>(QuantStorage::kBitsandbytesNested));
+  EXPECT_EQ(static_cast<int>(mqir::Storage::TORCHAO_BLOCKS),
+            static_cast<int>(QuantStorage::kTorchaoBlocks));
 }
 
 TEST(MqirIndexTest, BareFileNames) {

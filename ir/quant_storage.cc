@@ -18,12 +18,13 @@ namespace {
 
 // By enum value.
 constexpr const internal::StorageRow* kStorages[] = {
-    &internal::kPlainStorage,        &internal::kCompressedTensorsStorage,
-    &internal::kGptqStorage,         &internal::kAwqStorage,
-    &internal::kFp8Storage,          &internal::kTorchaoStorage,
-    &internal::kTorchAoStorage,      &internal::kPackQuantizedStorage,
-    &internal::kIntQuantizedStorage, &internal::kGptqV2Storage,
-    &internal::kBitsandbytesStorage, &internal::kBitsandbytesNestedStorage,
+    &internal::kPlainStorage,         &internal::kCompressedTensorsStorage,
+    &internal::kGptqStorage,          &internal::kAwqStorage,
+    &internal::kFp8Storage,           &internal::kTorchaoStorage,
+    &internal::kTorchAoStorage,       &internal::kPackQuantizedStorage,
+    &internal::kIntQuantizedStorage,  &internal::kGptqV2Storage,
+    &internal::kBitsandbytesStorage,  &internal::kBitsandbytesNestedStorage,
+    &internal::kTorchaoBlocksStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
@@ -133,7 +134,9 @@ std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
       break;
     }
     case ConstantKind::kZeroPoints:
-      bytes.resize(static_cast<size_t>(shape.front()));
+      if (const auto layout = ComputeParamLayout(scheme, shape); layout.ok()) {
+        bytes.resize(static_cast<size_t>(layout->num_params));
+      }
       break;
     case ConstantKind::kCodebook:
       PutFloats(scheme.format == NumberFormat::kNf4 ? kNf4Numbers : kFp4Numbers,

@@ -120,6 +120,16 @@ enum class QuantStorage : uint8_t {
   // The offset is "nested_offset" in quant_state. The codes of weights are
   // chosen before scales lose their last bits.
   kBitsandbytesNested = 11,
+  // torchao's classes as kTorchao has them, with the other scales that they can
+  // have, for int4, int8 and FP8 in M.weight of two dimensions; read only. A
+  // scale is for a block of the weight: all of it, a row, a group of a row, or
+  // a square, which FP8 alone can have:
+  //   M._weight_qdata       I8, F8_E4M3 or F8_E5M2 [rows, columns]; codes of 4
+  //                         bits too are one a byte
+  //   M._weight_scale       [rows / rows of a block, columns / those of it]
+  //   M._weight_zero_point  I8 of the same shape; of integers only, and it may
+  //                         be missing where they are symmetric
+  kTorchaoBlocks = 12,
 };
 
 // Bytes of quant_state as it is written, whatever it says: filled up with
@@ -135,7 +145,7 @@ inline constexpr int64_t kNestedBlock = 256;
 
 // "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao",
 // "pack-quantized", "int-quantized", "gptq-v2", "bitsandbytes",
-// "bitsandbytes-nested" and back.
+// "bitsandbytes-nested", "torchao-blocks" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
@@ -147,7 +157,7 @@ std::string StoredSchemeToString(QuantStorage storage,
                                  const QuantScheme& scheme);
 
 // What the scales of a weight of type `weight` are rounded to where nothing
-// else is said: F32 in kPlain, kFp8, kTorchao, kTorchAo and those of
+// else is said: F32 in kPlain, kFp8, kTorchAo and those of torchao and
 // bitsandbytes, the weight's type (which layers of engines have) in those of
 // compressed-tensors, F16 in those of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
@@ -183,13 +193,15 @@ struct CodePacking {
   // Scales that are quantized together, from the first one on: kNestedBlock in
   // kBitsandbytesNested; 1 where scales are stored as they are.
   uint64_t scale_block = 1;
+  // Of codes of 4 bits: each has a byte of its own, as a number of 8 bits.
+  bool code_bytes = false;
 
   friend bool operator==(const CodePacking& a, const CodePacking& b) {
     return a.row_bytes == b.row_bytes && a.offset == b.offset &&
            a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1 &&
            a.zero_point_words == b.zero_point_words &&
            a.first_code_high == b.first_code_high &&
-           a.scale_block == b.scale_block;
+           a.scale_block == b.scale_block && a.code_bytes == b.code_bytes;
   }
 };
 
@@ -218,7 +230,9 @@ enum class ConstantKind : uint8_t {
   // weights goes by what is stored, since GPTQ may have put columns that are
   // quantized together into one group ("act order").
   kGroupIndex,
-  kZeroPoints,    // I8 [rows, 1]: all 0
+  // I8 of the shape of the scales, [rows, 1] where it is written: all 0. Who
+  // reads weights takes those that are stored.
+  kZeroPoints,
   kCodebook,      // F32 [16]: the values of the codes of nf4 or fp4
   kQuantState,    // U8: bitsandbytes' description of the weight, as JSON
   kWeightFormat,  // U8 []: 0

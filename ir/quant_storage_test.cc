@@ -53,13 +53,13 @@ TEST(QuantStorageTest, NamesLeadBack) {
         QuantStorage::kTorchao, QuantStorage::kTorchAo,
         QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
         QuantStorage::kGptqV2, QuantStorage::kBitsandbytes,
-        QuantStorage::kBitsandbytesNested}) {
+        QuantStorage::kBitsandbytesNested, QuantStorage::kTorchaoBlocks}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
   EXPECT_EQ(StorageNames(),
             "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao, "
             "pack-quantized, int-quantized, gptq-v2, bitsandbytes, "
-            "bitsandbytes-nested");
+            "bitsandbytes-nested, torchao-blocks");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -446,6 +446,88 @@ TEST(QuantStorageTest, Torchao) {
     ExpectError(StoreWeight(QuantStorage::kTorchao, "m.weight", scheme, {6, 9}),
                 absl::StatusCode::kFailedPrecondition, message);
   }
+}
+
+// What torchao writes and monoquant does not.
+TEST(QuantStorageTest, TorchaoBlocks) {
+  const auto f16 = [](QuantScheme scheme) {
+    scheme.scale_dtype = DType::kF16;
+    return scheme;
+  };
+  const struct {
+    QuantScheme scheme;
+    const char* codes;
+    const char* scale;
+    const char* zero_points;  // "-" if there are none
+  } cases[] = {
+      {Scheme(NumberFormat::kInt8, Granularity::kAxis), "I8 [6, 9]",
+       "F32 [6, 1]", "I8 [6, 1]"},
+      {Scheme(NumberFormat::kInt8, Granularity::kTensor), "I8 [6, 9]",
+       "F32 [1, 1]", "I8 [1, 1]"},
+      {f16(Scheme(NumberFormat::kInt8, Granularity::kGroup, 3)), "I8 [6, 9]",
+       "F16 [6, 3]", "I8 [6, 3]"},
+      {Scheme(NumberFormat::kInt4, Granularity::kGroup, 3), "I8 [6, 9]",
+       "F32 [6, 3]", "I8 [6, 3]"},
+      {Scheme(NumberFormat::kFp8E4M3, Granularity::kTensor), "F8_E4M3 [6, 9]",
+       "F32 [1, 1]", "-"},
+      {Scheme(NumberFormat::kFp8E5M2, Granularity::kAxis), "F8_E5M2 [6, 9]",
+       "F32 [6, 1]", "-"},
+      {Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 3), "F8_E4M3 [6, 9]",
+       "F32 [2, 3]", "-"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(SchemeToString(c.scheme));
+    const StoredWeight stored =
+        StoreWeight(QuantStorage::kTorchaoBlocks, "m.weight", c.scheme, {6, 9})
+            .value();
+    EXPECT_EQ(Text(stored.codes), absl::StrCat("m._weight_qdata ", c.codes));
+    EXPECT_EQ(Text(stored.scale), absl::StrCat("m._weight_scale ", c.scale));
+    EXPECT_EQ(Text(stored.zero_point), "-");
+    EXPECT_EQ(stored.packing.code_bytes,
+              c.scheme.format == NumberFormat::kInt4);
+    ExpectError(CheckWritable(QuantStorage::kTorchaoBlocks, c.scheme, {6, 9}),
+                absl::StatusCode::kFailedPrecondition,
+                "torchao-blocks is read but not written; use torchao");
+    if (c.zero_points[0] == '-') {
+      EXPECT_EQ(ConstantsText(stored), "");
+      continue;
+    }
+    const std::string zero_points =
+        absl::StrCat("m._weight_zero_point ", c.zero_points);
+    EXPECT_EQ(ConstantsText(stored), zero_points);
+    EXPECT_TRUE(stored.constants[0].optional);
+    EXPECT_EQ(
+        ConstantBytes(ConstantKind::kZeroPoints, c.scheme, {6, 9}, DType::kF32)
+            .size(),
+        NumElements(stored.scale->shape).value());
+    QuantScheme asymmetric = c.scheme;
+    asymmetric.symmetric = false;
+    const StoredWeight with_zero_points =
+        StoreWeight(QuantStorage::kTorchaoBlocks, "m.weight", asymmetric,
+                    {6, 9})
+            .value();
+    EXPECT_EQ(Text(with_zero_points.zero_point), zero_points);
+    EXPECT_EQ(ConstantsText(with_zero_points), "");
+  }
+  QuantScheme columns = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  columns.axis = 1;
+  QuantScheme powers = Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis);
+  powers.scale_dtype = DType::kF8E8M0;
+  for (const auto& [scheme, message] :
+       {std::pair{columns, "int8 axis 1 symmetric; use groups, or a scale"},
+        std::pair{powers, "F8_E8M0 scales; use F32, F16 or BF16"},
+        std::pair{Scheme(NumberFormat::kInt8, Granularity::kBlock, 3),
+                  "int8 block 3 symmetric; use groups"},
+        std::pair{Scheme(NumberFormat::kUInt8, Granularity::kAxis),
+                  "uint8; use int4, int8, fp8_e4m3 or fp8_e5m2"}}) {
+    ExpectError(
+        StoreWeight(QuantStorage::kTorchaoBlocks, "m.weight", scheme, {6, 9}),
+        absl::StatusCode::kFailedPrecondition, message);
+  }
+  ExpectError(
+      StoreWeight(QuantStorage::kTorchaoBlocks, "m.weight",
+                  Scheme(NumberFormat::kInt8, Granularity::kTensor), {6, 3, 3}),
+      absl::StatusCode::kFailedPrecondition, "3 dimensions");
 }
 
 // One scale and zero point a row, in the types of torch's qint8 tensors.

@@ -34,6 +34,7 @@ extern const StorageRow kGptqStorage;
 extern const StorageRow kAwqStorage;
 extern const StorageRow kFp8Storage;
 extern const StorageRow kTorchaoStorage;
+extern const StorageRow kTorchaoBlocksStorage;
 extern const StorageRow kBitsandbytesStorage;
 extern const StorageRow kBitsandbytesNestedStorage;
 extern const StorageRow kTorchAoStorage;

@@ -19,6 +19,7 @@
 #include "frontends/engines/compressed_tensors.h"
 #include "frontends/engines/engine_weights.h"
 #include "frontends/engines/gptq.h"
+#include "frontends/engines/torchao.h"
 #include "frontends/model_config.h"
 #include "frontends/name_list.h"
 #include "ir/dtype.h"
@@ -41,6 +42,7 @@ constexpr Method kMethods[] = {
     {"gptq", FindGptqWeights},
     {"awq", FindAwqWeights},
     {"bitsandbytes", FindBitsandbytesWeights},
+    {"torchao", FindTorchaoWeights},
 };
 
 // Whether there are tensors of such names as these methods give. Without any,
@@ -51,7 +53,8 @@ bool MayBeQuantized(const CheckpointIndex& index) {
         for (const absl::string_view suffix :
              {".qweight", ".qzeros", ".weight_packed", ".weight_scale",
               ".absmax", ".quant_map", ".quant_state.bitsandbytes__nf4",
-              ".quant_state.bitsandbytes__fp4", ".SCB", ".weight_format"}) {
+              ".quant_state.bitsandbytes__fp4", ".SCB", ".weight_format",
+              "_qdata", "._weight_scale", "._weight_zero_point"}) {
           if (absl::EndsWith(info.name, suffix)) return true;
         }
         return false;

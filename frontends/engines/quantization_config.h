@@ -16,11 +16,13 @@ namespace monoquant {
 // `files` is about in CheckpointIndex::quant; the notes say so. The tensors
 // stay as they are. A checkpoint with a record of its own comes back as it is,
 // and so does one without such tensors, without such a file, and with a
-// quant_method other than compressed-tensors, gptq and awq.
+// quant_method other than compressed-tensors, gptq, awq, bitsandbytes and
+// torchao.
 //
-// A weight's type before it was quantized is the configuration's dtype or
-// torch_dtype, where that is a float type. Reads the index and config.json, and
-// of weights that compressed-tensors packed their dimensions.
+// A weight's type before it was quantized is the one that the weight itself
+// says, or the configuration's dtype or torch_dtype, where that is a float
+// type. Reads the index and config.json, of weights that compressed-tensors
+// packed their dimensions, and of those of bitsandbytes what describes them.
 //
 // DataLoss, naming tensor or entry, if a part of a weight is missing, left over
 // or contradicts another, or the configuration; Unimplemented for variants that

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "frontends/testing/read_tensor.h"
@@ -1040,6 +1041,297 @@ TEST(BitsandbytesTest, StatesThatLie) {
   words.back().dtype = DType::kI8;
   ExpectError(Open(words, Bitsandbytes()), kDataLoss,
               "expected U8 and a text of up to 65536 bytes");
+}
+
+// ---------------------------------------------------------------- torchao --
+
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+constexpr char kInt8Class[] =
+    R"({"_type": "Int8Tensor", "_data": {"act_quant_kwargs": null,
+        "reduce_range": false, "block_size": [1, 64],
+        "dtype": {"_type": "torch.dtype", "_data": "float16"}},
+        "_tensor_data_names": ["zero_point", "qdata", "scale"]})";
+constexpr char kFloat8Class[] =
+    R"({"_type": "Float8Tensor", "_data": {"block_size": [1, 64],
+        "mm_config": null, "act_quant_kwargs": null,
+        "dtype": {"_type": "torch.dtype", "_data": "float16"}},
+        "_tensor_data_names": ["qdata", "scale"]})";
+constexpr char kIntxClass[] =
+    R"({"_type": "IntxUnpackedToInt8Tensor", "_data": {
+        "target_dtype": {"_type": "torch.dtype", "_data": "int4"},
+        "block_size": [1, 32], "activation_quantization": null,
+        "dtype": {"_type": "torch.dtype", "_data": "float16"}},
+        "_tensor_data_names": ["qdata", "scale", "zero_point"]})";
+constexpr char kPlainClass[] = R"({"_type": "Tensor"})";
+
+std::string Torchao(absl::string_view entries = "") {
+  return Config(absl::StrCat(R"({"quant_method": "torchao")", entries, "}"));
+}
+
+// With one way to map weights to integers.
+std::string Mapping(absl::string_view key, absl::string_view name) {
+  return Torchao(absl::StrCat(
+      R"(, "quant_type": {"default": {"_type": "A", "_data": {")", key,
+      R"(": {"_type": "MappingType", "_data": ")", name, R"("}}}})"));
+}
+
+Opened OpenTorchao(const Tensors& tensors, Metadata metadata,
+                   const std::string& config = Torchao()) {
+  auto reader = std::make_unique<FakeReader>(tensors);
+  reader->mutable_index().metadata = std::move(metadata);
+  return ApplyQuantizationConfig(
+      std::move(reader),
+      InMemoryFiles("m", {{"m", ""}, {"config.json", config}}));
+}
+
+// A text with something else in it.
+std::string With(absl::string_view text, absl::string_view from,
+                 absl::string_view to) {
+  return absl::StrReplaceAll(text, {{from, to}});
+}
+
+// A weight of [6, 64] of integers, with so many scales.
+Tensors IntegersLayer(int64_t down = 6, int64_t across = 1,
+                      DType scale = DType::kF32) {
+  return {{"a._weight_qdata", DType::kI8, {6, 64}},
+          {"a._weight_scale", scale, {down, across}},
+          {"a._weight_zero_point", DType::kI8, {down, across}}};
+}
+
+Tensors Float8Layer(int64_t down = 6, int64_t across = 1,
+                    DType codes = DType::kF8E4M3) {
+  return {{"a._weight_qdata", codes, {6, 64}},
+          {"a._weight_scale", DType::kF32, {down, across}}};
+}
+
+TEST(TorchaoTest, Weights) {
+  const std::string parts = " a._weight_scale";
+  const std::string zeros = " a._weight_zero_point";
+  const struct {
+    Tensors tensors;
+    std::string description;
+    std::string line;
+  } cases[] = {
+      // As monoquant writes them. The type is that of the description, not that
+      // of the model, which is BF16.
+      {IntegersLayer(), kInt8Class,
+       "int8 axis 0 symmetric, torchao, F16 [6, 64]: a._weight_qdata" + parts +
+           zeros},
+      {Float8Layer(), kFloat8Class,
+       "fp8_e4m3 axis 0, torchao, F16 [6, 64]: a._weight_qdata" + parts},
+      // With other scales.
+      {IntegersLayer(1, 1), With(kInt8Class, "[1, 64]", "[6, 64]"),
+       "int8 tensor symmetric, torchao-blocks, F16 [6, 64]: a._weight_qdata" +
+           parts + zeros},
+      {IntegersLayer(6, 2), With(kInt8Class, "[1, 64]", "[1, 32]"),
+       "int8 group 32 symmetric, torchao-blocks, F16 [6, 64]: a._weight_qdata" +
+           parts + zeros},
+      {IntegersLayer(6, 1, DType::kBF16), kInt8Class,
+       "int8 axis 0 symmetric, BF16 scales, torchao-blocks, F16 [6, 64]: "
+       "a._weight_qdata" +
+           parts + zeros},
+      {Changed(IntegersLayer(), "a._weight_zero_point"),
+       With(kInt8Class, R"("zero_point", )", ""),
+       "int8 axis 0 symmetric, torchao-blocks, F16 [6, 64]: a._weight_qdata" +
+           parts},
+      {IntegersLayer(6, 2, DType::kBF16), kIntxClass,
+       "int4 group 32 asymmetric, BF16 scales, torchao-blocks, F16 [6, 64]: "
+       "a._weight_qdata" +
+           parts + zeros},
+      {IntegersLayer(), With(With(kIntxClass, "int4", "int5"), "32", "64"),
+       "int8 axis 0 asymmetric, torchao-blocks, F16 [6, 64]: a._weight_qdata" +
+           parts + zeros},
+      {IntegersLayer(6, 2), With(kIntxClass, "int4", "int1"),
+       "int4 group 32 asymmetric, torchao-blocks, F16 [6, 64]: "
+       "a._weight_qdata" +
+           parts + zeros},
+      {Float8Layer(1, 1), With(kFloat8Class, "[1, 64]", "[]"),
+       "fp8_e4m3 tensor, torchao-blocks, F16 [6, 64]: a._weight_qdata" + parts},
+      {Float8Layer(3, 32), With(kFloat8Class, "[1, 64]", "null"),
+       "fp8_e4m3 block 2, torchao-blocks, F16 [6, 64]: a._weight_qdata" +
+           parts},
+      {Float8Layer(6, 1, DType::kF8E5M2), kFloat8Class,
+       "fp8_e5m2 axis 0, torchao-blocks, F16 [6, 64]: a._weight_qdata" + parts},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.line);
+    // Whatever else there is, and in a shard that has no list of names.
+    EXPECT_THAT(Weights(OpenTorchao(
+                    c.tensors + Tensors{{"norm.weight", DType::kBF16, {6}}},
+                    {{"a.weight", c.description},
+                     {"elsewhere.weight", kInt8Class},
+                     {"format", "pt"},
+                     {"norm.weight", kPlainClass},
+                     {"tied.weight", kPlainClass}})),
+                ElementsAre("a.weight: " + c.line));
+  }
+}
+
+// Where integers may have zero points, the configuration says whether they do.
+TEST(TorchaoTest, Symmetric) {
+  const Tensors tensors = IntegersLayer(6, 2);
+  const struct {
+    std::string config;
+    const char* scheme;
+  } cases[] = {
+      {Mapping("mapping_type", "SYMMETRIC"), "int4 group 32 symmetric"},
+      {Mapping("weight_mapping_type", "SYMMETRIC_NO_CLIPPING_ERR"),
+       "int4 group 32 symmetric"},
+      {Mapping("mapping_type", "ASYMMETRIC"), "int4 group 32 asymmetric"},
+      // That of activations, and none that is understood.
+      {Mapping("act_mapping_type", "SYMMETRIC"), "int4 group 32 asymmetric"},
+      {Torchao(R"(, "mapping_type": "SYMMETRIC")"), "int4 group 32 asymmetric"},
+      {Torchao(R"(, "quant_type": "int4_weight_only")"),
+       "int4 group 32 asymmetric"},
+      // One of several.
+      {Torchao(R"(, "quant_type": [{"mapping_type": {"_data": "SYMMETRIC"}},
+                                  {"mapping_type": {"_data": "ASYMMETRIC"}}])"),
+       "int4 group 32 asymmetric"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_THAT(
+        Weights(OpenTorchao(tensors, {{"a.weight", kIntxClass}}, c.config)),
+        ElementsAre(HasSubstr(c.scheme)))
+        << c.config;
+  }
+  EXPECT_THAT(
+      Weights(OpenTorchao(
+          tensors, {{"a.weight", With(kInt8Class, "[1, 64]", "[1, 32]")}},
+          Mapping("mapping_type", "ASYMMETRIC"))),
+      ElementsAre(HasSubstr("int8 group 32 symmetric")));
+}
+
+TEST(TorchaoTest, WhatDoesNotFit) {
+  const auto with = [](const Tensors& tensors, const char* name, DType dtype,
+                       Shape shape) {
+    return Changed(tensors, name, Tensor{name, dtype, std::move(shape)});
+  };
+  const Tensors integers = IntegersLayer();
+  const Tensors floats = Float8Layer();
+  const struct {
+    absl::StatusCode code;
+    Tensors tensors;
+    std::string description;
+    const char* message;
+  } cases[] = {
+      // Parts that are missing or left over.
+      {kDataLoss, Changed(integers, "a._weight_qdata"), kInt8Class,
+       "m: tensor 'a._weight_scale': belongs to 'a._weight_qdata', which is "
+       "missing; the checkpoint is incomplete, download"},
+      {kDataLoss, Changed(integers, "a._weight_scale"), kInt8Class,
+       "m: tensor 'a._weight_qdata': its scales 'a._weight_scale' are missing"},
+      {kDataLoss, Changed(integers, "a._weight_zero_point"), kInt8Class,
+       "its zero points 'a._weight_zero_point' are missing"},
+      {kDataLoss, integers, With(kInt8Class, R"("zero_point", )", ""),
+       "m: tensor 'a._weight_zero_point': is a part of a weight that the "
+       "metadata does not describe; download or copy"},
+      {kDataLoss, integers, "pt",
+       "m: tensor 'a._weight_qdata': is a part of a weight that the metadata "
+       "does not describe"},
+      {kDataLoss, integers, kPlainClass, "that the metadata does not describe"},
+      {kDataLoss, integers, With(kInt8Class, "_tensor_data_names", "names"),
+       "that the metadata does not describe"},
+      {kDataLoss, integers + Tensors{{"a.weight", DType::kF16, {6, 64}}},
+       kInt8Class, "holds the codes of 'a.weight', which is there by itself"},
+      {kDataLoss,
+       {{"a.weight", DType::kF16, {6, 64}}, {"b._x_qdata", DType::kI8, {1}}},
+       kInt8Class,
+       "m: tensor 'a.weight': is there by itself, but the metadata says that "
+       "it is of the class \"Int8Tensor\", which has parts; check that"},
+      // Sizes and types that do not agree.
+      {kDataLoss, with(integers, "a._weight_scale", DType::kF32, {6, 2}),
+       kInt8Class,
+       "its scales 'a._weight_scale' are for blocks of [1, 32], but the "
+       "metadata says [1, 64]; check that both are of one checkpoint"},
+      {kDataLoss, integers, With(kInt8Class, "[1, 64]", "[1, 64, 1]"),
+       "but the metadata says [1, 64, 1]"},
+      {kDataLoss, with(integers, "a._weight_scale", DType::kF32, {6, 7}),
+       kInt8Class,
+       "its scales 'a._weight_scale' are F32 [6, 7], which do not divide [6, "
+       "64]; check"},
+      {kDataLoss, with(integers, "a._weight_scale", DType::kF32, {6}),
+       kInt8Class, "are F32 [6], which do not divide"},
+      {kDataLoss, with(integers, "a._weight_scale", DType::kF32, {0, 1}),
+       kInt8Class, "are F32 [0, 1], which do not divide"},
+      {kDataLoss, with(integers, "a._weight_qdata", DType::kI8, {0, 64}),
+       kInt8Class, "which do not divide [0, 64]"},
+      {kDataLoss, with(integers, "a._weight_qdata", DType::kU8, {6, 64}),
+       kInt8Class,
+       "is U8 [6, 64], but the metadata says that it is of an Int8Tensor, "
+       "which has I8; check"},
+      {kDataLoss, with(integers, "a._weight_zero_point", DType::kI8, {6}),
+       kInt8Class,
+       "its zero points 'a._weight_zero_point' are I8 [6], expected I8 [6, 1]"},
+      {kDataLoss, with(integers, "a._weight_zero_point", DType::kI64, {6, 1}),
+       kInt8Class, "are I64 [6, 1], expected I8 [6, 1]"},
+      // Descriptions that lie.
+      {kDataLoss, integers, With(kInt8Class, "_data\": {", "data\": {"),
+       "m: tensor 'a._weight_qdata': the metadata says that its _data is "
+       "nothing, which it cannot be; download"},
+      {kDataLoss, integers, With(kInt8Class, "float16", "int8"),
+       "says that its dtype is {\"_type\":\"torch.dtype\",\"_data\":"},
+      {kDataLoss, integers, With(kInt8Class, "dtype\": {", "type\": {"),
+       "says that its dtype is nothing"},
+      {kDataLoss, integers, With(kInt8Class, "[1, 64]", "64"),
+       "says that its block_size is 64"},
+      {kDataLoss, integers, With(kInt8Class, "[1, 64]", "[0, 64]"),
+       "says that its block_size is [0,64]"},
+      {kDataLoss, integers, With(kInt8Class, "[1, 64]", "[1.0, 64]"),
+       "says that its block_size is [1.0,64]"},
+      {kDataLoss, integers, With(kIntxClass, "int4", "int9"),
+       "says that its target_dtype is {"},
+      {kDataLoss, integers, With(kIntxClass, "target_dtype", "target"),
+       "says that its target_dtype is nothing"},
+      // What is not read.
+      {kUnimplemented, integers, With(kInt8Class, "Int8Tensor", "Int4Tensor"),
+       "m: tensor 'a._weight_qdata': is a part of 'a.weight', which is of "
+       "torchao's class \"Int4Tensor\", which is not read; dequantize it with "
+       "the program that wrote it, or take the tensors as they are with "
+       "--as-stored"},
+      {kUnimplemented, integers,
+       With(kInt8Class, R"("scale")", R"("scale", "act_pre_scale")"),
+       "has 'a._weight_act_pre_scale' beside its scales, which is not read"},
+      {kUnimplemented,
+       with(integers, "a._weight_zero_point", DType::kF32, {6, 1}), kInt8Class,
+       "has zero points of F32, which is not read"},
+      {kUnimplemented, with(integers, "a._weight_scale", DType::kF64, {6, 1}),
+       kInt8Class, "has scales of F64, which is not read"},
+      {kUnimplemented, IntegersLayer(3, 1),
+       With(kInt8Class, "[1, 64]", "[2, 64]"), "has blocks of [2, 64], which"},
+      {kUnimplemented, IntegersLayer(1, 64),
+       With(kInt8Class, "[1, 64]", "[6, 1]"), "has blocks of [6, 1], which"},
+      {kUnimplemented, IntegersLayer(3, 32),
+       With(kInt8Class, "[1, 64]", "[2, 2]"), "has no place for int8 block 2"},
+      {kUnimplemented, with(integers, "a._weight_qdata", DType::kI8, {384}),
+       kInt8Class, "is I8 [384], which is not read"},
+      {kUnimplemented, with(floats, "a._weight_qdata", DType::kI8, {6, 64}),
+       kFloat8Class, "is I8 [6, 64] of a Float8Tensor, which is not read"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.message);
+    ExpectError(OpenTorchao(c.tensors, {{"a.weight", c.description}}), c.code,
+                c.message);
+  }
+  ExpectError(OpenTorchao({{"a._up_qdata", DType::kI8, {6, 64}},
+                           {"a._up_scale", DType::kF32, {6, 1}},
+                           {"a._up_zero_point", DType::kI8, {6, 1}}},
+                          {{"a.up", kInt8Class}}),
+              kUnimplemented,
+              "m: tensor 'a._up_qdata': torchao-blocks has no place for a "
+              "quantized tensor whose name does not end in '.weight', which is "
+              "not read");
+}
+
+// Names as parts have them, of tensors that are none.
+TEST(TorchaoTest, TensorsThatAreNoParts) {
+  const Tensors tensors = {{"a._b_qdata", DType::kF32, {6}},
+                           {"a._weight_scale", DType::kF32, {6}}};
+  const Opened opened = OpenTorchao(
+      tensors, {{"a._b_qdata", kPlainClass}, {"a._weight_scale", kPlainClass}});
+  EXPECT_THAT(Weights(opened), IsEmpty());
+  // Without a configuration of torchao's nobody asks.
+  EXPECT_THAT(Weights(OpenTorchao(tensors, {}, "{}")), IsEmpty());
 }
 
 // ------------------------------------------------------------ all of them --
