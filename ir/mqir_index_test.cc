@@ -331,6 +331,8 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(QuantStorage::kGptqV2));
   EXPECT_EQ(static_cast<int>(mqir::Storage::BITSANDBYTES_NESTED),
             static_cast<int>(QuantStorage::kBitsandbytesNested));
+  EXPECT_EQ(static_cast<int>(mqir::Storage::TORCH_QUANTIZED),
+            static_cast<int>(QuantStorage::kTorchQuantized));
 }
 
 TEST(MqirIndexTest, BareFileNames) {
