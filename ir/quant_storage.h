@@ -130,6 +130,16 @@ enum class QuantStorage : uint8_t {
   //   M._weight_zero_point  I8 of the same shape; of integers only, and it may
   //                         be missing where they are symmetric
   kTorchaoBlocks = 12,
+  // torch's quantized tensors, as the modules of torch.ao.nn.quantized have
+  // them: int8 (qint8) and uint8 (quint8), per tensor or of any axis, symmetric
+  // or not, in tensors W of any shape:
+  //   W             I8 or U8
+  //   W.scale       F64, [] or [size of the axis]; of an axis, only numbers of
+  //                 the scheme's type: torch multiplies by them as they are
+  //   W.zero_point  I64, of the same shape
+  // Where there is one scale for all, torch's files have it and its zero point
+  // in the pickle.
+  kTorchQuantized = 13,
 };
 
 // Bytes of quant_state as it is written, whatever it says: filled up with
@@ -145,7 +155,7 @@ inline constexpr int64_t kNestedBlock = 256;
 
 // "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao",
 // "pack-quantized", "int-quantized", "gptq-v2", "bitsandbytes",
-// "bitsandbytes-nested", "torchao-blocks" and back.
+// "bitsandbytes-nested", "torchao-blocks", "torch-quantized" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
@@ -157,7 +167,7 @@ std::string StoredSchemeToString(QuantStorage storage,
                                  const QuantScheme& scheme);
 
 // What the scales of a weight of type `weight` are rounded to where nothing
-// else is said: F32 in kPlain, kFp8, kTorchAo and those of torchao and
+// else is said: F32 in kPlain, kFp8, those of torch, of torchao and those of
 // bitsandbytes, the weight's type (which layers of engines have) in those of
 // compressed-tensors, F16 in those of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);

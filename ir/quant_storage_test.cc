@@ -53,13 +53,14 @@ TEST(QuantStorageTest, NamesLeadBack) {
         QuantStorage::kTorchao, QuantStorage::kTorchAo,
         QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
         QuantStorage::kGptqV2, QuantStorage::kBitsandbytes,
-        QuantStorage::kBitsandbytesNested, QuantStorage::kTorchaoBlocks}) {
+        QuantStorage::kBitsandbytesNested, QuantStorage::kTorchaoBlocks,
+        QuantStorage::kTorchQuantized}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
   EXPECT_EQ(StorageNames(),
             "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao, "
             "pack-quantized, int-quantized, gptq-v2, bitsandbytes, "
-            "bitsandbytes-nested, torchao-blocks");
+            "bitsandbytes-nested, torchao-blocks, torch-quantized");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -543,6 +544,39 @@ TEST(QuantStorageTest, TorchAo) {
     EXPECT_EQ(ConstantsText(stored), "");
     EXPECT_EQ(stored.packing, CodePacking());
   }
+}
+
+// As torch.ao's modules have them, of any shape.
+TEST(QuantStorageTest, TorchQuantized) {
+  constexpr QuantStorage kStorage = QuantStorage::kTorchQuantized;
+  QuantScheme scheme = Scheme(NumberFormat::kInt8, Granularity::kTensor);
+  StoredWeight stored =
+      StoreWeight(kStorage, "conv.weight", scheme, {8, 3, 5}).value();
+  EXPECT_EQ(Text(stored.codes), "conv.weight I8 [8, 3, 5]");
+  EXPECT_EQ(Text(stored.scale), "conv.weight.scale F64 []");
+  EXPECT_EQ(Text(stored.zero_point), "conv.weight.zero_point I64 []");
+  EXPECT_TRUE(stored.constants.empty());
+  scheme = Scheme(NumberFormat::kUInt8, Granularity::kAxis);
+  scheme.axis = 1;
+  for (const bool symmetric : {true, false}) {
+    scheme.symmetric = symmetric;
+    stored = StoreWeight(kStorage, "w", scheme, {8, 3, 5}).value();
+    EXPECT_EQ(Text(stored.codes), "w U8 [8, 3, 5]");
+    EXPECT_EQ(Text(stored.scale), "w.scale F64 [3]");
+    EXPECT_EQ(Text(stored.zero_point), "w.zero_point I64 [3]");
+  }
+  EXPECT_EQ(DefaultScaleDType(kStorage, DType::kBF16), DType::kF32);
+  constexpr absl::StatusCode kRefused = absl::StatusCode::kFailedPrecondition;
+  ExpectError(CheckWritable(kStorage, scheme, {8, 3, 5}), kRefused,
+              "torch-quantized is read but not written; use torch-ao");
+  ExpectError(
+      StoreWeight(kStorage, "w",
+                  Scheme(NumberFormat::kInt4, Granularity::kAxis), {8, 4}),
+      kRefused, "torch-quantized has no place for int4; use int8 or uint8");
+  ExpectError(
+      StoreWeight(kStorage, "w",
+                  Scheme(NumberFormat::kInt8, Granularity::kGroup, 2), {8, 4}),
+      kRefused, "use one scale, or one for each index of an axis");
 }
 
 TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
