@@ -24,8 +24,7 @@ constexpr const internal::StorageRow* kStorages[] = {
     &internal::kTorchAoStorage,       &internal::kPackQuantizedStorage,
     &internal::kIntQuantizedStorage,  &internal::kGptqV2Storage,
     &internal::kBitsandbytesStorage,  &internal::kBitsandbytesNestedStorage,
-    &internal::kTorchaoBlocksStorage,
-    &internal::kTorchQuantizedStorage,
+    &internal::kTorchaoBlocksStorage, &internal::kTorchQuantizedStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
