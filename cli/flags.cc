@@ -420,6 +420,7 @@ class Parser {
     AddAsStored(command, convert_.transform.input.as_stored);
     AddOutput(command, convert_.transform.output,
               "The file or directory to write");
+    AddProgram(command, convert_.transform.output);
     command
         ->add_flag("--link", convert_.link,
                    "mqir only: leave the weights in the input's files")

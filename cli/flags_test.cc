@@ -131,6 +131,8 @@ TEST(FlagsTest, OtherCommands) {
         DType::kF16);
   }
   EXPECT_TRUE(Get<ConvertArgs>("convert m.pt -o o.mqir --link").link);
+  EXPECT_EQ(Get<ConvertArgs>("convert m --for vllm").transform.output.program,
+            "vllm");
   const auto scan = Get<ScanArgs>("scan a.pt b.pt --json");
   EXPECT_EQ(scan.paths, (std::vector<std::string>{"a.pt", "b.pt"}));
   EXPECT_TRUE(scan.report.json);

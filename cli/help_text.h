@@ -47,7 +47,8 @@ inline constexpr char kConvertFooter[] = R"(Examples:
   monoquant convert model.pt -o model.safetensors
   monoquant convert model_int8.pt -o model_int8.mqir
   monoquant convert model.pt -o model.mqir --link
-  monoquant convert model_gptq -o model_words --to compressed-tensors)";
+  monoquant convert model_gptq -o model_words --to compressed-tensors
+  monoquant convert model_gptq -o model_sglang --for sglang)";
 
 inline constexpr char kScanFooter[] = R"(Examples:
   monoquant scan model.pt

@@ -265,12 +265,25 @@ absl::StatusOr<CodePacking> Planner::PackingOf(
   return stored.packing;
 }
 
+// FailedPrecondition for weights that the program has no use for under one of
+// their names.
 absl::Status Planner::CheckProgram(size_t tensor, QuantStorage storage,
                                    const QuantScheme& scheme) const {
   if (options_.check_weight == nullptr || !HasScales(scheme.format)) {
     return absl::OkStatus();
   }
-  return options_.check_weight(storage, scheme, info(tensor).shape);
+  QuantizedTensor weight;
+  weight.scheme = scheme;
+  weight.dtype = info(tensor).dtype;
+  weight.shape = info(tensor).shape;
+  weight.storage = storage;
+  weight.name = info(tensor).name;
+  MQ_RETURN_IF_ERROR(options_.check_weight(weight));
+  for (const size_t tie : ties_[tensor]) {
+    weight.name = info(tie).name;
+    MQ_RETURN_IF_ERROR(options_.check_weight(weight));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ResolvedScheme> Planner::Resolve(
@@ -431,8 +444,6 @@ absl::Status Planner::KeepSets() {
   return absl::OkStatus();
 }
 
-// ----------------------------------------------------------- global scales --
-
 // ----------------------------------------------------------------- outputs --
 
 absl::StatusOr<size_t> Planner::AddOutput(std::string name, DType dtype,
@@ -536,6 +547,10 @@ absl::StatusOr<Plan> Planner::Make() {
   for (size_t i = 0; i < count; ++i) {
     absl::Status status = Output(&plan_.tensors[i]);
     if (!status.ok()) return Annotate(Where(i), status);
+  }
+  if (options_.check_manifest != nullptr) {
+    absl::Status status = options_.check_manifest(plan_.manifest);
+    if (!status.ok()) return Annotate(index_.path, status);
   }
   return std::move(plan_);
 }

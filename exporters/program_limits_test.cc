@@ -44,13 +44,24 @@ QuantizedTensor Blocks(QuantStorage storage, Shape shape, int64_t size = 128) {
   return weight;
 }
 
+std::string Word(Consequence consequence) {
+  switch (consequence) {
+    case Consequence::kFails:
+      return "fails: ";
+    case Consequence::kSlower:
+      return "slower: ";
+    case Consequence::kRounded:
+      return "rounded: ";
+  }
+  return "";
+}
+
 std::vector<std::string> Exceeded(const char* program,
                                   const QuantizedTensor& weight) {
   std::vector<std::string> exceeded;
   for (const ExceededLimit& limit :
        LimitsExceeded(**FindProgram(program), weight)) {
-    exceeded.push_back((limit.limit->fails ? "fails: " : "slower: ") +
-                       limit.what);
+    exceeded.push_back(Word(limit.limit->consequence) + limit.what);
   }
   return exceeded;
 }
@@ -102,13 +113,14 @@ TEST(ProgramLimitsTest, ScaleTypes) {
   QuantizedTensor weight = Weight(QuantStorage::kPackQuantized);
   weight.scheme.scale_dtype = DType::kF32;
   EXPECT_THAT(Exceeded("vllm", weight),
-              ElementsAre(HasSubstr("scales of F32, which become F16")));
+              ElementsAre(HasSubstr("rounded: has scales of F32, which become "
+                                    "F16")));
   weight.dtype = DType::kF32;
   EXPECT_THAT(Exceeded("vllm", weight), IsEmpty());
   weight = Weight(QuantStorage::kAwq);
   weight.scheme.scale_dtype = DType::kBF16;
   EXPECT_THAT(Exceeded("sglang", weight),
-              ElementsAre(HasSubstr("scales of BF16; kernels expect F16")));
+              ElementsAre(HasSubstr("rounded: has scales of BF16; kernels")));
   EXPECT_THAT(Exceeded("transformers", weight), IsEmpty());
 }
 
@@ -116,14 +128,132 @@ TEST(ProgramLimitsTest, BlocksOfFloats) {
   for (const QuantStorage storage :
        {QuantStorage::kFp8, QuantStorage::kCompressedTensors}) {
     EXPECT_THAT(Exceeded("vllm", Blocks(storage, {256, 256})), IsEmpty());
-    EXPECT_THAT(Exceeded("vllm", Blocks(storage, {200, 256})), IsEmpty());
+    EXPECT_THAT(Exceeded("vllm", Blocks(storage, {200, 256})),
+                ElementsAre(HasSubstr("slower: has 200 rows; weights that")));
+    EXPECT_THAT(Exceeded("vllm", Blocks(storage, {64, 256})),
+                ElementsAre(HasSubstr("slower: has 64 rows")));
     EXPECT_THAT(Exceeded("vllm", Blocks(storage, {256, 192})),
                 ElementsAre(HasSubstr("slower: has 192 columns")));
     EXPECT_THAT(Exceeded("vllm", Blocks(storage, {256, 256}, 64)),
                 ElementsAre(HasSubstr("slower: has blocks of 64")));
     // Its only one.
-    EXPECT_THAT(Exceeded("vllm", Blocks(storage, {64, 128}, 256)), IsEmpty());
+    EXPECT_THAT(Exceeded("vllm", Blocks(storage, {64, 128}, 256)),
+                ElementsAre(HasSubstr("slower: has 64 rows")));
+    EXPECT_THAT(Exceeded("vllm", Blocks(storage, {256, 128}, 256)), IsEmpty());
+    // Of no known size.
+    EXPECT_THAT(Exceeded("vllm", Blocks(storage, {200, 256}, 0)), IsEmpty());
   }
+}
+
+TEST(ProgramLimitsTest, WhatHasAName) {
+  for (const NamedScheme& named : NamedSchemes()) {
+    QuantizedTensor weight = Weight(QuantStorage::kCompressedTensors);
+    weight.scheme = named.scheme;
+    const std::string is = "slower: is " + std::string(named.name) + ", which ";
+    EXPECT_THAT(Exceeded("sglang", weight), ElementsAre(HasSubstr(is)));
+    if (named.name == "mxfp8") {
+      EXPECT_THAT(Exceeded("vllm", weight), ElementsAre(HasSubstr(is)));
+    } else {
+      EXPECT_THAT(Exceeded("vllm", weight), IsEmpty());
+    }
+    EXPECT_THAT(Exceeded("transformers", weight), IsEmpty());
+    EXPECT_THAT(Exceeded("torch", weight), IsEmpty());
+  }
+  EXPECT_THAT(
+      Exceeded("sglang", Blocks(QuantStorage::kCompressedTensors, {128, 128})),
+      IsEmpty());
+}
+
+TEST(ProgramLimitsTest, OwnStorage) {
+  QuantizedTensor weight = Weight(QuantStorage::kPlain, {3, 5, 7});
+  for (const char* program : {"vllm", "sglang", "transformers"}) {
+    EXPECT_THAT(Exceeded(program, weight),
+                ElementsAre(HasSubstr("fails: is stored as codes and scales")));
+  }
+  EXPECT_THAT(Exceeded("torch", weight), IsEmpty());
+  weight.scheme.format = NumberFormat::kBf16;
+  EXPECT_THAT(Exceeded("vllm", weight), IsEmpty());
+}
+
+// What is planned is asked about as what will be read.
+TEST(ProgramLimitsTest, StoragesRead) {
+  QuantScheme scheme;
+  const auto read = [&](NumberFormat format, Granularity granularity) {
+    scheme.format = format;
+    scheme.granularity = granularity;
+    return StorageRead(QuantStorage::kCompressedTensors, scheme);
+  };
+  EXPECT_EQ(read(NumberFormat::kInt4, Granularity::kGroup),
+            QuantStorage::kPackQuantized);
+  EXPECT_EQ(read(NumberFormat::kInt4, Granularity::kAxis),
+            QuantStorage::kPackQuantized);
+  EXPECT_EQ(read(NumberFormat::kInt8, Granularity::kGroup),
+            QuantStorage::kPackQuantized);
+  EXPECT_EQ(read(NumberFormat::kInt8, Granularity::kAxis),
+            QuantStorage::kIntQuantized);
+  EXPECT_EQ(read(NumberFormat::kFp8E4M3, Granularity::kAxis),
+            QuantStorage::kCompressedTensors);
+  EXPECT_EQ(StorageRead(QuantStorage::kGptq, scheme), QuantStorage::kGptq);
+  EXPECT_THAT(
+      Exceeded("vllm", Weight(QuantStorage::kCompressedTensors, {32, 128})),
+      ElementsAre(HasSubstr("slower: is [32, 128]")));
+}
+
+TEST(ProgramLimitsTest, Experts) {
+  const auto expert = [](QuantizedTensor weight) {
+    weight.name = "m.experts.3.w2.weight";
+    return weight;
+  };
+  const char* const program = "transformers";
+  for (const QuantStorage storage :
+       {QuantStorage::kGptq, QuantStorage::kGptqV2, QuantStorage::kAwq,
+        QuantStorage::kBitsandbytes, QuantStorage::kBitsandbytesNested,
+        QuantStorage::kIntQuantized}) {
+    EXPECT_THAT(Exceeded(program, Weight(storage)), IsEmpty());
+    EXPECT_THAT(Exceeded(program, expert(Weight(storage))),
+                ElementsAre(HasSubstr("fails: is an expert's")));
+    EXPECT_THAT(Exceeded("vllm", expert(Weight(storage))), IsEmpty());
+  }
+  EXPECT_THAT(Exceeded(program, expert(Weight(QuantStorage::kPackQuantized))),
+              IsEmpty());
+  const Shape shape = {256, 256};
+  EXPECT_THAT(Exceeded(program, expert(Blocks(QuantStorage::kFp8, shape))),
+              IsEmpty());
+  EXPECT_THAT(Exceeded(program,
+                       expert(Blocks(QuantStorage::kCompressedTensors, shape))),
+              ElementsAre(HasSubstr("FP8 is loaded without blocks only")));
+  for (const NamedScheme& named : NamedSchemes()) {
+    QuantizedTensor weight = expert(Weight(QuantStorage::kCompressedTensors));
+    weight.scheme = named.scheme;
+    const size_t limits = Exceeded(program, weight).size();
+    EXPECT_EQ(limits, named.name == "mxfp4" ? 0u : 1u) << named.name;
+  }
+}
+
+TEST(ProgramLimitsTest, FloatExperts) {
+  const Program& transformers = **FindProgram("transformers");
+  for (const QuantStorage storage :
+       {QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
+        QuantStorage::kCompressedTensors}) {
+    const FloatExpertLimit* limit =
+        FindFloatExpertLimit(transformers, storage, /*as_fp8=*/false);
+    ASSERT_NE(limit, nullptr);
+    EXPECT_FALSE(limit->what.empty() || limit->source.empty() ||
+                 limit->remedy.empty());
+    EXPECT_EQ(FindFloatExpertLimit(transformers, storage, /*as_fp8=*/true),
+              nullptr);
+    EXPECT_EQ(FindFloatExpertLimit(**FindProgram("vllm"), storage, false),
+              nullptr);
+  }
+  EXPECT_EQ(FindFloatExpertLimit(transformers, QuantStorage::kGptq, false),
+            nullptr);
+}
+
+TEST(ProgramLimitsTest, ActivationScales) {
+  EXPECT_TRUE(NeedsActivationScales("bloom"));
+  EXPECT_TRUE(NeedsActivationScales("starcoder2"));
+  EXPECT_FALSE(NeedsActivationScales("llama"));
+  EXPECT_FALSE(NeedsActivationScales(""));
 }
 
 TEST(ProgramLimitsTest, Transformers) {

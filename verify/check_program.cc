@@ -1,20 +1,20 @@
+#include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/algorithm/container.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "core/siblings.h"
+#include "absl/strings/strip.h"
+#include "exporters/program_checks.h"
 #include "exporters/program_limits.h"
 #include "frontends/name_list.h"
-#include "ir/quant_scheme.h"
+#include "ir/json.h"
+#include "ir/quant_record.h"
 #include "ir/quant_storage.h"
 #include "ir/quoted.h"
-#include "ir/shape.h"
 #include "verify/checks.h"
 
 namespace monoquant {
@@ -42,7 +42,7 @@ class Check {
       : subject_(subject), program_(subject.program), findings_(*findings) {}
 
   void Run() {
-    CheckSiblings();
+    CheckDifferences();
     if (program_ == nullptr) return;
     CheckFormat();
     if (program_->name == "torch") {
@@ -51,6 +51,8 @@ class Check {
       CheckDirectory();
     }
     CheckLimits();
+    CheckFloatExperts();
+    CheckActivationScales();
   }
 
  private:
@@ -68,6 +70,14 @@ class Check {
         absl::c_linear_search(kOtherTorchContainers, container)) {
       return;
     }
+    if (IsUntested(*program_, format)) {
+      findings_.Warning(
+          kProgram, "", "",
+          absl::StrCat("is ", format, ", for which ", program_->title,
+                       " has a loader, which is not tested"),
+          "");
+      return;
+    }
     if (!absl::c_linear_search(program_->formats, format)) {
       Error("", "",
             absl::StrCat(format, " is none of the formats that ",
@@ -77,17 +87,8 @@ class Check {
                          program_->formats[0], ")"));
       return;
     }
-    if (program_->name == "torch") return;
     for (const QuantizedTensor& tensor : subject_.record.tensors) {
-      if (tensor.storage != QuantStorage::kPlain ||
-          !HasScales(tensor.scheme.format)) {
-        continue;
-      }
-      Error("", tensor.name,
-            absl::StrCat("is stored as codes and scales that ", program_->title,
-                         " knows nothing of"),
-            absl::StrCat("write it for ", program_->title, " (--to ",
-                         program_->formats[0], ")"));
+      if (tensor.storage == QuantStorage::kPlain) CheckLimitsOf(tensor);
     }
   }
 
@@ -149,80 +150,110 @@ class Check {
 
   void CheckLimits() {
     for (const QuantizedTensor& weight : subject_.weights) {
-      for (const ExceededLimit& exceeded : LimitsExceeded(*program_, weight)) {
-        findings_.Add(
-            exceeded.limit->fails ? Severity::kError : Severity::kWarning,
-            kProgram, "", weight.name,
-            absl::StrCat(exceeded.what, " (", exceeded.limit->source, ")"),
-            exceeded.limit->remedy);
-      }
+      CheckLimitsOf(weight);
     }
   }
 
-  // How a weight is quantized, by name.
-  absl::flat_hash_map<std::string, std::string> Schemes() const {
-    absl::flat_hash_map<std::string, std::string> schemes;
-    for (const QuantizedTensor& weight : subject_.weights) {
-      schemes[weight.name] = SchemeToString(weight.scheme);
+  void CheckLimitsOf(const QuantizedTensor& weight) {
+    for (const ExceededLimit& exceeded : LimitsExceeded(*program_, weight)) {
+      findings_.Add(
+          exceeded.limit->consequence == Consequence::kFails
+              ? Severity::kError
+              : Severity::kWarning,
+          kProgram, "", weight.name,
+          absl::StrCat(exceeded.what, " (", exceeded.limit->source, ")"),
+          exceeded.limit->remedy);
     }
-    return schemes;
   }
 
-  // Weights that programs lay side by side.
-  void CheckSiblings() {
-    if (subject_.weights.empty() || !subject_.weights_are_known) return;
-    if (program_ != nullptr && !program_->fuses_weights) return;
-    const absl::flat_hash_map<std::string, std::string> schemes = Schemes();
-    CheckpointIndex index;
-    for (const QuantizedTensor& weight : subject_.weights) {
-      AddWeight(weight.name, weight.shape, &index);
-    }
-    for (const TensorInfo& tensor : subject_.tensors()) {
-      if (!schemes.contains(tensor.name) && tensor.shape.size() == 2) {
-        AddWeight(tensor.name, tensor.shape, &index);
-      }
-    }
-    const auto scheme_of = [&](size_t weight) -> std::string {
-      const auto it = schemes.find(index.tensors[weight].name);
-      return it == schemes.end() ? "not quantized" : it->second;
-    };
-    const auto check = [&](const std::vector<Siblings>& sets,
-                           absl::string_view why) {
-      for (const Siblings& set : sets) {
-        const std::string first = scheme_of(set.weights[0]);
-        for (const size_t weight : set.weights) {
-          const std::string scheme = scheme_of(weight);
-          if (scheme == first) continue;
-          Mismatch(index.tensors[weight].name, scheme,
-                   index.tensors[set.weights[0]].name, first, why);
-          break;
+  // Whether Transformers takes experts for FP8: it looks for a group that has
+  // them in a regular expression, then for one with other targets.
+  bool ExpertsAreFp8() const {
+    const Json* groups = EntryOf(subject_.quantization(), "config_groups");
+    if (groups == nullptr || !groups->is_object()) return false;
+    const Json* first = nullptr;
+    const Json* named = nullptr;
+    for (const Json::Member& member : *groups->AsObject()) {
+      if (first == nullptr) first = &member.second;
+      const Json* targets = EntryOf(&member.second, "targets");
+      if (targets == nullptr || !targets->is_array()) continue;
+      for (const Json& target : *targets->AsArray()) {
+        if (target.AsString() == nullptr) continue;
+        const bool is_pattern = absl::StartsWith(*target.AsString(), "re:");
+        if (is_pattern && absl::StrContains(*target.AsString(), "experts")) {
+          return IsFp8(member.second);
         }
+        if (!is_pattern && named == nullptr) named = &member.second;
       }
-    };
-    check(FindFusedWeights(index), "as one matrix");
-    check(FindExpertWeights(index), "as all experts of a layer");
+    }
+    if (named == nullptr) named = first;
+    return named != nullptr && IsFp8(*named);
   }
 
-  static void AddWeight(const std::string& name, const Shape& shape,
-                        CheckpointIndex* index) {
-    TensorInfo info;
-    info.name = name;
-    info.shape = shape;
-    index->tensors.push_back(std::move(info));
+  static bool IsFp8(const Json& group) {
+    const Json* weights = EntryOf(&group, "weights");
+    const std::string* type = TextOf(weights, "type");
+    const int64_t* bits = IntegerOf(weights, "num_bits");
+    return type != nullptr && *type == "float" &&
+           (bits == nullptr || *bits == 8);
   }
 
-  void Mismatch(absl::string_view name, absl::string_view scheme,
-                absl::string_view first, absl::string_view first_scheme,
-                absl::string_view why) {
-    const std::string programs =
-        program_ == nullptr ? "vLLM and SGLang" : std::string(program_->title);
-    findings_.Add(
-        program_ == nullptr ? Severity::kWarning : Severity::kError, kProgram,
-        "", name,
-        absl::StrCat("is ", scheme, ", but ", QuotedName(first), " is ",
-                     first_scheme, ", and ", programs, " ",
-                     program_ == nullptr ? "load" : "loads", " both ", why),
-        "quantize them alike");
+  // Experts that are floats beside quantized weights.
+  void CheckFloatExperts() {
+    if (!subject_.weights_are_known ||
+        subject_.method != EngineMethod::kCompressedTensors) {
+      return;
+    }
+    const FloatExpertLimit* limit =
+        FindFloatExpertLimit(*program_, subject_.storage, ExpertsAreFp8());
+    if (limit == nullptr) return;
+    for (const std::string& expert :
+         FloatExperts(subject_.weights, subject_.tensors())) {
+      Error("", expert, absl::StrCat(limit->what, " (", limit->source, ")"),
+            limit->remedy);
+    }
+  }
+
+  // Those that AWQ's own program stores for activations.
+  void CheckActivationScales() {
+    if (program_->name != "transformers" ||
+        subject_.method != EngineMethod::kAwq) {
+      return;
+    }
+    const std::string* type = TextOf(&subject_.config->json, "model_type");
+    if (type == nullptr || !NeedsActivationScales(*type)) return;
+    for (const TensorInfo& tensor : subject_.tensors()) {
+      if (absl::EndsWith(tensor.name, ".scales") &&
+          subject_.Find(absl::StrCat(absl::StripSuffix(tensor.name, "scales"),
+                                     "qweight")) == nullptr) {
+        return;
+      }
+    }
+    Error("config.json", "",
+          absl::StrCat("has the model_type ", *type,
+                       ", whose activations Transformers divides by scales "
+                       "that AWQ's files have for them; there are none, so "
+                       "that all results are NaN"),
+          "use another format (--to gptq)");
+  }
+
+  // Weights that programs put together.
+  void CheckDifferences() {
+    if (!subject_.weights_are_known) return;
+    const bool any = program_ == nullptr;
+    for (const Difference& difference : FindDifferences(
+             any || program_->fuses_weights, any || program_->fuses_experts,
+             subject_.weights, subject_.tensors())) {
+      findings_.Add(any ? Severity::kWarning : Severity::kError, kProgram, "",
+                    difference.weight,
+                    absl::StrCat("is ", difference.scheme, ", but ",
+                                 QuotedName(difference.first), " is ",
+                                 difference.first_scheme, ", and ",
+                                 any ? std::string("vLLM and SGLang load")
+                                     : absl::StrCat(program_->title, " loads"),
+                                 " both ", difference.as),
+                    "quantize them alike");
+    }
   }
 
   const Subject& subject_;

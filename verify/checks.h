@@ -47,6 +47,9 @@ void CheckFloatModules(const Subject& subject, absl::string_view key,
 // Zero points and groups of columns of GPTQ's, which are read.
 absl::Status CheckGptqParts(const Subject& subject, Findings* findings);
 
+// Global scales of NVFP4 that have to be one, which are read.
+absl::Status CheckGlobalScales(const Subject& subject, Findings* findings);
+
 // Types that no program knows, and ties.
 void CheckTensors(const Subject& subject, Findings* findings);
 

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "core/default_policy.h"
+#include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
@@ -138,8 +139,9 @@ struct Group {
 };
 
 // "channel" and so on.
-absl::string_view StrategyOf(Granularity granularity) {
-  switch (granularity) {
+absl::string_view StrategyOf(const QuantScheme& scheme) {
+  if (HasGlobalScale(scheme)) return "tensor_group";
+  switch (scheme.granularity) {
     case Granularity::kTensor:
       return "tensor";
     case Granularity::kAxis:
@@ -157,6 +159,11 @@ std::vector<absl::string_view> FormatsOf(const QuantizedTensor& weight) {
   if (weight.storage == QuantStorage::kIntQuantized) {
     return {"int-quantized", "naive-quantized"};
   }
+  if (HasGlobalScale(weight.scheme)) return {"nvfp4-pack-quantized"};
+  if (weight.scheme.format == NumberFormat::kFp4E2M1) {
+    return {"mxfp4-pack-quantized"};
+  }
+  if (weight.scheme.scale_dtype == DType::kF8E8M0) return {"mxfp8-quantized"};
   return {"float-quantized", "naive-quantized"};
 }
 
@@ -356,7 +363,7 @@ class Check {
                             scheme.granularity == Granularity::kAxis &&
                             (*size == -1 || *size == weight.shape[1]);
     if (is_channel) return;
-    if (strategy != nullptr && *strategy != StrategyOf(scheme.granularity)) {
+    if (strategy != nullptr && *strategy != StrategyOf(scheme)) {
       differ("strategy", JsonExcerpt(Json(*strategy)));
     } else if (scheme.granularity == Granularity::kGroup && size != nullptr &&
                *size != scheme.group_size) {

@@ -49,6 +49,7 @@ class Verifier {
     FindWeights(found, &subject_, findings());
     CheckConfig(subject_, findings());
     MQ_RETURN_IF_ERROR(CheckGptqParts(subject_, findings()));
+    MQ_RETURN_IF_ERROR(CheckGlobalScales(subject_, findings()));
     CheckTensors(subject_, findings());
     CheckProgram(subject_, findings());
     Describe();

@@ -43,8 +43,8 @@ struct VerifyReport {
 };
 
 // Checks a checkpoint or a model directory of any program's. Reads indexes,
-// headers and configurations, of some formats zero points and groups of
-// columns, and no weights but with options.hashes.
+// headers and configurations, of some formats zero points, groups of columns
+// and global scales, and no weights but with options.hashes.
 //
 // What is wrong is in the report. Errors are those of files that cannot be
 // read, and of those that are no checkpoint or one that is malformed, unless
