@@ -164,8 +164,9 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
   const uint64_t largest = pieces.cuts.largest();
   pieces.input_bytes = largest * FloatBytes(dtype);
   const CodeRows rows(codec, layout.row, packing);
-  // A part of a row may end with the row, which is filled up then.
-  pieces.code_bytes = layout.row <= largest
+  // A part of a row may end with the row, which is filled up then. Pieces of
+  // nested scales begin anywhere in a row, and their rows leave no gaps.
+  pieces.code_bytes = layout.row <= largest && !nested
                           ? rows.BytesOf(0, largest / layout.row * layout.row)
                           : rows.BytesOf(0, largest) + packing.row_bytes - 1;
   // By rows, and as it is stored.
