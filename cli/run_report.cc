@@ -26,15 +26,6 @@ uint64_t CountActions(const Plan& plan, Action action) {
   return count;
 }
 
-// Weights that are not quantized for the sake of a program.
-uint64_t CountLeft(const Plan& plan) {
-  uint64_t count = 0;
-  for (const TensorPlan& tensor : plan.tensors) {
-    if (tensor.for_program) ++count;
-  }
-  return count;
-}
-
 Quality MeasureQuality(const RunReport& report) {
   Quality quality;
   for (const TensorResult& tensor : report.result->tensors) {
@@ -129,7 +120,7 @@ std::string PlanToLine(const Plan& plan) {
 }
 
 std::string ProgramToLine(const OutputTarget& output, const Plan& plan) {
-  const uint64_t left = CountLeft(plan);
+  const uint64_t left = plan.left_for_program();
   return absl::StrCat(output.program->title, ": ", output.row->exporter->name(),
                       left == 0 ? ""
                                 : absl::StrCat(", ", Plural(left, "weight"),
@@ -141,7 +132,7 @@ void AppendProgramJson(const OutputTarget& output, const Plan& plan,
   if (output.program == nullptr) return;
   Json program;
   program.Set("program", output.program->name);
-  program.Set("left", CountLeft(plan));
+  program.Set("left", plan.left_for_program());
   json.Set("for", std::move(program));
 }
 

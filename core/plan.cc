@@ -586,6 +586,12 @@ std::vector<size_t> TensorPlan::outputs() const {
   return all;
 }
 
+uint64_t Plan::left_for_program() const {
+  return static_cast<uint64_t>(std::count_if(
+      tensors.begin(), tensors.end(),
+      [](const TensorPlan& tensor) { return tensor.for_program; }));
+}
+
 absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
                               const Recipe& recipe,
                               const PlanOptions& options) {

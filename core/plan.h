@@ -83,6 +83,9 @@ struct Plan {
   // Sums over the tensors' payload; ties count once.
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
+
+  // How many weights are not quantized for the sake of PlanOptions::program.
+  uint64_t left_for_program() const;
 };
 
 // FailedPrecondition, without the tensor's name, if a program has no use for a

@@ -113,6 +113,7 @@ TEST(WeightSetsTest, WhatIsLeftTakesTheOthersAlong) {
   EXPECT_TRUE(plan.tensors[0].for_program);
   EXPECT_FALSE(plan.tensors[1].for_program);
   EXPECT_FALSE(plan.tensors[3].for_program);
+  EXPECT_EQ(plan.left_for_program(), 2u);
   // Only where a program is named that does it.
   PlanOptions options = Fused();
   options.fused_siblings = false;

@@ -199,7 +199,7 @@ class Finder {
     }
     QuantizedTensor weight;
     weight.name = name;
-    weight.scheme.format = NumberFormat::kInt8;
+    weight.scheme.format = NumberFormat::kLlmInt8;
     weight.scheme.granularity = Granularity::kAxis;
     weight.shape = codes->shape;
     weight.scale = scales.name;

@@ -198,7 +198,7 @@ void CheckBitsandbytes(const Subject& subject, Findings* findings) {
       TextOf(subject.quantization(), "bnb_4bit_quant_type");
   const auto is_set = [](const bool* flag) { return flag != nullptr && *flag; };
   for (const QuantizedTensor& weight : subject.weights) {
-    const bool is_8bit = weight.scheme.format == NumberFormat::kInt8;
+    const bool is_8bit = weight.scheme.format == NumberFormat::kLlmInt8;
     if (is_8bit ? !is_set(in_8bit) : !is_set(in_4bit)) {
       findings->Error(kConfig, kFile, weight.name,
                       is_8bit ? "has 8 bits, but load_in_8bit is not true"

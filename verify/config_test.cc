@@ -20,6 +20,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using testing::FakeFiles;
 using testing::FakeTensors;
+using testing::FloatConfig;
 using testing::FloatLayer;
 using testing::Found;
 using testing::Fp8Layer;
@@ -27,7 +28,13 @@ using testing::GptqLayer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Model;
+using testing::Mxfp4Config;
+using testing::Mxfp4Layer;
+using testing::Mxfp8Config;
+using testing::Mxfp8Layer;
 using testing::Nf4Layer;
+using testing::Nvfp4Config;
+using testing::Nvfp4Layer;
 using testing::PackedLayer;
 
 // --------------------------------------------------------- quant_method --
@@ -97,6 +104,37 @@ TEST(CompressedTensorsTest, Fits) {
   }
   EXPECT_THAT(FoundPacked(Compressed("[]", R"(["m.a"])")), IsEmpty());
   EXPECT_THAT(FoundPacked(Compressed("[]", R"(["re:m.a"])")), IsEmpty());
+}
+
+// NVFP4 and the MX formats.
+TEST(CompressedTensorsTest, FloatsInGroups) {
+  const FakeTensors nvfp4 = Nvfp4Layer("m.a", 8, 64);
+  const FakeTensors mxfp4 = Mxfp4Layer("m.a", 8, 64);
+  const FakeTensors mxfp8 = Mxfp8Layer("m.a", 8, 64);
+  EXPECT_THAT(Found(Model(nvfp4, Nvfp4Config())), IsEmpty());
+  EXPECT_THAT(Found(Model(mxfp4, Mxfp4Config())), IsEmpty());
+  EXPECT_THAT(Found(Model(mxfp8, Mxfp8Config())), IsEmpty());
+  EXPECT_THAT(
+      Found(Model(nvfp4, FloatConfig("nvfp4-pack-quantized", 4, "group", 16))),
+      ElementsAre(HasSubstr("but g has strategy \"group\"")));
+  EXPECT_THAT(Found(Model(nvfp4, FloatConfig("nvfp4-pack-quantized", 4,
+                                             "tensor_group", 32))),
+              ElementsAre(HasSubstr("but g has group_size 32")));
+  EXPECT_THAT(Found(Model(nvfp4, FloatConfig("mxfp4-pack-quantized", 4,
+                                             "tensor_group", 16))),
+              ElementsAre(HasSubstr("m.a.weight: is stored as "
+                                    "nvfp4-pack-quantized, but g has the "
+                                    "format \"mxfp4-pack-quantized\"")));
+  EXPECT_THAT(
+      Found(Model(mxfp8, FloatConfig("float-quantized", 8, "group", 32))),
+      ElementsAre(HasSubstr("is stored as mxfp8-quantized, but")));
+  EXPECT_THAT(Found(Model(mxfp4, Nvfp4Config())),
+              Contains(HasSubstr("is stored as mxfp4-pack-quantized, but")));
+  EXPECT_THAT(Found(Model(mxfp4 + FloatLayer("m.b", 8, 64), Mxfp4Config())),
+              ElementsAre(HasSubstr("m.b.weight: is not quantized, but is a "
+                                    "target of g")));
+  EXPECT_THAT(Found(Model(mxfp4, Mxfp4Config(R"(["m.a"])"))),
+              ElementsAre(HasSubstr("but ignore says that it is not")));
 }
 
 TEST(CompressedTensorsTest, Status) {

@@ -13,6 +13,7 @@
 namespace monoquant {
 namespace {
 
+using testing::AwqLayer;
 using testing::Config;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -25,8 +26,14 @@ using testing::GptqLayer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Model;
+using testing::Mxfp4Config;
+using testing::Mxfp4Layer;
+using testing::Mxfp8Config;
+using testing::Mxfp8Layer;
 using testing::Nf4Layer;
 using ::testing::Not;
+using testing::Nvfp4Config;
+using testing::Nvfp4Layer;
 using testing::PackedLayer;
 using testing::SafetensorsFile;
 
@@ -61,8 +68,11 @@ TEST(ProgramTest, Formats) {
       Config(R"({"quant_method": "bitsandbytes", "load_in_4bit": true})"));
   EXPECT_THAT(Found(nf4, "vllm"), IsEmpty());
   EXPECT_THAT(Found(nf4, "sglang"),
-              ElementsAre(HasSubstr("bitsandbytes is none of the formats that "
-                                    "SGLang")));
+              ElementsAre(HasSubstr("warning program : : is bitsandbytes, for "
+                                    "which SGLang has a loader, which is not "
+                                    "tested")));
+  EXPECT_THAT(Found(nf4, "torch"),
+              ElementsAre(HasSubstr("bitsandbytes is none of the formats")));
 }
 
 TEST(ProgramTest, Directories) {
@@ -123,7 +133,49 @@ TEST(ProgramTest, BlocksThatAreCutOff) {
   EXPECT_THAT(Found(files, "transformers"),
               ElementsAre(HasSubstr("error program : m.a.weight: is "
                                     "[192, 128] in blocks of 128")));
-  EXPECT_THAT(Found(files, "vllm"), IsEmpty());
+  EXPECT_THAT(Found(files, "vllm"),
+              ElementsAre(HasSubstr("warning program : m.a.weight: has 192 "
+                                    "rows; weights that are laid side by "
+                                    "side")));
+}
+
+TEST(ProgramTest, NamedSchemes) {
+  const FakeFiles nvfp4 = Model(Nvfp4Layer("m.a", 64, 128), Nvfp4Config());
+  const FakeFiles mxfp4 = Model(Mxfp4Layer("m.a", 64, 128), Mxfp4Config());
+  const FakeFiles mxfp8 = Model(Mxfp8Layer("m.a", 64, 128), Mxfp8Config());
+  for (const char* program : {"", "transformers"}) {
+    EXPECT_THAT(Found(nvfp4, program), IsEmpty());
+    EXPECT_THAT(Found(mxfp4, program), IsEmpty());
+    EXPECT_THAT(Found(mxfp8, program), IsEmpty());
+  }
+  EXPECT_THAT(Found(nvfp4, "vllm"), IsEmpty());
+  EXPECT_THAT(Found(mxfp4, "vllm"), IsEmpty());
+  EXPECT_THAT(Found(mxfp8, "vllm"),
+              ElementsAre(HasSubstr("warning program : m.a.weight: is mxfp8, "
+                                    "which no kernel is known for")));
+  EXPECT_THAT(Found(nvfp4, "sglang"),
+              ElementsAre(HasSubstr("warning program : m.a.weight: is nvfp4, "
+                                    "which is not known to be loaded")));
+}
+
+// Without them Transformers' results are NaN.
+TEST(ProgramTest, ActivationScales) {
+  const auto files = [](const FakeTensors& tensors, const char* type) {
+    return Model(tensors,
+                 Config(R"({"quant_method": "awq", "bits": 4,
+                                     "group_size": 32, "zero_point": true})",
+                        absl::StrCat(R"(, "model_type": ")", type, "\"")));
+  };
+  const FakeTensors tensors = AwqLayer("m.a", 64, 128, 32);
+  EXPECT_THAT(Found(files(tensors, "bloom"), "transformers"),
+              ElementsAre(HasSubstr("error program config.json: : has the "
+                                    "model_type bloom")));
+  EXPECT_THAT(Found(files(tensors, "llama"), "transformers"), IsEmpty());
+  EXPECT_THAT(Found(files(tensors, "bloom"), "vllm"), IsEmpty());
+  const FakeTensors scaled =
+      tensors + FakeTensors{{"m.act.scales", DType::kF16, {64}}};
+  EXPECT_THAT(Found(files(scaled, "bloom"), "transformers"),
+              Not(Contains(HasSubstr("model_type"))));
 }
 
 // ---------------------------------------------------------------- siblings --
@@ -154,8 +206,98 @@ TEST(ProgramTest, Experts) {
       Model(PackedLayer(experts + "0.w2", 64, 128, 32) +
                 FloatLayer(experts + "1.w2", 64, 128),
             Compressed(R"(["re:.*1.w2"])", R"(, "group_size": 32)"));
-  EXPECT_THAT(Found(files, "vllm"),
-              ElementsAre(HasSubstr("loads both as all experts of a layer")));
+  for (const char* program : {"vllm", "sglang"}) {
+    EXPECT_THAT(Found(files, program),
+                ElementsAre(HasSubstr("loads both as all experts of a layer")));
+  }
+  EXPECT_THAT(Found(files),
+              ElementsAre(HasSubstr("warning program : m.0.experts.1.w2")));
+  EXPECT_THAT(Found(files, "transformers"),
+              ElementsAre(HasSubstr("error program : m.0.experts.1.w2.weight: "
+                                    "is not quantized, but 'm.0.experts.0.w2"),
+                          HasSubstr("error program : m.0.experts.1.w2.weight: "
+                                    "is an expert's and not quantized")));
+}
+
+TEST(ProgramTest, ExpertsOfWords) {
+  const FakeFiles files = Model(GptqLayer("m.0.experts.0.w2", 64, 128, 32) +
+                                    GptqLayer("m.0.experts.1.w2", 64, 128, 32),
+                                GptqConfig());
+  EXPECT_THAT(Found(files, "transformers"),
+              ElementsAre(HasSubstr("error program : m.0.experts.0.w2.weight, "
+                                    "m.0.experts.1.w2.weight: is an expert's; "
+                                    "all experts get random numbers")));
+  EXPECT_THAT(Found(files, "vllm"), IsEmpty());
+}
+
+// Transformers decodes all experts as one group of the configuration says.
+TEST(ProgramTest, FloatExperts) {
+  const FakeTensors experts = FloatLayer("m.0.experts.0.w2", 64, 128) +
+                              FloatLayer("m.0.experts.1.w2", 64, 128);
+  const std::string ignore = R"(["re:.*experts.*"])";
+  const FakeFiles packed = Model(PackedLayer("m.0.a", 64, 128, 32) + experts,
+                                 Compressed(ignore, R"(, "group_size": 32)"));
+  EXPECT_THAT(Found(packed, "transformers"),
+              ElementsAre(HasSubstr("error program : m.0.experts.0.w2.weight, "
+                                    "m.0.experts.1.w2.weight: is an expert's "
+                                    "and not quantized")));
+  EXPECT_THAT(Found(packed, "vllm"), IsEmpty());
+  EXPECT_THAT(Found(packed), IsEmpty());
+  EXPECT_THAT(
+      Found(Model(Mxfp8Layer("m.0.a", 64, 128) + experts, Mxfp8Config(ignore)),
+            "transformers"),
+      IsEmpty());
+  EXPECT_THAT(
+      Found(Model(Mxfp4Layer("m.0.a", 64, 128) + experts, Mxfp4Config(ignore)),
+            "transformers"),
+      ElementsAre(HasSubstr("is an expert's and not quantized")));
+}
+
+// A group that has experts in an expression goes before the first one.
+TEST(ProgramTest, TheGroupOfExperts) {
+  const auto files = [](absl::string_view targets) {
+    return Model(Mxfp8Layer("m.0.a", 64, 128) + Mxfp4Layer("m.0.b", 64, 128) +
+                     FloatLayer("m.0.experts.0.w2", 64, 128),
+                 Config(absl::StrCat(
+                     R"({"quant_method": "compressed-tensors",
+                "quantization_status": "compressed",
+                "format": "mixed-precision", "ignore": ["re:.*experts.*"],
+                "config_groups": {
+                  "g": {"targets": ["m.0.a"], "format": "mxfp8-quantized",
+                        "weights": {"num_bits": 8, "type": "float",
+                                    "strategy": "group", "group_size": 32}},
+                  "h": {"targets": )",
+                     targets, R"(, "format": "mxfp4-pack-quantized",
+                        "weights": {"num_bits": 4, "type": "float",
+                                    "strategy": "group",
+                                    "group_size": 32}}}})")));
+  };
+  EXPECT_THAT(Found(files(R"(["m.0.b"])"), "transformers"), IsEmpty());
+  EXPECT_THAT(Found(files(R"x(["re:m.0.(b|experts.*)$"])x"), "transformers"),
+              ElementsAre(HasSubstr("is an expert's and not quantized")));
+}
+
+// ----------------------------------------------------------- global scales --
+
+TEST(ProgramTest, GlobalScales) {
+  constexpr uint32_t kTwo = 0x40000000;
+  const FakeTensors query = Nvfp4Layer("m.0.q_proj", 64, 128);
+  const FakeTensors other = Nvfp4Layer("m.0.o_proj", 64, 128, kTwo);
+  EXPECT_THAT(Found(Model(query + Nvfp4Layer("m.0.k_proj", 64, 128) + other,
+                          Nvfp4Config()),
+                    "vllm"),
+              IsEmpty());
+  const FakeFiles different = Model(
+      query + Nvfp4Layer("m.0.k_proj", 64, 128, kTwo) + other, Nvfp4Config());
+  EXPECT_THAT(Found(different, "vllm"),
+              ElementsAre(HasSubstr("error program : m.0.k_proj.weight: has "
+                                    "the global scale 2, but that of "
+                                    "'m.0.q_proj.weight' is 1, and vLLM takes "
+                                    "one for both")));
+  EXPECT_THAT(Found(different),
+              ElementsAre(HasSubstr("warning program : m.0.k_proj.weight: has "
+                                    "the global scale 2")));
+  EXPECT_THAT(Found(different, "transformers"), IsEmpty());
 }
 
 }  // namespace

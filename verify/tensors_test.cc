@@ -32,7 +32,13 @@ using testing::GptqLayer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Model;
+using testing::Mxfp4Config;
+using testing::Mxfp4Layer;
+using testing::Mxfp8Config;
+using testing::Mxfp8Layer;
 using testing::Nf4Layer;
+using testing::Nvfp4Config;
+using testing::Nvfp4Layer;
 using testing::PackedLayer;
 using testing::SafetensorsFile;
 using testing::Without;
@@ -71,6 +77,9 @@ TEST(PartsTest, AreTheirs) {
       {AwqLayer("m.a", 32, 64, 32) + AwqLayer("m.b", 32, 64, 32), awq},
       {Fp8Layer("m.a", 128, 256) + Fp8Layer("m.b", 128, 256), fp8},
       {Nf4Layer("m.a", 32, 64) + Nf4Layer("m.b", 32, 64), nf4},
+      {Nvfp4Layer("m.a", 32, 64) + Nvfp4Layer("m.b", 32, 64), Nvfp4Config()},
+      {Mxfp4Layer("m.a", 32, 64) + Mxfp4Layer("m.b", 32, 64), Mxfp4Config()},
+      {Mxfp8Layer("m.a", 32, 64) + Mxfp8Layer("m.b", 32, 64), Mxfp8Config()},
   };
   for (const auto& model : models) {
     EXPECT_THAT(Found(Model(model.tensors, model.config)), IsEmpty())

@@ -147,6 +147,50 @@ inline FakeTensors PackedLayer(const std::string& module, int64_t rows,
           {module + ".weight_shape", DType::kI64, {2}, shape}};
 }
 
+// NVFP4 of compressed-tensors'; the global scale is that of the bytes of 1.0.
+inline FakeTensors Nvfp4Layer(const std::string& module, int64_t rows,
+                              int64_t columns, uint32_t global = 0x3f800000) {
+  return {
+      {module + ".weight_packed", DType::kU8, {rows, columns / 2}},
+      {module + ".weight_scale", DType::kF8E4M3, {rows, columns / 16}},
+      {module + ".weight_global_scale", DType::kF32, {1}, Words(global, 1)}};
+}
+
+// MXFP4 and MXFP8.
+inline FakeTensors Mxfp4Layer(const std::string& module, int64_t rows,
+                              int64_t columns) {
+  return {{module + ".weight_packed", DType::kU8, {rows, columns / 2}},
+          {module + ".weight_scale", DType::kU8, {rows, columns / 32}}};
+}
+inline FakeTensors Mxfp8Layer(const std::string& module, int64_t rows,
+                              int64_t columns) {
+  return {{module + ".weight", DType::kF8E4M3, {rows, columns}},
+          {module + ".weight_scale", DType::kU8, {rows, columns / 32}}};
+}
+
+// A quantization_config of compressed-tensors with one group for all of Linear.
+inline std::string FloatConfig(absl::string_view format, int bits,
+                               absl::string_view strategy, int group_size,
+                               absl::string_view ignore = "[]") {
+  return Config(absl::StrCat(
+      R"({"quant_method": "compressed-tensors", "format": ")", format,
+      R"(", "quantization_status": "compressed", "ignore": )", ignore,
+      R"(, "config_groups": {"g": {"targets": ["Linear"], "weights": {
+          "num_bits": )",
+      bits, R"(, "type": "float", "strategy": ")", strategy,
+      R"(", "group_size": )", group_size, "}}}}"));
+}
+
+inline std::string Nvfp4Config(absl::string_view ignore = "[]") {
+  return FloatConfig("nvfp4-pack-quantized", 4, "tensor_group", 16, ignore);
+}
+inline std::string Mxfp4Config(absl::string_view ignore = "[]") {
+  return FloatConfig("mxfp4-pack-quantized", 4, "group", 32, ignore);
+}
+inline std::string Mxfp8Config(absl::string_view ignore = "[]") {
+  return FloatConfig("mxfp8-quantized", 8, "group", 32, ignore);
+}
+
 // GPTQ of 4 bits, symmetric, version 1.
 inline FakeTensors GptqLayer(const std::string& module, int64_t rows,
                              int64_t columns, int64_t group_size) {

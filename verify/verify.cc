@@ -149,6 +149,12 @@ class Verifier {
   // alone: whatever contradicts itself shows.
   absl::StatusOr<QuantRecord> FindRecordedWeights() {
     if (config_is_damaged_) return QuantRecord();
+    // These are found part by part (FindWeights).
+    if (subject_.method == EngineMethod::kBitsandbytes ||
+        subject_.method == EngineMethod::kTorchao) {
+      subject_.weights_are_known = true;
+      return QuantRecord();
+    }
     auto reader = OpenCheckpoint(files(), Options(/*as_stored=*/false,
                                                   /*without_record=*/true));
     if (reader.ok()) {

@@ -141,6 +141,29 @@ class VerifyCommandTest(CliTestCase):
                     document = self.verify("q", "--for", program)
                     self.assertEqual(document["findings"], [])
 
+    def test_schemes_with_a_name(self):
+        for name, programs in (("nvfp4", ("vllm", "transformers")),
+                               ("mxfp4", ("vllm", "transformers")),
+                               ("mxfp8", ("transformers",))):
+            with self.subTest(name):
+                shutil.rmtree(self.path("q"), ignore_errors=True)
+                self.quantize("compressed-tensors", "--type", name)
+                for program in programs:
+                    document = self.verify("q", "--for", program)
+                    self.assertEqual(document["findings"], [])
+                    self.assertEqual(document["quantized"], 7)
+        self.expect_finding("is mxfp8, which no kernel is known for", "q",
+                            "--for", "vllm", severity="warning")
+
+    def test_eight_bits_of_bitsandbytes(self):
+        self.quantize("bitsandbytes", "--type", "llm_int8")
+        for program in LOADED_BY["bitsandbytes"]:
+            document = self.verify("q", "--for", program)
+            self.assertEqual(document["findings"], [])
+            self.assertEqual(document["quantized"], 7)
+        self.expect_finding("SGLang has a loader, which is not tested", "q",
+                            "--for", "sglang", severity="warning")
+
     def test_containers_of_floats(self):
         self.assertEqual(self.verify("m", "--for", "vllm")["findings"], [])
         for name in ("f.pt", "f.safetensors", "f.mqir"):
@@ -155,7 +178,7 @@ class VerifyCommandTest(CliTestCase):
     def test_codes_that_only_monoquant_reads(self):
         self.succeed("quantize", "m", "-o", "q")
         self.assertEqual(self.verify("q")["findings"], [])
-        self.expect_finding("codes and scales that vLLM knows nothing of", "q",
+        self.expect_finding("codes and scales that only monoquant knows", "q",
                             "--for", "vllm",
                             tensor="model.layers.0.mlp.up_proj.weight")
 
@@ -471,6 +494,23 @@ class VerifyCommandTest(CliTestCase):
             self.expect_finding("as one matrix", "q", "--for", program,
                                 check="program")
         self.expect_finding("as one matrix", "q", severity="warning")
+        self.assertEqual(
+            self.verify("q", "--for", "transformers")["findings"], [])
+
+    def test_global_scales(self):
+        self.quantize("compressed-tensors", "--type", "nvfp4")
+        self.assertEqual(self.verify("q", "--for", "vllm")["findings"], [])
+
+        def change(tensors):
+            name = "model.layers.0.self_attn.k_proj.weight_global_scale"
+            tensors[name] = tensors[name]._replace(data=struct.pack("<f", 3))
+
+        self.edit_tensors(change)
+        self.expect_finding("has the global scale 3, but", "q", "--for", "vllm",
+                            check="program",
+                            tensor="model.layers.0.self_attn.k_proj.weight")
+        self.expect_finding("has the global scale 3, but", "q",
+                            severity="warning")
         self.assertEqual(
             self.verify("q", "--for", "transformers")["findings"], [])
 
