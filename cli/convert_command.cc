@@ -17,6 +17,9 @@
 #include "exporters/exporter.h"
 #include "exporters/mqir.h"
 #include "exporters/mqir_links.h"
+#include "exporters/program_checks.h"
+#include "exporters/programs.h"
+#include "ir/errors.h"
 #include "ir/local_files.h"
 #include "ir/manifest.h"
 #include "ir/mqir_writer.h"
@@ -54,13 +57,22 @@ absl::Status CheckLinkable(const Transform& transform) {
       directory));
 }
 
-// The file as it is. Where --to says in which format, its weights are stored as
-// that does it; a file with links leaves them where they are.
+// The file as it is. Where --to or --for says in which format, its weights are
+// stored as that does it; a file with links leaves them where they are.
+// InvalidArgument if --for alone is to choose one for floats.
 absl::StatusOr<Input> ChooseInput(const ConvertArgs& args,
                                   const Transform& transform,
                                   std::vector<std::string>* notes) {
   Input input = transform.file;
-  if (args.link || args.transform.output.to.empty()) return input;
+  const bool has_format = !args.transform.output.to.empty();
+  const bool has_program = transform.output.program != nullptr;
+  if (args.link || (!has_format && !has_program)) return input;
+  if (!has_format && input.reader->index().quant.tensors.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        input.path,
+        ": nothing in it is quantized, and --for chooses formats of quantized "
+        "weights; add --to safetensors, or use quantize"));
+  }
   const ExporterRow& row = *transform.output.row;
   MQ_ASSIGN_OR_RETURN(input.reader,
                       MakeRepackingReader(transform.file.reader, row.storage));
@@ -97,6 +109,10 @@ absl::Status RunConvert(const ConvertArgs& args, Streams& streams) {
   std::vector<std::string> notes;
   MQ_ASSIGN_OR_RETURN(const Input input, ChooseInput(args, transform, &notes));
   MQ_ASSIGN_OR_RETURN(const Plan plan, MakeCopyPlan(input.reader->index()));
+  if (const Program* program = transform.output.program) {
+    const absl::Status status = CheckManifest(*program, plan.manifest);
+    if (!status.ok()) return Annotate(input.path, status);
+  }
   const Exporter* exporter = transform.output.row->exporter;
   std::unique_ptr<Exporter> linking_exporter;
   if (args.link) {

@@ -16,8 +16,9 @@ struct ConvertArgs {
 };
 
 // Writes the same tensors, codes and record into another container, bit for
-// bit. With --to, quantized weights are stored as that format does it: the same
-// numbers in other bits (core/repacking_reader.h).
+// bit. With --to or --for, quantized weights are stored as that format does it:
+// the same numbers in other bits (core/repacking_reader.h). FailedPrecondition
+// for what the program does not load (exporters/program_checks.h).
 absl::Status RunConvert(const ConvertArgs& args, Streams& streams);
 
 }  // namespace monoquant::cli

@@ -44,6 +44,7 @@ class Parser {
     AddDequantize();
     AddConvert();
     AddScan();
+    AddVerify();
   }
 
   absl::StatusOr<Command> Parse(std::vector<std::string> args) {
@@ -124,7 +125,7 @@ class Parser {
     };
   }
 
-  void AddInput(CLI::App* command, InputArgs& input) {
+  void AddModel(CLI::App* command, InputArgs& input) {
     Add(command, "Input", "-m,--model,model", "PATH",
         "The checkpoint: a file or a directory", [&input](const auto& text) {
           if (!input.path.empty()) {
@@ -134,6 +135,10 @@ class Parser {
           input.path = text;
           return absl::OkStatus();
         });
+  }
+
+  void AddInput(CLI::App* command, InputArgs& input) {
+    AddModel(command, input);
     Add(command, "Input", "--root", "KEY",
         "The dict that holds the weights, as in 'model'; '.': everything",
         Text(input.root));
@@ -234,7 +239,8 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int4, uint8, nf4, llm_int8, fp8_e4m3, mxfp4, bf16, ... (docs/recipe.md)",
+        "int4, uint8, nf4, llm_int8, fp8_e4m3, mxfp4, bf16, ... "
+        "(docs/recipe.md)",
         [&recipe](const std::string& text) {
           const absl::StatusOr<absl::string_view> name = ParseType(text);
           if (!name.ok()) return name.status();
@@ -260,6 +266,10 @@ class Parser {
     Add(command, kScheme, "--scale-dtype", "TYPE",
         "Scales are f32 (default), f16, bf16, e8m0 (powers of two) or e4m3",
         Value(recipe.scale_dtype, ParseScaleDType));
+    command
+        ->add_flag("--double-quant", recipe.double_quant,
+                   "Quantize the scales, too: nf4 and fp4 of bitsandbytes")
+        ->group(kScheme);
     Add(command, kScheme, "--nonfinite", "WHAT",
         "NaN and infinity: error (default), keep the tensor as it is, or zero",
         Value(recipe.nonfinite, ParseNonfinite));
@@ -410,6 +420,7 @@ class Parser {
     AddAsStored(command, convert_.transform.input.as_stored);
     AddOutput(command, convert_.transform.output,
               "The file or directory to write");
+    AddProgram(command, convert_.transform.output);
     command
         ->add_flag("--link", convert_.link,
                    "mqir only: leave the weights in the input's files")
@@ -432,6 +443,26 @@ class Parser {
         ->group("Input");
     AddReport(command, scan_.report, /*progress=*/false);
     finish_[command] = [this] { return scan_; };
+  }
+
+  void AddVerify() {
+    CLI::App* command = AddCommand(
+        "verify", "Say whether a checkpoint is whole, and what loads it",
+        kVerifyFooter);
+    AddModel(command, verify_.input);
+    AddAllowOpaque(command, verify_.input.allow_opaque);
+    Add(command, "Checks", "--for", "PROGRAM",
+        "What is to load it: vllm, sglang, transformers or torch",
+        Text(verify_.program));
+    command
+        ->add_flag("--hashes", verify_.hashes,
+                   "Read all that has a checksum, and compare")
+        ->group("Checks");
+    AddReport(command, verify_.report);
+    finish_[command] = [this] {
+      SetProgress(verify_.report);
+      return verify_;
+    };
   }
 
   void SetProgress(ReportArgs& report) const {
@@ -466,6 +497,7 @@ class Parser {
   DequantizeArgs dequantize_;
   ConvertArgs convert_;
   ScanArgs scan_;
+  VerifyArgs verify_;
 };
 
 }  // namespace

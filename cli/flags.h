@@ -18,6 +18,7 @@
 #include "cli/plan_command.h"
 #include "cli/quantize_command.h"
 #include "cli/scan_command.h"
+#include "cli/verify_command.h"
 
 namespace monoquant::cli {
 
@@ -28,7 +29,7 @@ struct InfoText {
 
 using Command =
     std::variant<InfoText, QuantizeArgs, PlanArgs, InspectArgs, CompareArgs,
-                 DequantizeArgs, ConvertArgs, ScanArgs>;
+                 DequantizeArgs, ConvertArgs, ScanArgs, VerifyArgs>;
 
 // What --progress auto depends on.
 struct TerminalInfo {

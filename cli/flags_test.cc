@@ -41,7 +41,8 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
       "quantize --model m.pt --output o.bin --to torch --for torch --root a.b "
       "-f --dry-run "
       "-b 4 --type uint4 -s asymmetric --granularity group -g 64 "
-      "--convention compressed-tensors --scale-dtype bf16 --nonfinite zero "
+      "--convention compressed-tensors --scale-dtype bf16 --double-quant "
+      "--nonfinite zero "
       "--recipe r.json "
       "--min-elements 9 --layer-types Linear,lstm --allow-unmatched -T 3 "
       "--chunk-size 64K --json "
@@ -61,6 +62,7 @@ TEST(FlagsTest, EveryFlagOfQuantize) {
   EXPECT_EQ(args.recipe.group_size, 64);
   EXPECT_EQ(args.recipe.convention, Convention::kCompressedTensors);
   EXPECT_EQ(args.recipe.scale_dtype, DType::kBF16);
+  EXPECT_TRUE(args.recipe.double_quant);
   EXPECT_EQ(args.recipe.nonfinite, Nonfinite::kZero);
   EXPECT_EQ(args.recipe.recipe_file, "r.json");
   EXPECT_EQ(args.recipe.min_elements, 9);
@@ -129,9 +131,19 @@ TEST(FlagsTest, OtherCommands) {
         DType::kF16);
   }
   EXPECT_TRUE(Get<ConvertArgs>("convert m.pt -o o.mqir --link").link);
+  EXPECT_EQ(Get<ConvertArgs>("convert m --for vllm").transform.output.program,
+            "vllm");
   const auto scan = Get<ScanArgs>("scan a.pt b.pt --json");
   EXPECT_EQ(scan.paths, (std::vector<std::string>{"a.pt", "b.pt"}));
   EXPECT_TRUE(scan.report.json);
+  const auto verify =
+      Get<VerifyArgs>("verify dir --for vllm --hashes --allow-opaque --json");
+  EXPECT_EQ(verify.input.path, "dir");
+  EXPECT_EQ(verify.program, "vllm");
+  EXPECT_TRUE(verify.hashes);
+  EXPECT_TRUE(verify.input.allow_opaque);
+  EXPECT_TRUE(verify.report.json);
+  EXPECT_FALSE(Get<VerifyArgs>("verify dir").hashes);
 }
 
 TEST(FlagsTest, HowFilesAreRead) {

@@ -16,7 +16,7 @@ inline constexpr char kOverviewFooter[] = R"(Examples:
   monoquant quantize --help
 
 Exit codes: 0 done, 1 a bug, 2 usage or recipe, 3 cannot quantize, 4 quality
-gate failed, 5 input or output, 6 malformed or unsupported input, 130 interrupted.)";
+gate or verify failed, 5 input or output, 6 malformed or unsupported input, 130 interrupted.)";
 
 inline constexpr char kQuantizeFooter[] = R"(Examples:
   monoquant quantize --model model.pt --output model_int8.pt --bits 8
@@ -47,7 +47,8 @@ inline constexpr char kConvertFooter[] = R"(Examples:
   monoquant convert model.pt -o model.safetensors
   monoquant convert model_int8.pt -o model_int8.mqir
   monoquant convert model.pt -o model.mqir --link
-  monoquant convert model_gptq -o model_words --to compressed-tensors)";
+  monoquant convert model_gptq -o model_words --to compressed-tensors
+  monoquant convert model_gptq -o model_sglang --for sglang)";
 
 inline constexpr char kScanFooter[] = R"(Examples:
   monoquant scan model.pt
@@ -56,6 +57,11 @@ inline constexpr char kScanFooter[] = R"(Examples:
 
 Exit codes: 0 safe, unknown globals or suspicious; 6 dangerous or malformed; 5 a
 file cannot be read.)";
+
+inline constexpr char kVerifyFooter[] = R"(Examples:
+  monoquant verify model_dir
+  monoquant verify model_dir --for vllm
+  monoquant verify model.pt --for torch --hashes --json)";
 
 }  // namespace monoquant::cli
 

@@ -22,7 +22,7 @@
 #include "ir/index_json.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
-#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -72,9 +72,9 @@ absl::StatusOr<Selection> Select(const CheckpointReader& reader,
 std::map<std::string, std::string> DescribeRoles(const QuantRecord& record) {
   std::map<std::string, std::string> roles;
   for (const QuantizedTensor& tensor : record.tensors) {
-    roles[tensor.codes_name()] =
-        absl::StrCat(SchemeToString(tensor.scheme), " of ",
-                     DTypeName(tensor.dtype), " ", ShapeToString(tensor.shape));
+    roles[tensor.codes_name()] = absl::StrCat(
+        StoredSchemeToString(tensor.storage, tensor.scheme), " of ",
+        DTypeName(tensor.dtype), " ", ShapeToString(tensor.shape));
     if (!tensor.scale.empty()) {
       roles[tensor.scale] = absl::StrCat("scale of ", tensor.name);
     }

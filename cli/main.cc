@@ -109,6 +109,9 @@ struct Runner {
   absl::Status operator()(const ScanArgs& args) const {
     return RunScan(args, streams);
   }
+  absl::Status operator()(const VerifyArgs& args) const {
+    return RunVerify(args, streams);
+  }
 };
 
 absl::Status Run(const std::vector<std::string>& args,

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "exporters/program_checks.h"
 #include "ir/local_files.h"
 #include "ir/status_macros.h"
 
@@ -183,14 +184,7 @@ absl::StatusOr<absl::string_view> DefaultScheme(const OutputArgs& args) {
 }
 
 PlanOptions PlanOptionsFor(const OutputTarget& target) {
-  PlanOptions options;
-  options.storage = target.row->storage;
-  if (target.program != nullptr) {
-    options.program = std::string(target.program->title);
-    options.fused_siblings = target.program->fuses_weights;
-    options.check_weight = target.program->check_weight;
-  }
-  return options;
+  return monoquant::PlanOptionsFor(target.row->storage, target.program);
 }
 
 absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,

@@ -14,6 +14,8 @@
 #include "exporters/programs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "ir/manifest.h"
+#include "ir/quant_record.h"
 
 namespace monoquant::cli {
 namespace {
@@ -241,12 +243,17 @@ TEST_F(OutputFileTest, AProgramChoosesTheFormat) {
     EXPECT_EQ(options.storage, target->row->storage);
     EXPECT_EQ(options.program, target->program->title);
     EXPECT_EQ(options.fused_siblings, target->program->fuses_weights);
-    EXPECT_EQ(options.check_weight, target->program->check_weight);
+    EXPECT_EQ(options.fused_experts, target->program->fuses_experts);
+    // One in monoquant's own storage.
+    EXPECT_EQ(options.check_weight(QuantizedTensor()).ok(),
+              options.program == "torch");
+    EXPECT_TRUE(options.check_manifest(Manifest()).ok());
   }
   // Without one.
   const auto target = ChooseOutput({}, FileInput("model.pt"), "int8");
   EXPECT_EQ(target->program, nullptr);
   EXPECT_FALSE(PlanOptionsFor(*target).fused_siblings);
+  EXPECT_EQ(PlanOptionsFor(*target).check_weight, nullptr);
 }
 
 TEST_F(OutputFileTest, WhatAProgramDoesNotLoad) {
@@ -257,6 +264,8 @@ TEST_F(OutputFileTest, WhatAProgramDoesNotLoad) {
   } kCases[] = {
       {"vllm", "torch-ao",
        "vLLM does not load torch-ao; it loads compressed-tensors, gptq, "},
+      {"sglang", "bitsandbytes",
+       "SGLang has a loader for bitsandbytes, which is not tested; it loads "},
       {"vllm", "gguf", "unknown output format 'gguf'; choose one of "},
       {"tgi", "", "unknown program 'tgi'; choose one of vllm, sglang, "},
   };

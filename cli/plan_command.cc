@@ -16,7 +16,7 @@
 #include "exporters/side_files.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
-#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -26,7 +26,7 @@ namespace {
 std::string Outcome(const CheckpointIndex& index, const TensorPlan& plan) {
   switch (plan.action) {
     case Action::kQuantize:
-      return SchemeToString(plan.scheme);
+      return StoredSchemeToString(plan.storage, plan.scheme);
     case Action::kTie:
       return absl::StrCat("tied to ",
                           index.tensors[index.tensors[plan.input].tie].name);

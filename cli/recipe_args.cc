@@ -64,13 +64,14 @@ absl::StatusOr<std::optional<NumberFormat>> ChooseFormat(
 
 // InvalidArgument if a flag was given that has no meaning for a plain cast.
 absl::Status CheckCast(const RecipeArgs& args, NumberFormat format) {
-  const char* flag = args.symmetric     ? "--scheme"
-                     : args.granularity ? "--granularity"
-                     : args.axis        ? "--axis"
-                     : args.group_size  ? "--group-size"
-                     : args.convention  ? "--convention"
-                     : args.scale_dtype ? "--scale-dtype"
-                                        : nullptr;
+  const char* flag = args.symmetric      ? "--scheme"
+                     : args.granularity  ? "--granularity"
+                     : args.axis         ? "--axis"
+                     : args.group_size   ? "--group-size"
+                     : args.convention   ? "--convention"
+                     : args.scale_dtype  ? "--scale-dtype"
+                     : args.double_quant ? "--double-quant"
+                                         : nullptr;
   if (flag == nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(flag, ": has no meaning for ", NumberFormatName(format),
@@ -89,6 +90,14 @@ absl::Status CheckWithoutZeroPoints(const RecipeArgs& args,
   return Annotate(
       absl::StrCat("--convention ", ConventionName(*args.convention)),
       CheckConvention(format, *args.convention));
+}
+
+// InvalidArgument if bitsandbytes does not quantize the scales of the format.
+absl::Status CheckDoubleQuant(const RecipeArgs& args, NumberFormat format) {
+  if (!args.double_quant || IsCodebook(format)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--double-quant: has no meaning for ", NumberFormatName(format),
+      "; use it with nf4 or fp4 and --to bitsandbytes"));
 }
 
 // The granularity that --granularity, --axis and --group-size state together.
@@ -193,9 +202,11 @@ absl::StatusOr<Recipe> BuildRecipe(const RecipeArgs& args,
   if (!HasZeroPoints(recipe.defaults.format)) {
     MQ_RETURN_IF_ERROR(CheckWithoutZeroPoints(args, recipe.defaults.format));
   }
+  MQ_RETURN_IF_ERROR(CheckDoubleQuant(args, recipe.defaults.format));
   if (args.symmetric) recipe.defaults.symmetric = *args.symmetric;
   if (args.convention) recipe.defaults.convention = *args.convention;
   if (args.scale_dtype) recipe.defaults.scale_dtype = *args.scale_dtype;
+  if (args.double_quant) recipe.defaults.double_quant = true;
   MQ_RETURN_IF_ERROR(ApplyGranularity(args, recipe.defaults));
   if (!args.whole_scheme.empty()) {
     MQ_RETURN_IF_ERROR(ApplyWholeScheme(args, recipe.defaults));

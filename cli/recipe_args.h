@@ -39,6 +39,7 @@ struct RecipeArgs {
   std::optional<int64_t> group_size;
   std::optional<Convention> convention;
   std::optional<DType> scale_dtype;
+  bool double_quant = false;
   std::vector<RuleArg> rules;
   std::optional<int64_t> min_elements;
   std::optional<std::vector<LayerKind>> layer_types;
@@ -47,7 +48,7 @@ struct RecipeArgs {
 };
 
 // The recipe file, if there is one, overlaid with the flags: --bits to
-// --scale-dtype change its defaults, and the rules of the command line come
+// --double-quant change its defaults, and the rules of the command line come
 // before its own. Reads no other file. Without a recipe file, --bits and --type
 // the scheme is `default_scheme`, as ParseSchemeSpec reads it, if that is not
 // empty.

@@ -147,6 +147,25 @@ TEST(BuildRecipeTest, ContradictionsAreErrors) {
   args.scale_dtype = DType::kF16;
   EXPECT_THAT(ErrorOf(args),
               HasSubstr("--scale-dtype: has no meaning for fp16"));
+  args.scale_dtype.reset();
+  args.double_quant = true;
+  EXPECT_THAT(ErrorOf(args),
+              HasSubstr("--double-quant: has no meaning for fp16"));
+  args.type = NumberFormat::kInt8;
+  EXPECT_THAT(ErrorOf(args),
+              HasSubstr("--double-quant: has no meaning for int8; use it with "
+                        "nf4 or fp4 and --to bitsandbytes"));
+}
+
+TEST(BuildRecipeTest, DoubleQuant) {
+  RecipeArgs args;
+  args.double_quant = true;
+  args.rules.push_back({RuleArg::Kind::kOnly, "a.*"});
+  const auto recipe = BuildRecipe(args, "nf4");
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_TRUE(recipe->defaults.double_quant);
+  EXPECT_TRUE(recipe->rules[0].spec->double_quant);
+  EXPECT_FALSE(BuildRecipe({}, "nf4")->defaults.double_quant);
 }
 
 TEST(BuildRecipeTest, Float8IsSymmetric) {

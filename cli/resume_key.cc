@@ -63,6 +63,7 @@ void AddTensor(const TensorInfo& info, const TensorPlan& plan, Hash& hash) {
     hash.Add(uint64_t{plan.packing.zero_points_less_1});
     hash.Add(uint64_t{plan.packing.first_code_high});
     hash.Add(uint64_t{plan.packing.zero_point_words});
+    hash.Add(plan.packing.scale_block);
     hash.Add(uint64_t{plan.packing.code_bytes});
     hash.Add(uint64_t{plan.scale_leader});
   }

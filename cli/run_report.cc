@@ -10,6 +10,7 @@
 #include "cli/human.h"
 #include "cli/quality.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 
 namespace monoquant::cli {
 namespace {
@@ -21,15 +22,6 @@ uint64_t CountActions(const Plan& plan, Action action) {
   uint64_t count = 0;
   for (const TensorPlan& tensor : plan.tensors) {
     if (tensor.action == action) ++count;
-  }
-  return count;
-}
-
-// Weights that are not quantized for the sake of a program.
-uint64_t CountLeft(const Plan& plan) {
-  uint64_t count = 0;
-  for (const TensorPlan& tensor : plan.tensors) {
-    if (tensor.for_program) ++count;
   }
   return count;
 }
@@ -92,6 +84,9 @@ Json TensorsToJson(const RunReport& report) {
     json.Set("reason", plan.reason);
     if (plan.action == Action::kQuantize) {
       json.Set("scheme", SchemeToJson(plan.scheme));
+      if (plan.storage == QuantStorage::kBitsandbytesNested) {
+        json.Set("double_quant", true);
+      }
     }
     if (const auto found = results.find(plan.input); found != results.end()) {
       const ErrorStats& error = found->second->error;
@@ -108,7 +103,7 @@ std::string PlanToLine(const Plan& plan) {
   std::map<std::string, uint64_t> schemes;
   for (const TensorPlan& tensor : plan.tensors) {
     if (tensor.action == Action::kQuantize) {
-      ++schemes[SchemeToString(tensor.scheme)];
+      ++schemes[StoredSchemeToString(tensor.storage, tensor.scheme)];
     }
   }
   std::vector<std::string> parts;
@@ -125,7 +120,7 @@ std::string PlanToLine(const Plan& plan) {
 }
 
 std::string ProgramToLine(const OutputTarget& output, const Plan& plan) {
-  const uint64_t left = CountLeft(plan);
+  const uint64_t left = plan.left_for_program();
   return absl::StrCat(output.program->title, ": ", output.row->exporter->name(),
                       left == 0 ? ""
                                 : absl::StrCat(", ", Plural(left, "weight"),
@@ -137,7 +132,7 @@ void AppendProgramJson(const OutputTarget& output, const Plan& plan,
   if (output.program == nullptr) return;
   Json program;
   program.Set("program", output.program->name);
-  program.Set("left", CountLeft(plan));
+  program.Set("left", plan.left_for_program());
   json.Set("for", std::move(program));
 }
 

@@ -64,8 +64,9 @@ constexpr absl::string_view kBufferNames[] = {
     "weight_scale_inv",
 };
 
-// Whole names of modules: the output layer, with GPT-NeoX's.
-constexpr absl::string_view kOutputModules[] = {"embed_out", "lm_head"};
+// Whole names of modules: output layers.
+constexpr absl::string_view kOutputModules[] = {"classifier", "embed_out",
+                                                "lm_head", "score"};
 
 // Whole names of modules: what routes tokens to experts.
 constexpr absl::string_view kRouterModules[] = {"gate", "router",

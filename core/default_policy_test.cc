@@ -143,7 +143,8 @@ TEST(DefaultPolicyTest, WhatEnginesHaveInFloat) {
       Tensor("model.layers.0.mlp.experts.3.up_proj.weight", {64, 64});
   for (const QuantStorage storage :
        {QuantStorage::kGptq, QuantStorage::kTorchao}) {
-    for (const char* name : {"lm_head.weight", "embed_out.weight"}) {
+    for (const char* name : {"lm_head.weight", "embed_out.weight",
+                             "classifier.weight", "score.weight"}) {
       EXPECT_EQ(ReasonForEngines(Tensor(name, {64, 64}), storage),
                 "output layer (name)");
     }

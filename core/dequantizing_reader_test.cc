@@ -253,6 +253,58 @@ TEST(DequantizingReaderTest, TorchAo) {
               "weight.zero_point' has the zero point 256, which is no level");
 }
 
+// What torch's modules hold: unsigned levels, scales of any axis, one scale.
+TEST(DequantizingReaderTest, TorchQuantized) {
+  const auto reader_of = [](const QuantScheme& scheme,
+                            const std::vector<double>& scales,
+                            const std::vector<int64_t>& zero_points) {
+    const Shape shape = {2, 3};
+    const StoredWeight stored =
+        StoreWeight(QuantStorage::kTorchQuantized, "c.weight", scheme, shape)
+            .value();
+    auto base = std::make_shared<MemoryReader>();
+    const auto add = [&](const StoredPart& part, const void* data) {
+      const auto* bytes = static_cast<const uint8_t*>(data);
+      base->AddBytes(part.name, part.dtype, part.shape,
+                     std::vector<uint8_t>(
+                         bytes, bytes + *ByteSize(part.dtype, part.shape)));
+    };
+    const uint8_t codes[] = {0, 1, 100, 127, 200, 255};
+    add(stored.codes, codes);
+    add(*stored.scale, scales.data());
+    add(*stored.zero_point, zero_points.data());
+    base->mutable_index().quant.tensors = {
+        RecordOf("c.weight", scheme, QuantStorage::kTorchQuantized, stored,
+                 DType::kF32, shape)};
+    return *MakeDequantizingReader(base);
+  };
+  const auto read = [](const CheckpointReader& reader) {
+    std::vector<float> values(6);
+    const std::vector<uint8_t> bytes = ReadRange(reader, 0, 0, 6);
+    ToFloat(DType::kF32, bytes.data(), absl::MakeSpan(values));
+    return values;
+  };
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kUInt8;
+  scheme.symmetric = false;
+  scheme.axis = 1;
+  EXPECT_EQ(read(*reader_of(scheme, {1, 2, 0.5}, {0, 200, 255})),
+            (std::vector<float>{0, -398, -77.5, 127, 0, 0}));
+  const auto beyond = reader_of(scheme, {1, 2, 0.5}, {0, 256, -1});
+  std::vector<uint8_t> bytes(8);
+  ExpectError(beyond->Read(0, 0, 2, absl::MakeSpan(bytes)),
+              absl::StatusCode::kDataLoss,
+              "'c.weight.zero_point' has the zero point 256, which is no level "
+              "of uint8");
+  scheme.granularity = Granularity::kTensor;
+  scheme.axis = 0;
+  scheme.format = NumberFormat::kInt8;
+  // The scale is rounded to float32.
+  EXPECT_EQ(read(*reader_of(scheme, {0.1}, {-3})),
+            (std::vector<float>{3 * 0.1f, 4 * 0.1f, 103 * 0.1f, 130 * 0.1f,
+                                -53 * 0.1f, 2 * 0.1f}));
+}
+
 // The same floats as from monoquant's own storage, where they have the same
 // codes: zero points of GPTQ have a level less. Any range of them.
 TEST(DequantizingReaderTest, GptqAndAwq) {

@@ -92,10 +92,10 @@ class Job {
   Job& operator=(const Job&) = delete;
 
   // A job has one or two phases. In phase 0 the statistics of those tensors are
-  // gathered that need more than one piece for a scale, or other tensors for
-  // their global scale; in the last one
-  // everything is written. All steps of a phase must have returned before the
-  // next phase begins.
+  // gathered that need more than one piece for a scale, or for what scales have
+  // in common (a global scale, the mean of scales that are quantized); in the
+  // last one everything is written. All steps of a phase must have returned
+  // before the next phase begins.
   int num_phases() const;
 
   // Does the next piece of `phase`; false if none is left to begin. Thread-safe

@@ -19,6 +19,7 @@
 #include "core/recipe.h"
 #include "gtest/gtest.h"
 #include "ir/checkpoint.h"
+#include "ir/quant_storage.h"
 
 namespace {
 
@@ -97,6 +98,8 @@ TEST(JobMemoryTest, PeakMemoryIsHonest) {
       {"int4,group=32,asymmetric", {3, 8 << 20}, DType::kF16},
       {"uint8,group=1,asymmetric", {3000, 4096}, DType::kF16},
       {"nvfp4", {3000, 4096}, DType::kF32},
+      {"nf4,double_quant", {3000, 4096}, DType::kF32},
+      {"nf4,group=4096,double_quant", {3000, 4096}, DType::kF16},
       {"int4,axis=0", {2, 5000001}, DType::kF64},
       {"fp16", {3000, 4096}, DType::kF64},
       {"bf16", {3000, 4096}, DType::kF16},
@@ -106,11 +109,15 @@ TEST(JobMemoryTest, PeakMemoryIsHonest) {
       SCOPED_TRACE(std::string(c.spec) + " " + ShapeToString(c.shape) + " " +
                    std::to_string(chunk));
       EndlessReader reader;
-      reader.Add("w", c.shape, c.dtype);
+      reader.Add("w.weight", c.shape, c.dtype);
       reader.Add("copy", {20000000}, DType::kI8);
       Recipe recipe;
-      recipe.rules.push_back({"w", *ParseSchemeSpec(c.spec)});
-      const Plan plan = *MakePlan(reader.index(), recipe);
+      recipe.rules.push_back({"w.weight", *ParseSchemeSpec(c.spec)});
+      PlanOptions options_of_plan;
+      if (recipe.rules[0].spec->double_quant) {
+        options_of_plan.storage = QuantStorage::kBitsandbytes;
+      }
+      const Plan plan = *MakePlan(reader.index(), recipe, options_of_plan);
       const Emit emit = [](size_t, uint64_t, absl::Span<const uint8_t>,
                            uint32_t) { return absl::OkStatus(); };
       JobOptions options;

@@ -12,11 +12,14 @@
 #include "absl/types/span.h"
 #include "core/finished_piece.h"
 #include "core/job.h"
+#include "core/plan.h"
+#include "core/recipe.h"
 #include "core/testing/collected_output.h"
 #include "core/testing/memory_reader.h"
 #include "core/testing/run_plan.h"
 #include "core/testing/synthetic.h"
 #include "gtest/gtest.h"
+#include "ir/quant_storage.h"
 #include "ir/testing.h"
 
 namespace monoquant {
@@ -48,6 +51,21 @@ Plan PlanFor(const MemoryReader& reader, const char* spec) {
   recipe.rules.push_back({"numbers", std::nullopt});
   for (Rule& rule : EveryTensor(spec).rules) recipe.rules.push_back(rule);
   return MakePlan(reader.index(), recipe).value();
+}
+
+// Weights whose scales are quantized, cut and whole.
+MemoryReader NestedModel() {
+  MemoryReader reader;
+  reader.Add("a.weight", {90, 1024}, testing::Make(Values::kRandom, 90 * 1024));
+  reader.Add("b.weight", {2, 64}, testing::Make(Values::kOutlier, 128));
+  return reader;
+}
+
+Plan NestedPlan(const MemoryReader& reader) {
+  PlanOptions options;
+  options.storage = QuantStorage::kBitsandbytes;
+  return MakePlan(reader.index(), EveryTensor("nf4,double_quant"), options)
+      .value();
 }
 
 // The finished pieces of a run that fails at its write number `fail_at`; the
@@ -114,12 +132,15 @@ absl::StatusOr<Ending> GoOn(const MemoryReader& reader, const Plan& plan,
 }
 
 TEST(JobResumeTest, AfterAFailureAtAnyWrite) {
-  const MemoryReader reader = Model();
-  for (const char* spec :
+  const MemoryReader model = Model();
+  const MemoryReader nested = NestedModel();
+  for (const std::string spec :
        {"int8", "int8,tensor,asymmetric", "int4", "int8,axis=1", "bf16",
-        "fp4_e2m1,group=1,scale_dtype=e4m3"}) {
+        "fp4_e2m1,group=1,scale_dtype=e4m3", "nested"}) {
     SCOPED_TRACE(spec);
-    const Plan plan = PlanFor(reader, spec);
+    const MemoryReader& reader = spec == "nested" ? nested : model;
+    const Plan plan =
+        spec == "nested" ? NestedPlan(reader) : PlanFor(reader, spec.c_str());
     bool failed = true;
     CollectedOutput whole(plan.manifest);
     RunUntil(reader, plan, ~uint64_t{0}, whole, &failed);
@@ -163,10 +184,14 @@ TEST(JobResumeTest, WithAnyPieceMissing) {
             testing::Make(Values::kRandom, 40 * 1024));
   fused.Add("m.k_proj.weight", {80, 1024},
             testing::Make(Values::kOutlier, 80 * 1024));
-  for (const char* spec : {"int8", "int8,tensor", "nvfp4"}) {
+  const MemoryReader nested = NestedModel();
+  for (const std::string spec : {"int8", "int8,tensor", "nvfp4", "nested"}) {
     SCOPED_TRACE(spec);
-    const MemoryReader& reader = spec == std::string("nvfp4") ? fused : model;
-    const Plan plan = PlanFor(reader, spec);
+    const MemoryReader& reader = spec == "nvfp4"    ? fused
+                                 : spec == "nested" ? nested
+                                                    : model;
+    const Plan plan =
+        spec == "nested" ? NestedPlan(reader) : PlanFor(reader, spec.c_str());
     bool failed = false;
     CollectedOutput whole(plan.manifest);
     const std::vector<FinishedPiece> all =

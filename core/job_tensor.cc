@@ -60,13 +60,15 @@ JobTensor::JobTensor(const CheckpointReader& reader, const Plan& plan,
   unfinished_ = pieces_.cuts.size();
   results_.resize(static_cast<size_t>(pieces_.cuts.size()));
   if (pieces_.two_trips) to_observe_ = pieces_.cuts.size();
+  if (tensor.packing.scale_block > 1) {
+    scale_sum_ = std::make_unique<ScaleSum>();
+  }
   if (global_scale_ != nullptr) global_scale_->AddPieces(unfinished_);
 }
 
 absl::Status JobTensor::Restore(const FinishedPiece& finished) {
   const uint64_t count = pieces_.cuts.size();
-  if (finished.piece == FinishedPiece::kScales && pieces_.two_trips &&
-      global_scale_ == nullptr) {
+  if (finished.piece == FinishedPiece::kScales && KeepsParams()) {
     scales_written_ = true;
     return absl::OkStatus();
   }
@@ -245,8 +247,16 @@ void JobTensor::EncodeTile(const Piece& piece, const Tile& tile,
       codes.data() + (rows.ByteOf(tile.first) - rows.ByteOf(piece.range.begin));
   const absl::Span<uint8_t> levels =
       absl::MakeSpan(rows.stores_levels() ? out : buffers.levels, size);
+  const bool nested = scale_sum_ != nullptr;
   coder_->Quantize(tile.first, tile.values, slots, params, levels,
-                   measure_errors_ ? &result.error : nullptr);
+                   measure_errors_ && !nested ? &result.error : nullptr);
+  if (measure_errors_ && nested) {
+    // They are decoded with other scales than they were chosen for.
+    const absl::Span<float> decoded = absl::MakeSpan(buffers.decoded, size);
+    coder_->Dequantize(tile.first, levels, slots, buffers.nested.params,
+                       decoded);
+    result.error.Add(tile.values, decoded);
+  }
   if (!rows.stores_levels()) rows.Pack(tile.first, levels, out);
   result.nonfinite += tile.nonfinite;
 }
@@ -262,6 +272,40 @@ absl::Status JobTensor::EncodePiece(const Piece& piece, const SlotRange& slots,
     EncodeTile(piece, tile, slots, params, codes, buffers);
   }
   return absl::OkStatus();
+}
+
+// The parameters of a piece that has all values of its scales; `buffers.params`
+// has those of the slots that it returns.
+absl::StatusOr<SlotRange> JobTensor::ComputeParams(const Piece& piece,
+                                                   JobBuffers& buffers) const {
+  const SlotRange slots =
+      SlotsOf(tensor_.layout, piece.range.begin, piece.range.size());
+  const std::unique_ptr<Observer> observer =
+      observer_row_->create(static_cast<size_t>(slots.count));
+  MQ_RETURN_IF_ERROR(ObservePiece(piece, slots, *observer, buffers));
+  buffers.params.resize(static_cast<size_t>(slots.count));
+  observer->Compute(0, coder_->grid(), absl::MakeSpan(buffers.params));
+  return slots;
+}
+
+absl::Status JobTensor::ObserveScales(const Piece& piece, JobBuffers& buffers) {
+  MQ_RETURN_IF_ERROR(ComputeParams(piece, buffers).status());
+  ScaleSum seen;
+  seen.Add(buffers.params);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  scale_sum_->Merge(seen);
+  return absl::OkStatus();
+}
+
+// A piece whose scales are quantized, after its codes have been chosen for what
+// they were before.
+absl::Status JobTensor::QuantizeNested(const Piece& piece,
+                                       absl::Span<uint8_t> codes,
+                                       EmitPiece emit, JobBuffers& buffers) {
+  MQ_ASSIGN_OR_RETURN(const SlotRange slots, ComputeParams(piece, buffers));
+  QuantizeScales(buffers.params, ScaleOffset(), &buffers.nested);
+  MQ_RETURN_IF_ERROR(EncodePiece(piece, slots, buffers.params, codes, buffers));
+  return EmitNestedScales(slots.first, buffers.nested, emit);
 }
 
 // A piece that has all values of its scales. Where a tile has them too, it is
@@ -399,13 +443,35 @@ absl::Status JobTensor::EmitParams(uint64_t first,
   return absl::OkStatus();
 }
 
-// What follows from the scheme and the shape, and comes with the first piece.
+// Scales that are quantized, those of the slots from `first` on.
+absl::Status JobTensor::EmitNestedScales(uint64_t first,
+                                         const NestedScales& nested,
+                                         EmitPiece emit) const {
+  MQ_RETURN_IF_ERROR(emit(tensor_.scale, first, nested.codes));
+  for (const TensorPlan::Constant& constant : tensor_.constants) {
+    if (constant.kind != ConstantKind::kNestedScales) continue;
+    const uint64_t block = first / tensor_.packing.scale_block;
+    MQ_RETURN_IF_ERROR(
+        emit(constant.output, block * sizeof(float),
+             absl::MakeConstSpan(
+                 reinterpret_cast<const uint8_t*>(nested.block_scales.data()),
+                 nested.block_scales.size() * sizeof(float))));
+  }
+  return absl::OkStatus();
+}
+
+// What follows from the scheme, the shape and the offset of scales, and comes
+// with the first piece.
 absl::Status JobTensor::EmitConstants(EmitPiece emit) const {
   const Shape& shape = reader_.index().tensors[tensor_.input].shape;
+  std::optional<float> offset;
+  if (scale_sum_ != nullptr) offset = ScaleOffset();
   for (const TensorPlan::Constant& constant : tensor_.constants) {
-    MQ_RETURN_IF_ERROR(emit(
-        constant.output, 0,
-        ConstantBytes(constant.kind, tensor_.scheme, shape, tensor_.dtype)));
+    // These come with all pieces.
+    if (constant.kind == ConstantKind::kNestedScales) continue;
+    MQ_RETURN_IF_ERROR(emit(constant.output, 0,
+                            ConstantBytes(constant.kind, tensor_.scheme, shape,
+                                          tensor_.dtype, offset)));
   }
   return absl::OkStatus();
 }
@@ -427,9 +493,11 @@ absl::Status JobTensor::Quantize(const Piece& piece, EmitPiece emit,
   const absl::Span<uint8_t> buffer =
       buffers.codes.Get(order_.has_value() ? 2 * size : size);
   const absl::Span<uint8_t> codes = buffer.first(size);
-  if (pieces_.two_trips && global_scale_ == nullptr) {
+  if (KeepsParams()) {
     MQ_RETURN_IF_ERROR(EncodePiece(piece, {0, tensor_.layout.num_params},
                                    params_, codes, buffers));
+  } else if (scale_sum_ != nullptr) {
+    MQ_RETURN_IF_ERROR(QuantizeNested(piece, codes, emit, buffers));
   } else {
     MQ_RETURN_IF_ERROR(QuantizeWithin(piece, codes, emit, buffers));
   }
@@ -457,6 +525,10 @@ absl::StatusOr<bool> JobTensor::Observe(uint64_t index, EmitPiece emit,
   MQ_ASSIGN_OR_RETURN(const Piece piece, Read(index, buffers));
   if (global_scale_ != nullptr) {
     MQ_RETURN_IF_ERROR(ObserveMagnitude(piece, buffers));
+    return false;
+  }
+  if (scale_sum_ != nullptr) {
+    MQ_RETURN_IF_ERROR(ObserveScales(piece, buffers));
     return false;
   }
   const SlotRange slots =

@@ -20,6 +20,7 @@
 #include "core/finished_piece.h"
 #include "core/global_scale.h"
 #include "core/job.h"
+#include "core/nested_scales.h"
 #include "core/observers/observer.h"
 #include "core/pieces.h"
 #include "core/plan.h"
@@ -52,6 +53,7 @@ struct JobBuffers {
   std::vector<float> scales;
   std::vector<uint8_t> stored_scales;
   std::vector<uint8_t> zero_points;
+  NestedScales nested;
   float values[kLargestTile];
   uint8_t levels[kLargestTile];
   float decoded[kTileElements];
@@ -87,8 +89,8 @@ class JobTensor {
   // Whether there is nothing left to do for a piece; for its first trip and
   // its second one, or the only one.
   bool IsObserved() const {
-    return global_scale_ != nullptr ? !global_scale_->is_needed()
-                                    : unfinished_ == 0 && scales_written_;
+    if (global_scale_ != nullptr) return !global_scale_->is_needed();
+    return unfinished_ == 0 && (scales_written_ || scale_sum_ != nullptr);
   }
   bool IsWritten(uint64_t index) const {
     return !written_.empty() && written_[static_cast<size_t>(index)];
@@ -98,8 +100,9 @@ class JobTensor {
   uint64_t BytesOf(uint64_t index) const;
 
   // For tensors of two trips: gathers the statistics of a piece, or its largest
-  // magnitude for the global scale. True for the call that completes scales and
-  // zero points and emits them, unless these were restored.
+  // magnitude for the global scale, or its scales for their offset. True for
+  // the call that completes scales and zero points and emits them, unless these
+  // were restored.
   absl::StatusOr<bool> Observe(uint64_t index, EmitPiece emit,
                                JobBuffers& buffers);
 
@@ -141,6 +144,11 @@ class JobTensor {
   absl::Status ObservePiece(const Piece& piece, const SlotRange& slots,
                             Observer& observer, JobBuffers& buffers) const;
   absl::Status ObserveMagnitude(const Piece& piece, JobBuffers& buffers) const;
+  absl::StatusOr<SlotRange> ComputeParams(const Piece& piece,
+                                          JobBuffers& buffers) const;
+  absl::Status ObserveScales(const Piece& piece, JobBuffers& buffers);
+  absl::Status QuantizeNested(const Piece& piece, absl::Span<uint8_t> codes,
+                              EmitPiece emit, JobBuffers& buffers);
   absl::Status QuantizeWithin(const Piece& piece, absl::Span<uint8_t> codes,
                               EmitPiece emit, JobBuffers& buffers);
   absl::Status EncodePiece(const Piece& piece, const SlotRange& slots,
@@ -149,6 +157,15 @@ class JobTensor {
   void EncodeTile(const Piece& piece, const Tile& tile, const SlotRange& slots,
                   absl::Span<const QParams> params, absl::Span<uint8_t> codes,
                   JobBuffers& buffers);
+  // Whether the first trip gives all scales, which the second one needs.
+  bool KeepsParams() const {
+    return pieces_.two_trips && global_scale_ == nullptr &&
+           scale_sum_ == nullptr;
+  }
+  // Of scales that are quantized; to be called when all have been seen.
+  float ScaleOffset() const {
+    return scale_sum_->Mean(tensor_.layout.num_params);
+  }
   DType DTypeOf(size_t output) const {
     return whole_plan_.manifest.tensors[output].dtype;
   }
@@ -162,6 +179,8 @@ class JobTensor {
   absl::Status EmitParamLines(const ElementRange& range,
                               absl::Span<const QParams> params, EmitPiece emit,
                               JobBuffers& buffers) const;
+  absl::Status EmitNestedScales(uint64_t first, const NestedScales& nested,
+                                EmitPiece emit) const;
   absl::Status EmitConstants(EmitPiece emit) const;
   absl::Status EmitGlobalScale(EmitPiece emit) const;
 
@@ -186,11 +205,13 @@ class JobTensor {
   bool scales_written_ = false;
 
   // Tensors of two trips. What all pieces so far have seen, and how many are
-  // still to come; then the parameters of all slots.
+  // still to come; then the parameters of all slots. Of those with scales that
+  // are quantized, the sum of these alone.
   std::mutex mutex_;
   std::unique_ptr<Observer> observer_;
   std::atomic<uint64_t> to_observe_{0};
   std::vector<QParams> params_;
+  std::unique_ptr<ScaleSum> scale_sum_;
 };
 
 }  // namespace monoquant

@@ -11,11 +11,13 @@
 #include "core/finished_piece.h"
 #include "core/job.h"
 #include "core/nonfinite_search.h"
+#include "core/plan.h"
 #include "core/recipe.h"
 #include "core/testing/collected_output.h"
 #include "core/testing/memory_reader.h"
 #include "core/testing/synthetic.h"
 #include "gtest/gtest.h"
+#include "ir/quant_storage.h"
 #include "ir/testing.h"
 
 namespace monoquant {
@@ -67,17 +69,30 @@ MemoryReader Model(DType dtype) {
   return reader;
 }
 
+// Every tensor by the scheme; in the storage that quantizes scales, those that
+// it has a place for.
+Plan PlanFor(const MemoryReader& reader, const char* spec) {
+  const SchemeSpec scheme = **ParseSchemeSpec(spec);
+  Recipe recipe;
+  PlanOptions options;
+  if (scheme.double_quant) {
+    options.storage = QuantStorage::kBitsandbytes;
+    recipe.defaults = scheme;
+  } else {
+    recipe.rules.push_back({"*", scheme});
+  }
+  return MakePlan(reader.index(), recipe, options).value();
+}
+
 TEST(JobThreadsTest, AnyNumberOfWorkersGivesTheSameBytes) {
   for (const char* spec :
        {"int8", "int8,tensor,asymmetric", "int4", "int4,axis=1,asymmetric",
         "uint4,axis=0,asymmetric", "fp8_e4m3,tensor", "nf4,tensor",
-        "fp4_e2m1,group=1,scale_dtype=e4m3", "fp16"}) {
+        "fp4_e2m1,group=1,scale_dtype=e4m3", "nf4,double_quant", "fp16"}) {
     for (DType dtype : {DType::kBF16, DType::kF32}) {
       SCOPED_TRACE(std::string(spec) + " " + std::string(DTypeName(dtype)));
       const MemoryReader reader = Model(dtype);
-      Recipe recipe;
-      recipe.rules.push_back({"*", *ParseSchemeSpec(spec)});
-      const Plan plan = *MakePlan(reader.index(), recipe);
+      const Plan plan = PlanFor(reader, spec);
       std::vector<std::vector<uint8_t>> expected;
       std::vector<TensorResult> expected_results;
       for (int threads : {1, 2, 3}) {
@@ -111,10 +126,9 @@ TEST(JobThreadsTest, AnyNumberOfWorkersGivesTheSameBytes) {
 // Pieces are told of by all workers, and another number of them goes on.
 TEST(JobThreadsTest, AnotherNumberOfWorkersGoesOn) {
   const MemoryReader reader = Model(DType::kBF16);
-  for (const char* spec : {"int8", "int4,axis=1,asymmetric"}) {
-    Recipe recipe;
-    recipe.rules.push_back({"*", *ParseSchemeSpec(spec)});
-    const Plan plan = *MakePlan(reader.index(), recipe);
+  for (const char* spec :
+       {"int8", "int4,axis=1,asymmetric", "nf4,double_quant"}) {
+    const Plan plan = PlanFor(reader, spec);
     CollectedOutput whole(plan.manifest);
     std::mutex mutex;
     std::vector<FinishedPiece> finished;

@@ -12,8 +12,8 @@
 namespace monoquant {
 
 // A level q stands for the value (q - zero_point) * scale, but one of kLlmInt8
-// for q * scale / 127. Of schemes with a global scale, `scale` is the quotient of
-// the stored one and of that.
+// for q * scale / 127. Of schemes with a global scale, `scale` is the quotient
+// of the stored one and of that.
 struct QParams {
   float scale = 1;
   int32_t zero_point = 0;

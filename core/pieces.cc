@@ -5,6 +5,7 @@
 
 #include "core/casts.h"
 #include "core/code_rows.h"
+#include "core/nested_scales.h"
 #include "core/param_runs.h"
 #include "core/qparams.h"
 #include "core/registry.h"
@@ -28,12 +29,12 @@ uint64_t SlabBytes(uint64_t slots) {
 // Chooses cuts for one tensor of a format with scales.
 class ScaledCutter {
  public:
-  // Pieces have a multiple of `row_unit` rows (the last one may have fewer),
-  // unless it is 1.
+  // Pieces have a multiple of `unit` elements (the last one may have fewer),
+  // and all values of their scales then, unless it is 0.
   ScaledCutter(DType dtype, const ParamLayout& layout, uint64_t slot_bytes,
-               uint64_t chunk_bytes, uint64_t row_unit)
+               uint64_t chunk_bytes, uint64_t unit)
       : layout_(layout),
-        row_unit_(row_unit),
+        unit_(unit),
         element_bytes_(FloatBytes(dtype)),
         scale_bytes_(slot_bytes + sizeof(QParams)),
         max_(chunk_bytes / element_bytes_),
@@ -68,10 +69,9 @@ class ScaledCutter {
     const uint64_t total = layout_.num_elements;
     const uint64_t segment = layout_.segment;
     const uint64_t row = layout_.row;
-    if (row_unit_ > 1) {
-      // However long the rows are; their scales lie within them.
-      const uint64_t unit = row_unit_ * row;
-      *cuts = Cuts(total, unit, unit, std::max(unit, MaxOfOneTrip()));
+    if (unit_ != 0) {
+      // However many these are.
+      *cuts = Cuts(total, unit_, unit_, std::max(unit_, MaxOfOneTrip()));
       return true;
     }
     if (segment * layout_.num_params != total) {
@@ -96,12 +96,20 @@ class ScaledCutter {
   }
 
   const ParamLayout& layout_;
-  const uint64_t row_unit_;
+  const uint64_t unit_;
   const uint64_t element_bytes_;
   const uint64_t scale_bytes_;
   const uint64_t max_;
   const uint64_t budget_;
 };
+
+// Elements that a piece has a multiple of; 0 where only scales are kept whole.
+uint64_t UnitOf(const ParamLayout& layout, const CodePacking& packing) {
+  if (packing.order != CodeOrder::kRows) return kWordOrderUnit * layout.row;
+  if (packing.scale_block > 1) return packing.scale_block * layout.segment;
+  // Rows of a block have their scales in common.
+  return layout.block_rows > 1 ? layout.block_rows * layout.row : 0;
+}
 
 }  // namespace
 
@@ -124,15 +132,14 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                          uint64_t chunk_bytes, const CodePacking& packing) {
   const Codec& codec = DefaultRegistry().GetCodec(scheme.format);
   const bool in_lines = packing.order != CodeOrder::kRows;
+  const bool nested = packing.scale_block > 1;
   TensorPieces pieces;
   if (!HasScales(scheme.format)) {
     pieces.cuts = Cuts(layout.num_elements, layout.num_elements, 1,
                        chunk_bytes / FloatBytes(dtype));
   } else {
-    // Rows of a block have their scales in common.
-    const uint64_t row_unit =
-        in_lines ? kWordOrderUnit : std::max<uint64_t>(1, layout.block_rows);
-    const ScaledCutter cutter(dtype, layout, slot_bytes, chunk_bytes, row_unit);
+    const ScaledCutter cutter(dtype, layout, slot_bytes, chunk_bytes,
+                              UnitOf(layout, packing));
     pieces = cutter.Cut();
     const uint64_t largest = pieces.cuts.largest();
     if (pieces.two_trips) {
@@ -146,16 +153,20 @@ TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
               ? SlotsOf(layout, 0, largest).count
               : std::min(layout.num_params, largest / layout.segment + 1);
       pieces.param_bytes = slots * (slot_bytes + sizeof(QParams)) +
-                           (in_lines ? slots * kParamBytes : SlabBytes(slots));
+                           (nested     ? NestedScalesBytes(slots)
+                            : in_lines ? slots * kParamBytes
+                                       : SlabBytes(slots));
     }
   }
   // Groups of kLargestGlobalGroup fit any piece.
-  pieces.two_trips = pieces.two_trips || HasGlobalScale(scheme);
+  pieces.two_trips = pieces.two_trips || HasGlobalScale(scheme) || nested;
+  if (nested) pieces.shared_bytes += sizeof(ScaleSum);
   const uint64_t largest = pieces.cuts.largest();
   pieces.input_bytes = largest * FloatBytes(dtype);
   const CodeRows rows(codec, layout.row, packing);
-  // A part of a row may end with the row, which is filled up then.
-  pieces.code_bytes = layout.row <= largest
+  // A part of a row may end with the row, which is filled up then. Pieces of
+  // nested scales begin anywhere in a row, and their rows leave no gaps.
+  pieces.code_bytes = layout.row <= largest && !nested
                           ? rows.BytesOf(0, largest / layout.row * layout.row)
                           : rows.BytesOf(0, largest) + packing.row_bytes - 1;
   // By rows, and as it is stored.

@@ -4,7 +4,8 @@
 // scales: read, observe, encode, write. Where it cannot (one scale for a large
 // tensor, channels along an inner axis, rows longer than a piece), the
 // tensor takes two: all pieces are observed first, then all are encoded. With a
-// global scale there is a trip of its own for that, and then the one trip.
+// global scale there is a trip of its own for that, and then the one trip; and
+// so there is for the offset of scales that are quantized themselves.
 
 #ifndef MONOQUANT_CORE_PIECES_H_
 #define MONOQUANT_CORE_PIECES_H_
@@ -50,7 +51,9 @@ TensorPieces CutCopy(DType dtype, uint64_t byte_size, uint64_t chunk_bytes);
 // A tensor of type `dtype` that is quantized; it has elements. `slot_bytes` is
 // what its observer takes for one scale (0 for float formats). Pieces of one
 // that is stored in WordOrder, or has blocks, are whole rows, kWordOrderUnit or
-// those of a block even if these take more than a chunk.
+// those of a block even if these take more than a chunk; those of one with
+// scales that are quantized together (CodePacking::scale_block) have all groups
+// of these.
 TensorPieces CutQuantize(DType dtype, const QuantScheme& scheme,
                          const ParamLayout& layout, size_t slot_bytes,
                          uint64_t chunk_bytes, const CodePacking& packing = {});

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "ir/dtype.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 
 namespace monoquant {
@@ -241,6 +242,54 @@ TEST(PiecesTest, GlobalScales) {
         EXPECT_EQ(position, layout.num_elements);
         // Nothing is kept for each scale.
         EXPECT_EQ(pieces.shared_bytes, pieces.cuts.size() * kResultBytes);
+      }
+    }
+  }
+}
+
+// A trip for the offset of all scales, and then pieces that have all scales of
+// their blocks, however many elements these are.
+TEST(PiecesTest, NestedScales) {
+  CodePacking packing;
+  packing.first_code_high = true;
+  packing.scale_block = 256;
+  for (DType dtype : {DType::kF16, DType::kF64}) {
+    for (int64_t group : {int64_t{64}, int64_t{128}, int64_t{4096}}) {
+      for (const Shape& shape :
+           {Shape{1, group}, Shape{300, group}, Shape{41, 13 * group},
+            Shape{700, 3 * group}, Shape{2, 1000 * group}}) {
+        const QuantScheme scheme =
+            Scheme(NumberFormat::kNf4, Granularity::kGroup, 0, group);
+        SCOPED_TRACE(SchemeToString(scheme) + " of " + ShapeToString(shape));
+        const ParamLayout layout = *ComputeParamLayout(scheme, shape);
+        const TensorPieces pieces =
+            CutQuantize(dtype, scheme, layout, kSlotBytes, kChunk, packing);
+        EXPECT_TRUE(pieces.two_trips);
+        const CodeRows rows(DefaultRegistry().GetCodec(scheme.format),
+                            layout.row, packing);
+        const uint64_t unit = 256 * layout.segment;
+        uint64_t position = 0;
+        uint64_t slots_done = 0;
+        for (uint64_t i = 0; i < pieces.cuts.size(); ++i) {
+          const ElementRange range = pieces.cuts[i];
+          ASSERT_EQ(range.begin, position);
+          ASSERT_EQ(range.begin % unit, 0u);
+          ASSERT_LE(range.size(),
+                    std::max<uint64_t>(unit, kChunk / FloatBytes(dtype)));
+          ASSERT_LE(range.size() * FloatBytes(dtype), pieces.input_bytes);
+          ASSERT_LE(rows.BytesOf(range.begin, range.size()), pieces.code_bytes);
+          const SlotRange slots = SlotsOf(layout, range.begin, range.size());
+          ASSERT_EQ(slots.first, slots_done);
+          slots_done += slots.count;
+          ASSERT_LE(slots.count * (kSlotBytes + 17) + slots.count / 64,
+                    pieces.param_bytes);
+          position = range.end;
+        }
+        EXPECT_EQ(position, layout.num_elements);
+        EXPECT_EQ(slots_done, layout.num_params);
+        // Nothing is kept for each scale.
+        EXPECT_EQ(pieces.shared_bytes,
+                  pieces.cuts.size() * kResultBytes + 254 * sizeof(uint64_t));
       }
     }
   }

@@ -69,6 +69,7 @@ class Planner {
   }
 
   absl::Status CheckNotQuantized() const;
+  absl::Status CheckDoubleQuant() const;
   absl::Status MatchRules();
   absl::Status UnmatchedRule(size_t rule) const;
   absl::Status Decide(TensorPlan* plan) const;
@@ -77,15 +78,15 @@ class Planner {
   absl::Status QuantizeByDefault(TensorPlan* plan) const;
   absl::StatusOr<ResolvedScheme> Resolve(const SchemeSpec& spec,
                                          const TensorInfo& tensor) const;
-  absl::StatusOr<StoredWeight> Store(const TensorInfo& tensor,
-                                     const QuantScheme& scheme) const;
-  absl::StatusOr<CodePacking> PackingOf(size_t tensor,
+  QuantStorage StorageOf(const SchemeSpec& spec) const;
+  absl::StatusOr<CodePacking> PackingOf(size_t tensor, QuantStorage storage,
                                         const QuantScheme& scheme) const;
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
                         bool by_default, TensorPlan* plan) const;
   absl::Status CheckKind(size_t tensor) const;
   absl::Status CheckProblem(size_t tensor) const;
-  absl::Status CheckProgram(size_t tensor, const QuantScheme& scheme) const;
+  absl::Status CheckProgram(size_t tensor, QuantStorage storage,
+                            const QuantScheme& scheme) const;
   void FindSets();
   absl::Status KeepSets();
   absl::Status Output(TensorPlan* plan);
@@ -125,6 +126,24 @@ absl::Status Planner::CheckNotQuantized() const {
       source.empty() ? "from the original"
                      : absl::StrCat("from ", QuotedName(source),
                                     ", which it was made from")));
+}
+
+// InvalidArgument if scales are to be quantized that the output has no codes
+// for.
+absl::Status Planner::CheckDoubleQuant() const {
+  if (options_.storage == QuantStorage::kBitsandbytes ||
+      options_.storage == QuantStorage::kBitsandbytesNested) {
+    return absl::OkStatus();
+  }
+  bool asked = recipe_.defaults.double_quant;
+  for (const Rule& rule : recipe_.rules) {
+    asked = asked || (rule.spec.has_value() && rule.spec->double_quant);
+  }
+  if (!asked) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      index_.path, ": ", StorageName(options_.storage),
+      " has no place for scales that are quantized (double_quant); use --to "
+      "bitsandbytes, or leave it out"));
 }
 
 absl::Status Planner::UnmatchedRule(size_t rule) const {
@@ -192,13 +211,18 @@ uint64_t QuantizedBytes(const QuantScheme& scheme, const ParamLayout& layout) {
 
 // FailedPrecondition for what the storage has no place for, or has one that
 // outputs do not use.
-absl::StatusOr<StoredWeight> Planner::Store(const TensorInfo& tensor,
-                                            const QuantScheme& scheme) const {
-  MQ_ASSIGN_OR_RETURN(
-      StoredWeight stored,
-      StoreWeight(options_.storage, tensor.name, scheme, tensor.shape));
-  MQ_RETURN_IF_ERROR(CheckWritable(options_.storage, scheme, tensor.shape));
+absl::StatusOr<StoredWeight> Store(const TensorInfo& tensor,
+                                   QuantStorage storage,
+                                   const QuantScheme& scheme) {
+  MQ_ASSIGN_OR_RETURN(StoredWeight stored,
+                      StoreWeight(storage, tensor.name, scheme, tensor.shape));
+  MQ_RETURN_IF_ERROR(CheckWritable(storage, scheme, tensor.shape));
   return stored;
+}
+
+QuantStorage Planner::StorageOf(const SchemeSpec& spec) const {
+  return spec.double_quant ? QuantStorage::kBitsandbytesNested
+                           : options_.storage;
 }
 
 // FailedPrecondition for weights that engines have no quantized layer for,
@@ -227,25 +251,39 @@ absl::Status Planner::CheckKind(size_t tensor) const {
 // How the codes of a tensor lie in their own. FailedPrecondition if it cannot
 // be stored under one of its names.
 absl::StatusOr<CodePacking> Planner::PackingOf(
-    size_t tensor, const QuantScheme& scheme) const {
+    size_t tensor, QuantStorage storage, const QuantScheme& scheme) const {
   if (HasScales(scheme.format)) {
     MQ_RETURN_IF_ERROR(CheckKind(tensor));
     MQ_RETURN_IF_ERROR(CheckProblem(tensor));
   }
   for (const size_t tie : ties_[tensor]) {
     if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckProblem(tie));
-    MQ_RETURN_IF_ERROR(Store(info(tie), scheme).status());
+    MQ_RETURN_IF_ERROR(Store(info(tie), storage, scheme).status());
   }
-  MQ_ASSIGN_OR_RETURN(const StoredWeight stored, Store(info(tensor), scheme));
+  MQ_ASSIGN_OR_RETURN(const StoredWeight stored,
+                      Store(info(tensor), storage, scheme));
   return stored.packing;
 }
 
-absl::Status Planner::CheckProgram(size_t tensor,
+// FailedPrecondition for weights that the program has no use for under one of
+// their names.
+absl::Status Planner::CheckProgram(size_t tensor, QuantStorage storage,
                                    const QuantScheme& scheme) const {
   if (options_.check_weight == nullptr || !HasScales(scheme.format)) {
     return absl::OkStatus();
   }
-  return options_.check_weight(options_.storage, scheme, info(tensor).shape);
+  QuantizedTensor weight;
+  weight.scheme = scheme;
+  weight.dtype = info(tensor).dtype;
+  weight.shape = info(tensor).shape;
+  weight.storage = storage;
+  weight.name = info(tensor).name;
+  MQ_RETURN_IF_ERROR(options_.check_weight(weight));
+  for (const size_t tie : ties_[tensor]) {
+    weight.name = info(tie).name;
+    MQ_RETURN_IF_ERROR(options_.check_weight(weight));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ResolvedScheme> Planner::Resolve(
@@ -271,14 +309,15 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   }
   absl::StatusOr<ParamLayout> layout = ComputeParamLayout(scheme, tensor.shape);
   if (!layout.ok()) return Annotate(Where(plan->input), layout.status());
-  absl::StatusOr<CodePacking> packing = PackingOf(plan->input, scheme);
+  const QuantStorage storage = StorageOf(spec);
+  absl::StatusOr<CodePacking> packing = PackingOf(plan->input, storage, scheme);
   if (!packing.ok() && by_default) {
     // Nobody has asked for this tensor: it has no place, and stays.
     plan->reason = std::string(packing.status().message());
     return absl::OkStatus();
   }
   if (!packing.ok()) return Annotate(Where(plan->input), packing.status());
-  const absl::Status useful = CheckProgram(plan->input, scheme);
+  const absl::Status useful = CheckProgram(plan->input, storage, scheme);
   if (!useful.ok() && by_default) {
     plan->reason = std::string(useful.message());
     plan->for_program = true;
@@ -286,6 +325,7 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
   }
   if (!useful.ok()) return Annotate(Where(plan->input), useful);
   plan->action = Action::kQuantize;
+  plan->storage = storage;
   plan->packing = *packing;
   plan->reason = std::move(reason);
   if (!resolved->note.empty()) {
@@ -404,8 +444,6 @@ absl::Status Planner::KeepSets() {
   return absl::OkStatus();
 }
 
-// ----------------------------------------------------------- global scales --
-
 // ----------------------------------------------------------------- outputs --
 
 absl::StatusOr<size_t> Planner::AddOutput(std::string name, DType dtype,
@@ -427,7 +465,8 @@ absl::Status Planner::OutputQuantized(const TensorPlan& owner,
                                       TensorPlan* plan) {
   const TensorInfo& tensor = info(plan->input);
   const bool tied = plan->action == Action::kTie;
-  MQ_ASSIGN_OR_RETURN(const StoredWeight stored, Store(tensor, owner.scheme));
+  MQ_ASSIGN_OR_RETURN(const StoredWeight stored,
+                      Store(tensor, owner.storage, owner.scheme));
   const auto add = [&](const std::optional<StoredPart>& part, size_t shared,
                        size_t* output) {
     if (!part.has_value()) return absl::OkStatus();
@@ -449,7 +488,7 @@ absl::Status Planner::OutputQuantized(const TensorPlan& owner,
     plan->constants.push_back({output, stored.constants[i].kind});
   }
   plan_.manifest.record.tensors.push_back(RecordOf(tensor.name, owner.scheme,
-                                                   options_.storage, stored,
+                                                   owner.storage, stored,
                                                    tensor.dtype, tensor.shape));
   return absl::OkStatus();
 }
@@ -469,6 +508,7 @@ absl::Status Planner::Output(TensorPlan* plan) {
 absl::StatusOr<Plan> Planner::Make() {
   MQ_RETURN_IF_ERROR(ValidateRecipe(recipe_));
   MQ_RETURN_IF_ERROR(CheckNotQuantized());
+  MQ_RETURN_IF_ERROR(CheckDoubleQuant());
   MQ_RETURN_IF_ERROR(MatchRules());
   const size_t count = index_.tensors.size();
   kept_.assign(count, "");
@@ -508,6 +548,10 @@ absl::StatusOr<Plan> Planner::Make() {
     absl::Status status = Output(&plan_.tensors[i]);
     if (!status.ok()) return Annotate(Where(i), status);
   }
+  if (options_.check_manifest != nullptr) {
+    absl::Status status = options_.check_manifest(plan_.manifest);
+    if (!status.ok()) return Annotate(index_.path, status);
+  }
   return std::move(plan_);
 }
 
@@ -540,6 +584,12 @@ std::vector<size_t> TensorPlan::outputs() const {
   }
   for (const Constant& constant : constants) all.push_back(constant.output);
   return all;
+}
+
+uint64_t Plan::left_for_program() const {
+  return static_cast<uint64_t>(std::count_if(
+      tensors.begin(), tensors.end(),
+      [](const TensorPlan& tensor) { return tensor.for_program; }));
 }
 
 absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,

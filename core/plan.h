@@ -8,18 +8,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "core/recipe.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/manifest.h"
+#include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 
@@ -46,6 +47,9 @@ struct TensorPlan {
   ParamLayout layout;
   std::string observer;
   std::string algorithm;
+  // That of PlanOptions, or kBitsandbytesNested where the recipe asks for it
+  // (SchemeSpec::double_quant).
+  QuantStorage storage = QuantStorage::kPlain;
   // How the codes lie in their tensor.
   CodePacking packing;
   // Indices into Manifest::tensors: what is copied, or the parts of
@@ -79,13 +83,18 @@ struct Plan {
   // Sums over the tensors' payload; ties count once.
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
+
+  // How many weights are not quantized for the sake of PlanOptions::program.
+  uint64_t left_for_program() const;
 };
 
 // FailedPrecondition, without the tensor's name, if a program has no use for a
-// weight that is stored so.
-using WeightCheck = absl::Status (*)(QuantStorage storage,
-                                     const QuantScheme& scheme,
-                                     absl::Span<const int64_t> shape);
+// weight that is to be stored so. The names of its parts are not filled in.
+using WeightCheck = std::function<absl::Status(const QuantizedTensor& weight)>;
+
+// FailedPrecondition, naming the tensor, if a program does not load an output
+// although it has a use for each of its weights.
+using ManifestCheck = std::function<absl::Status(const Manifest& manifest)>;
 
 struct PlanOptions {
   // Tensors to leave alone besides the recipe's, with the reason to state:
@@ -101,13 +110,17 @@ struct PlanOptions {
   QuantStorage storage = QuantStorage::kPlain;
 
   // The program that the output is for, as it calls itself ("vLLM"), and what
-  // it asks for (exporters/programs.h). What does not fit is left as it is, or
-  // is an error where a rule asks for it.
+  // it asks for (exporters/program_checks.h). What does not fit is left as it
+  // is, or is an error where a rule asks for it.
   std::string program = {};
-  // Weights that it puts together (core/siblings.h) have one scheme.
+  // Weights that it lays side by side, and all experts of a layer
+  // (core/siblings.h), have one scheme.
   bool fused_siblings = false;
+  bool fused_experts = false;
   // Null if it takes all weights that the storage has a place for.
   WeightCheck check_weight = nullptr;
+  // Asked about what follows from all decisions; null if there is no more.
+  ManifestCheck check_manifest = nullptr;
 };
 
 // Decides about every tensor. Reads no payload.
@@ -118,11 +131,13 @@ struct PlanOptions {
 // format already are copied whatever a rule says.
 //
 // InvalidArgument: a rule that matches nothing (with the closest name as a
-// suggestion), a rule that matches no float tensor.
+// suggestion), a rule that matches no float tensor, double_quant for a storage
+// other than kBitsandbytes.
 // FailedPrecondition: an explicit group size that does not divide the row, an
 // axis out of range, an input that is already quantized, a scheme that the
-// storage has no place for or the program no use, a tensor that has the name of
-// a part of another ("NAME.scale", "NAME.zero_point"); each names the tensor.
+// storage has no place for or the program no use, an output that the program
+// does not load, a tensor that has the name of a part of another ("NAME.scale",
+// "NAME.zero_point"); each names the tensor.
 absl::StatusOr<Plan> MakePlan(const CheckpointIndex& index,
                               const Recipe& recipe,
                               const PlanOptions& options = {});

@@ -13,6 +13,7 @@
 #include "ir/json.h"
 #include "ir/manifest.h"
 #include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 
 namespace monoquant {
@@ -52,6 +53,9 @@ Json TensorToJson(const CheckpointIndex& index, const Plan& plan,
   }
   if (tensor.action == Action::kQuantize) {
     json.Set("scheme", SchemeToJson(tensor.scheme));
+    if (tensor.storage == QuantStorage::kBitsandbytesNested) {
+      json.Set("double_quant", true);
+    }
     if (HasScales(tensor.scheme.format)) {
       json.Set("observer", tensor.observer);
       json.Set("algorithm", tensor.algorithm);

@@ -11,6 +11,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ir/json.h"
+#include "ir/quant_record.h"
+#include "ir/quant_storage.h"
 #include "ir/testing.h"
 
 namespace monoquant {
@@ -556,6 +558,42 @@ TEST(MakePlanTest, StoragesThatAreOnlyRead) {
     ExpectError(
         MakePlan(reader.index(), Rules({"*=int8,scale_dtype=f16"}), options),
         kCannot, "is read but not written; use");
+  }
+}
+
+TEST(MakePlanTest, DoubleQuant) {
+  MemoryReader reader;
+  Add(reader, "a.weight", {8, 128}, DType::kBF16);
+  Add(reader, "b.weight", {8, 128}, DType::kBF16);
+  PlanOptions options;
+  options.storage = QuantStorage::kBitsandbytes;
+  const Recipe recipe = Rules({"b.*=nf4"}, "nf4,double_quant");
+  const Plan plan = *MakePlan(reader.index(), recipe, options);
+  EXPECT_EQ(plan.tensors[0].storage, QuantStorage::kBitsandbytesNested);
+  EXPECT_EQ(plan.tensors[1].storage, QuantStorage::kBitsandbytes);
+  EXPECT_EQ(plan.tensors[0].scheme, plan.tensors[1].scheme);
+  const QuantRecord& record = plan.manifest.record;
+  EXPECT_EQ(record.tensors[0].storage, QuantStorage::kBitsandbytesNested);
+  EXPECT_EQ(record.tensors[1].storage, QuantStorage::kBitsandbytes);
+  const auto output = [&](size_t tensor) {
+    return plan.manifest.tensors[plan.tensors[tensor].scale];
+  };
+  EXPECT_EQ(output(0).name, "a.weight.absmax");
+  EXPECT_EQ(output(0).dtype, DType::kU8);
+  EXPECT_EQ(output(1).dtype, DType::kF32);
+  const Json json = PlanToJson(reader.index(), plan);
+  const Json::Array& tensors = *json.Find("tensors")->AsArray();
+  EXPECT_EQ(*tensors[0].Find("double_quant"), Json(true));
+  EXPECT_EQ(tensors[1].Find("double_quant"), nullptr);
+
+  for (const QuantStorage other :
+       {QuantStorage::kPlain, QuantStorage::kCompressedTensors}) {
+    options.storage = other;
+    for (const Recipe& asks : {recipe, Rules({"a.*=fp4,double_quant"})}) {
+      ExpectError(MakePlan(reader.index(), asks, options), kInvalid,
+                  "has no place for scales that are quantized (double_quant); "
+                  "use --to bitsandbytes, or leave it out");
+    }
   }
 }
 

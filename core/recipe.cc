@@ -128,6 +128,12 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
         absl::StrCat("scales of F8_E4M3 are of groups of at most ",
                      kLargestGlobalGroup, "; use groups of 16 (nvfp4)"));
   }
+  if (spec.double_quant && !IsCodebook(spec.format)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("double_quant is for nf4 and fp4, whose scales "
+                     "bitsandbytes can quantize, and not for ",
+                     NumberFormatName(spec.format), "; leave it out"));
+  }
   if (HasRowScales(spec.format) &&
       (spec.granularity.value_or(Granularity::kAxis) != Granularity::kAxis ||
        spec.axis != 0)) {

@@ -52,6 +52,9 @@ struct SchemeSpec {
   Convention convention = Convention::kTorch;
   // Absent: F32, or what the output format asks for (PlanOptions::storage).
   std::optional<DType> scale_dtype;
+  // Of nf4 and fp4 in outputs of bitsandbytes: scales are quantized themselves
+  // (QuantStorage::kBitsandbytesNested).
+  bool double_quant = false;
   std::string observer = "minmax";
   std::string algorithm = "rtn";
 };
@@ -104,7 +107,7 @@ struct Recipe {
 //   option  = "tensor" | "axis" [ "=" N ] | "group" [ "=" N ]
 //           | "block" [ "=" N ]
 //           | "symmetric" | "asymmetric" | "convention=" NAME
-//           | "scale_dtype=" NAME
+//           | "scale_dtype=" NAME | "double_quant"
 //           | "observer=" NAME | "algorithm=" NAME
 //
 // InvalidArgument quoting the part that is wrong and what would be right.

@@ -111,6 +111,7 @@ Json SpecToJson(const SchemeSpec& spec) {
   if (spec.scale_dtype.has_value()) {
     json.Set("scale_dtype", DTypeName(*spec.scale_dtype));
   }
+  if (spec.double_quant) json.Set("double_quant", true);
   json.Set("observer", spec.observer);
   json.Set("algorithm", spec.algorithm);
   return json;
@@ -118,8 +119,9 @@ Json SpecToJson(const SchemeSpec& spec) {
 
 absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   MQ_RETURN_IF_ERROR(CheckMembers(
-      json, {"format", "granularity", "axis", "group_size", "symmetric",
-             "convention", "scale_dtype", "observer", "algorithm"}));
+      json,
+      {"format", "granularity", "axis", "group_size", "symmetric", "convention",
+       "scale_dtype", "double_quant", "observer", "algorithm"}));
   SchemeSpec spec;
   if (json.Find("format") == nullptr) {
     return absl::InvalidArgumentError("\"format\" is missing");
@@ -164,6 +166,7 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   MQ_RETURN_IF_ERROR(ReadName(json, "scale_dtype",
                               "F32, F16, BF16, F8_E8M0, F8_E4M3",
                               ScaleDTypeFromName, &spec.scale_dtype));
+  MQ_RETURN_IF_ERROR(ReadBool(json, "double_quant", &spec.double_quant));
   MQ_RETURN_IF_ERROR(ReadString(json, "observer", &spec.observer));
   MQ_RETURN_IF_ERROR(ReadString(json, "algorithm", &spec.algorithm));
   MQ_RETURN_IF_ERROR(ValidateSchemeSpec(spec));

@@ -99,6 +99,8 @@ TEST(SchemeSpecTest, Parses) {
             Granularity::kBlock);
   EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,block=64"))->group_size, 64);
   EXPECT_EQ((*ParseSchemeSpec("bf16"))->format, NumberFormat::kBf16);
+  EXPECT_TRUE((*ParseSchemeSpec("fp4,double_quant,group=64"))->double_quant);
+  EXPECT_FALSE((*ParseSchemeSpec("nf4"))->double_quant);
   const SchemeSpec nvfp4 = **ParseSchemeSpec("nvfp4");
   EXPECT_EQ(nvfp4.format, NumberFormat::kFp4E2M1);
   EXPECT_EQ(nvfp4.granularity, Granularity::kGroup);
@@ -133,7 +135,7 @@ TEST(SchemeSpecTest, Refuses) {
       {"int8,convention=gptq", "there is no convention 'gptq'; use torch or"},
       {"int8,scale_dtype=f64",
        "scales cannot be 'f64'; use f32, f16, bf16, e8m0 or e4m3"},
-      {"int9,group", "fp4, fp4_e2m1, mxfp4, mxfp8, nvfp4, or skip"},
+      {"int9,group", "fp4, fp4_e2m1, llm_int8, mxfp4, mxfp8, nvfp4, or skip"},
       {"mxfp4,group=64", "'group=64' states the granularity a second time"},
       {"nvfp4,scale_dtype=f16", "states the scale_dtype a second time"},
       {"nvfp4,asymmetric", "fp4_e2m1 has no zero points"},
@@ -165,6 +167,14 @@ TEST(SchemeSpecTest, Refuses) {
       {"int8,scale_dtype=f16,scale_dtype=bf16",
        "states the scale_dtype a second time"},
       {"bf16,scale_dtype=bf16", "'scale_dtype=bf16' means nothing for bf16"},
+      {"int4,double_quant",
+       "double_quant is for nf4 and fp4, whose scales bitsandbytes can "
+       "quantize, and not for int4; leave it out"},
+      {"llm_int8,double_quant", "and not for llm_int8"},
+      {"nf4,double_quant,double_quant",
+       "states the double_quant a second time"},
+      {"nf4,double_quant=1", "'double_quant=1' is no option"},
+      {"bf16,double_quant", "'double_quant' means nothing for bf16"},
       {"int8,observer=x", "there is no observer 'x'; use one of minmax"},
       {"int8,algorithm=x", "there is no algorithm 'x'; use one of rtn"},
       {"int8,axis=0,tensor", "'tensor' states the granularity a second time"},
@@ -272,6 +282,21 @@ TEST(RecipeJsonTest, Float8SaysNothingOfSymmetry) {
   EXPECT_EQ(Canonical(text), text);
 }
 
+TEST(RecipeJsonTest, DoubleQuant) {
+  const std::string scheme =
+      R"({"format":"nf4","double_quant":true,"observer":"minmax",)"
+      R"("algorithm":"rtn"})";
+  const std::string text = Canonical(
+      R"({"defaults": "nf4,double_quant", "rules": [{"match": "a", "scheme":
+          {"double_quant": false, "format": "fp4"}}]})");
+  EXPECT_EQ(text, R"({"defaults":)" + scheme +
+                      R"(,"rules":[{"match":"a","scheme":{"format":"fp4",)"
+                      R"("observer":"minmax","algorithm":"rtn"}}],)"
+                      R"("only_rules":false,"min_elements":512,)"
+                      R"("nonfinite":"error","allow_unmatched":false})");
+  EXPECT_EQ(Canonical(text), text);
+}
+
 // The name of a whole scheme stands for what it is made of.
 TEST(RecipeJsonTest, NamesOfSchemes) {
   const std::string text = R"({"defaults":{"format":"mxfp8"},)"
@@ -340,6 +365,10 @@ TEST(RecipeJsonTest, Refuses) {
        "\"symmetric\" must be true or false, found 1"},
       {R"({"defaults": {"format": "int8", "convention": "x"}})",
        "\"convention\" must be one of torch, compressed-tensors"},
+      {R"({"defaults": {"format": "nf4", "double_quant": 1}})",
+       "\"double_quant\" must be true or false, found 1"},
+      {R"({"defaults": {"format": "int8", "double_quant": true}})",
+       "double_quant is for nf4 and fp4"},
       {R"({"defaults": {"format": "int8", "scale_dtype": "F64"}})",
        "\"scale_dtype\" must be one of F32, F16, BF16, F8_E8M0, F8_E4M3"},
       {R"({"defaults": {"format": "int4", "scale_dtype": "F8_E8M0"}})",

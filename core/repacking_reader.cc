@@ -93,6 +93,11 @@ absl::StatusOr<Stored> StoreAnew(QuantStorage storage,
   return stored;
 }
 
+// Whether nothing has to be done to a weight: casts are the same everywhere.
+bool IsStoredIn(QuantStorage storage, const QuantizedTensor& tensor) {
+  return tensor.storage == storage || !HasScales(tensor.scheme.format);
+}
+
 // ------------------------------------------------------------------- index --
 
 // One tensor of the result.
@@ -235,6 +240,12 @@ const Builder::Done* Builder::FindTie(const Done& weight) const {
 }
 
 absl::Status Builder::AddWeight(size_t codes, const QuantizedTensor& tensor) {
+  if (!IsStoredIn(QuantStorage::kBitsandbytesNested, tensor) &&
+      storage_ == QuantStorage::kBitsandbytesNested) {
+    return Refuse(tensor,
+                  absl::StrCat(StorageName(storage_),
+                               " has scales that are quantized themselves"));
+  }
   absl::StatusOr<Stored> stored = StoreAnew(storage_, tensor);
   if (!stored.ok()) return Refuse(tensor, stored.status().message());
   const StoredWeight& to = stored->weight;
@@ -443,6 +454,14 @@ absl::StatusOr<std::shared_ptr<const CheckpointReader>> MakeRepackingReader(
   if (base->index().quant.tensors.empty()) return base;
   // Readers promise this; finding the parts relies on it.
   MQ_RETURN_IF_ERROR(ValidateIndex(base->index()));
+  const std::vector<QuantizedTensor>& tensors = base->index().quant.tensors;
+  if (storage == QuantStorage::kBitsandbytesNested &&
+      std::all_of(tensors.begin(), tensors.end(),
+                  [storage](const QuantizedTensor& tensor) {
+                    return IsStoredIn(storage, tensor);
+                  })) {
+    return base;
+  }
   Builder builder(*base, storage);
   MQ_RETURN_IF_ERROR(builder.Build());
   if (builder.nothing_changes()) return base;

@@ -25,9 +25,11 @@ namespace monoquant {
 //     way round, all levels and zero points move by half of the range.
 //
 // If all weights are in `storage` already, or there are none, the result is
-// `base`. Nothing but the index and the groups of columns (g_idx) is read
-// before Read, which computes any range of any tensor in about 10 MB. A plan
-// that copies the result (MakeCopyPlan) converts the checkpoint.
+// `base`. That is all that can be had with kBitsandbytesNested, whose scales
+// are rounded: elsewhere a scale becomes the float that its code stands for.
+// Nothing but the index and the groups of columns (g_idx) is read before Read,
+// which computes any range of any tensor in about 10 MB. A plan that copies the
+// result (MakeCopyPlan) converts the checkpoint.
 //
 // FailedPrecondition, naming the weight and the remedy: `storage` has no place
 // for its scheme, or one that outputs do not use (CheckWritable), or its groups

@@ -436,6 +436,47 @@ TEST(RepackingReaderTest, StoragesThatAreOnlyRead) {
   }
 }
 
+// Scales that are codes themselves become the floats that these stand for.
+TEST(RepackingReaderTest, ScalesOfScales) {
+  const auto bytes = [](size_t count, uint64_t seed) {
+    testing::Random random(seed);
+    std::vector<uint8_t> some(count);
+    for (uint8_t& byte : some) byte = static_cast<uint8_t>(random.Bits());
+    return some;
+  };
+  const std::string state = R"({"nested_offset": 0.26})";
+  // 400 scales: a whole block of them and a part of one.
+  const Shape shape = {100, 256};
+  auto base = std::make_shared<MemoryReader>();
+  base->AddBytes("m.weight", DType::kU8, {12800}, bytes(12800, 1));
+  base->AddBytes("m.weight.absmax", DType::kU8, {400}, bytes(400, 2));
+  base->Add("m.weight.quant_map", {16}, std::vector<float>(16));
+  base->AddBytes("m.weight.quant_state.bitsandbytes__nf4", DType::kU8,
+                 {static_cast<int64_t>(state.size())},
+                 {state.begin(), state.end()});
+  base->Add("m.weight.nested_absmax", {2}, {0.5f, 3});
+  base->Add("m.weight.nested_quant_map", {256},
+            testing::Make(Values::kRandom, 256));
+  QuantScheme scheme;
+  scheme.format = NumberFormat::kNf4;
+  scheme.granularity = Granularity::kGroup;
+  scheme.group_size = 64;
+  const QuantStorage nested = QuantStorage::kBitsandbytesNested;
+  base->mutable_index().quant.tensors.push_back(
+      RecordOf("m.weight", scheme, nested,
+               StoreWeight(nested, "m.weight", scheme, shape).value(),
+               DType::kF16, shape));
+  for (const QuantStorage to : {kPlain, kBitsandbytes}) {
+    SCOPED_TRACE(StorageName(to));
+    const auto repacked = Repack(base, to);
+    ASSERT_NE(repacked, nullptr);
+    ExpectSameFloats(base, repacked);
+    EXPECT_EQ(repacked->index().quant.tensors[0].scheme, scheme);
+  }
+  ExpectError(MakeRepackingReader(base, nested),
+              absl::StatusCode::kFailedPrecondition, "read but not written");
+}
+
 // Rows that do not fill the words of zero points.
 TEST(RepackingReaderTest, ZeroPointsInWords) {
   const auto plain =
@@ -479,6 +520,31 @@ TEST(RepackingReaderTest, NoPlace) {
   ExpectError(MakeRepackingReader(small, kGptq),
               absl::StatusCode::kFailedPrecondition,
               "rows are no multiple of 32");
+}
+
+// Scales that are quantized become the floats that they stand for, and never
+// come to be.
+TEST(RepackingReaderTest, NestedScales) {
+  constexpr QuantStorage kNested = QuantStorage::kBitsandbytesNested;
+  const std::vector<Shape> shapes = {{64, 192}, {320, 1088}};
+  for (const char* spec : {"nf4,double_quant", "fp4,group=64,double_quant"}) {
+    const auto nested = Quantize(spec, shapes, kBitsandbytes);
+    ASSERT_NE(nested, nullptr);
+    EXPECT_EQ(nested->index().quant.tensors[0].storage, kNested);
+    EXPECT_EQ(MakeRepackingReader(nested, kNested)->get(), nested.get());
+    for (const QuantStorage to : {kPlain, kBitsandbytes}) {
+      const auto repacked = Repack(nested, to);
+      ASSERT_NE(repacked, nullptr);
+      EXPECT_EQ(repacked->index().quant.tensors[0].storage, to);
+      ExpectSameFloats(nested, repacked);
+      const auto reader = MakeRepackingReader(repacked, kNested);
+      ExpectError(reader, absl::StatusCode::kFailedPrecondition,
+                  "model.test: tensor 'm0.weight'");
+      ExpectError(reader, absl::StatusCode::kFailedPrecondition,
+                  "group 64: bitsandbytes-nested has scales that are quantized "
+                  "themselves; quantize decodes it and quantizes anew");
+    }
+  }
 }
 
 // A scale is never rounded: it is a number of the new type, or an error.

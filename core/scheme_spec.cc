@@ -79,6 +79,10 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
       spec->symmetric = option.key == "symmetric";
       return absl::OkStatus();
     }
+    if (option.key == "double_quant") {
+      spec->double_quant = true;
+      return absl::OkStatus();
+    }
   } else if (option.key == "convention") {
     const std::optional<Convention> found = ConventionFromName(*option.value);
     if (!found.has_value()) {
@@ -108,8 +112,8 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
       QuotedName(absl::StrCat(option.key, option.value.has_value() ? "=" : "",
                               option.value.value_or(""))),
       " is no option; use tensor, axis=N, group=N, block=N, symmetric, "
-      "asymmetric, convention=NAME, scale_dtype=NAME, observer=NAME or "
-      "algorithm=NAME"));
+      "asymmetric, convention=NAME, scale_dtype=NAME, double_quant, "
+      "observer=NAME or algorithm=NAME"));
 }
 
 absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {

@@ -234,22 +234,28 @@ absl::Status ReadLevelRows(const CheckpointReader& reader,
 }
 
 // Zero points that are stored as I64, a byte each.
-absl::Status ReadWideZeroPoints(const CheckpointReader& reader, size_t tensor,
+absl::Status ReadWideZeroPoints(const CheckpointReader& reader,
+                                const StoredTensorPlace& place,
                                 const SlotRange& slots,
                                 std::vector<uint8_t>* zero_points) {
+  const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
+  const int64_t smallest = is_signed ? INT8_MIN : 0;
+  const int64_t largest = is_signed ? INT8_MAX : UINT8_MAX;
   const size_t count = static_cast<size_t>(slots.count);
   std::vector<uint8_t> bytes(count * sizeof(int64_t));
-  MQ_RETURN_IF_ERROR(
-      reader.Read(tensor, slots.first, slots.count, absl::MakeSpan(bytes)));
+  MQ_RETURN_IF_ERROR(reader.Read(place.zero_point, slots.first, slots.count,
+                                 absl::MakeSpan(bytes)));
   zero_points->resize(count);
   for (size_t i = 0; i < count; ++i) {
     int64_t value;
     std::memcpy(&value, bytes.data() + i * sizeof(value), sizeof(value));
-    if (value < INT8_MIN || value > INT8_MAX) {
+    if (value < smallest || value > largest) {
       const CheckpointIndex& index = reader.index();
-      return absl::DataLossError(absl::StrCat(
-          index.path, ": tensor ", QuotedName(index.tensors[tensor].name),
-          " has the zero point ", value, ", which is no level of int8"));
+      return absl::DataLossError(
+          absl::StrCat(index.path, ": tensor ",
+                       QuotedName(index.tensors[place.zero_point].name),
+                       " has the zero point ", value, ", which is no level of ",
+                       NumberFormatName(place.scheme.format)));
     }
     (*zero_points)[i] = static_cast<uint8_t>(value);
   }
@@ -307,7 +313,7 @@ absl::Status ReadParamRows(const CheckpointReader& reader,
   }
   const DType dtype = reader.index().tensors[place.zero_point].dtype;
   if (dtype == DType::kI64) {
-    return ReadWideZeroPoints(reader, place.zero_point, slots, zero_points);
+    return ReadWideZeroPoints(reader, place, slots, zero_points);
   }
   SlotRange stored = slots;
   if (reader.index().tensors[place.zero_point].shape.empty()) stored = {0, 1};

@@ -168,18 +168,21 @@ std::vector<WeightSet> FindWeightSets(const CheckpointIndex& index,
       sets.push_back(SetOf(std::move(module)));
     }
   }
-  if (!options.fused_siblings) return sets;
-  const absl::string_view program =
+  const std::string program =
       options.program.empty() ? "an engine" : options.program;
-  for (Siblings& siblings : FindFusedWeights(index)) {
-    const std::string what = absl::StrCat(
-        "puts weights of ", QuotedName(siblings.name), " into one matrix");
-    sets.push_back(SetOf(std::move(siblings), program, what));
+  const auto add = [&](std::vector<Siblings> found, absl::string_view puts,
+                       absl::string_view into) {
+    for (Siblings& siblings : found) {
+      const std::string what =
+          absl::StrCat(puts, " of ", QuotedName(siblings.name), into);
+      sets.push_back(SetOf(std::move(siblings), program, what));
+    }
+  };
+  if (options.fused_siblings) {
+    add(FindFusedWeights(index), "puts weights", " into one matrix");
   }
-  for (Siblings& siblings : FindExpertWeights(index)) {
-    const std::string what = absl::StrCat(
-        "puts the weights of ", QuotedName(siblings.name), " into one tensor");
-    sets.push_back(SetOf(std::move(siblings), program, what));
+  if (options.fused_experts) {
+    add(FindExpertWeights(index), "puts the weights", " into one tensor");
   }
   return sets;
 }

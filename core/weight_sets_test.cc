@@ -6,13 +6,14 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
 #include "core/plan.h"
 #include "core/recipe.h"
 #include "core/testing/memory_reader.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ir/dtype.h"
+#include "ir/manifest.h"
+#include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/shape.h"
@@ -50,6 +51,7 @@ PlanOptions Fused() {
   options.storage = QuantStorage::kCompressedTensors;
   options.program = "vLLM";
   options.fused_siblings = true;
+  options.fused_experts = true;
   return options;
 }
 
@@ -111,6 +113,7 @@ TEST(WeightSetsTest, WhatIsLeftTakesTheOthersAlong) {
   EXPECT_TRUE(plan.tensors[0].for_program);
   EXPECT_FALSE(plan.tensors[1].for_program);
   EXPECT_FALSE(plan.tensors[3].for_program);
+  EXPECT_EQ(plan.left_for_program(), 2u);
   // Only where a program is named that does it.
   PlanOptions options = Fused();
   options.fused_siblings = false;
@@ -180,6 +183,20 @@ TEST(WeightSetsTest, Experts) {
   ExpectError(MakePlan(reader.index(), Rules({"mlp.*.1.*=int4"}), Fused()),
               kCannot,
               "vLLM puts the weights of 'mlp.experts' into one tensor");
+  // A program may fuse only one of both.
+  PlanOptions options = Fused();
+  options.fused_siblings = false;
+  EXPECT_THAT(
+      ReasonFor(reader, "mlp.experts.0.gate_proj.weight", skip, options),
+      HasSubstr("into one tensor"));
+  options.fused_siblings = true;
+  options.fused_experts = false;
+  EXPECT_THAT(
+      ReasonFor(reader, "mlp.experts.0.down_proj.weight", skip, options),
+      HasSubstr("float weight"));
+  EXPECT_THAT(
+      ReasonFor(reader, "mlp.experts.1.gate_proj.weight", skip, options),
+      HasSubstr("into one matrix"));
 }
 
 // What a set leaves is left in all sets that it is in, and reasons do not quote
@@ -198,11 +215,11 @@ TEST(WeightSetsTest, OneSetAfterTheOther) {
             "whole, and not with 'b.gate_proj.weight' as it is");
 }
 
-absl::Status OnlyWide(QuantStorage storage, const QuantScheme& scheme,
-                      absl::Span<const int64_t> shape) {
-  EXPECT_EQ(storage, QuantStorage::kCompressedTensors);
-  EXPECT_TRUE(HasScales(scheme.format));
-  if (shape[0] >= 64) return absl::OkStatus();
+absl::Status OnlyWide(const QuantizedTensor& weight) {
+  EXPECT_EQ(weight.storage, QuantStorage::kCompressedTensors);
+  EXPECT_EQ(weight.dtype, DType::kF16);
+  EXPECT_TRUE(HasScales(weight.scheme.format));
+  if (weight.shape[0] >= 64) return absl::OkStatus();
   return absl::FailedPreconditionError("vLLM's kernels take 64 rows");
 }
 
@@ -227,6 +244,33 @@ TEST(WeightSetsTest, WhatAProgramHasNoUseFor) {
               "tensor 'attn.k_proj.weight': vLLM's kernels take 64 rows");
   // Casts are not quantized.
   EXPECT_TRUE(MakePlan(reader.index(), Rules({"*=bf16"}), options).ok());
+}
+
+// It is asked about each name of a weight.
+TEST(WeightSetsTest, WhatAProgramHasNoUseForByName) {
+  MemoryReader reader;
+  Add(reader, "a.weight", {64, 64});
+  reader.AddTie("b.weight", 0);
+  PlanOptions options;
+  options.check_weight = [](const QuantizedTensor& weight) {
+    return weight.name == "b.weight"
+               ? absl::FailedPreconditionError("no place for b")
+               : absl::OkStatus();
+  };
+  EXPECT_EQ(ReasonFor(reader, "a.weight", Recipe(), options), "no place for b");
+}
+
+TEST(WeightSetsTest, WhatAProgramDoesNotLoadAsAWhole) {
+  const MemoryReader reader = Model();
+  PlanOptions options = Fused();
+  options.check_manifest = [](const Manifest& manifest) {
+    return manifest.record.tensors.size() == 6
+               ? absl::FailedPreconditionError("six are too many")
+               : absl::OkStatus();
+  };
+  ExpectError(MakePlan(reader.index(), Recipe(), options), kCannot,
+              "dir/model.test: six are too many");
+  EXPECT_TRUE(MakePlan(reader.index(), Rules({"mlp.*=skip"}), options).ok());
 }
 
 }  // namespace

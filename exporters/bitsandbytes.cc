@@ -16,8 +16,8 @@ absl::Status Check(const Manifest& manifest) {
 }  // namespace
 
 const Exporter& BitsandbytesExporter() {
-  static const Exporter* const exporter =
-      new EngineDirectory(QuantStorage::kBitsandbytes, Check);
+  static const Exporter* const exporter = new EngineDirectory(
+      QuantStorage::kBitsandbytes, QuantStorage::kBitsandbytesNested, Check);
   return *exporter;
 }
 
@@ -28,6 +28,8 @@ Json BitsandbytesConfig(const Manifest& manifest) {
       weights.empty() ? NumberFormat::kNf4 : weights.front()->scheme.format;
   const DType dtype = weights.empty() ? DType::kBF16 : weights.front()->dtype;
   const bool bytes = BitsOfCode(format) == 8;
+  const bool nested = !weights.empty() && weights.front()->storage ==
+                                              QuantStorage::kBitsandbytesNested;
   Json config;
   config.Set("quant_method", "bitsandbytes");
   config.Set("load_in_4bit", !bytes);
@@ -38,7 +40,7 @@ Json BitsandbytesConfig(const Manifest& manifest) {
     config.Set("llm_int8_has_fp16_weight", false);
   } else {
     config.Set("bnb_4bit_quant_type", NumberFormatName(format));
-    config.Set("bnb_4bit_use_double_quant", false);
+    config.Set("bnb_4bit_use_double_quant", nested);
     config.Set("bnb_4bit_compute_dtype", GetDTypeInfo(dtype).torch_name);
     config.Set("bnb_4bit_quant_storage", "uint8");
   }

@@ -1,8 +1,9 @@
 // --to bitsandbytes: a model directory of NF4, FP4 or LLM.int8 weights, as
 // Transformers, vLLM, TGI and PEFT (for QLoRA) load it.
 //
-// Weights are stored as QuantStorage::kBitsandbytes says, with plain scales.
-// All quantized layers have one scheme.
+// Weights are stored as QuantStorage::kBitsandbytes says, with plain scales, or
+// as kBitsandbytesNested does. All quantized layers have one scheme and one of
+// the two.
 
 #ifndef MONOQUANT_EXPORTERS_BITSANDBYTES_H_
 #define MONOQUANT_EXPORTERS_BITSANDBYTES_H_

@@ -53,6 +53,33 @@ TEST(BitsandbytesTest, ConfigurationOfEightBits) {
   EXPECT_TRUE(BitsandbytesExporter().Layout(model.manifest()).ok());
 }
 
+TEST(BitsandbytesTest, ConfigurationOfNestedScales) {
+  QuantizedModel model(QuantStorage::kBitsandbytesNested);
+  model.Quantize("a.weight", {8, 128}, Groups(NumberFormat::kFp4, 64));
+  const Json config = BitsandbytesConfig(model.manifest());
+  EXPECT_EQ(*config.Find("bnb_4bit_use_double_quant"), Json(true));
+  EXPECT_EQ(*config.Find("bnb_4bit_quant_type"), Json("fp4"));
+  EXPECT_TRUE(BitsandbytesExporter().Layout(model.manifest()).ok());
+}
+
+// Neither are weights with nested scales and without.
+TEST(BitsandbytesTest, HasOneStorage) {
+  const QuantScheme scheme = Groups(NumberFormat::kNf4, 64);
+  QuantizedModel model(QuantStorage::kBitsandbytes);
+  model.Quantize("a.weight", {8, 128}, scheme);
+  model.Quantize("b.weight", {8, 128}, scheme,
+                 QuantStorage::kBitsandbytesNested);
+  ExpectError(BitsandbytesExporter().Layout(model.manifest()),
+              absl::StatusCode::kFailedPrecondition,
+              "tensor 'b.weight': nf4 group 64, double quant, but 'a.weight' "
+              "is nf4 group 64; bitsandbytes has one scheme");
+  QuantizedModel other(QuantStorage::kBitsandbytes);
+  other.Quantize("a.weight", {8, 128}, scheme, QuantStorage::kPlain);
+  ExpectError(BitsandbytesExporter().Layout(other.manifest()),
+              absl::StatusCode::kFailedPrecondition,
+              "stored in another way than bitsandbytes does");
+}
+
 TEST(BitsandbytesTest, HasOneScheme) {
   for (const QuantScheme& other : {Groups(NumberFormat::kFp4, 64),
                                    Groups(NumberFormat::kNf4, 128), Rows()}) {

@@ -46,7 +46,7 @@ bool StartsWithAny(const absl::flat_hash_set<absl::string_view>& names,
 absl::StatusOr<FileLayout> EngineDirectory::Layout(
     const Manifest& manifest) const {
   for (const QuantizedTensor& tensor : manifest.record.tensors) {
-    if (tensor.storage == storage_) continue;
+    if (tensor.storage == storage_ || tensor.storage == other_) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         "tensor ", QuotedName(tensor.name), ": is quantized already, and ",
         "stored in another way than ", name(), " does; dequantize it, or ",
@@ -133,17 +133,20 @@ absl::Status CheckOneScheme(const Manifest& manifest,
   const std::vector<const QuantizedTensor*> weights =
       QuantizedWeights(manifest);
   for (const QuantizedTensor* tensor : weights) {
-    const QuantScheme& first = weights.front()->scheme;
+    const QuantizedTensor& front = *weights.front();
+    const QuantScheme& first = front.scheme;
     const QuantScheme& scheme = tensor->scheme;
     if (scheme.format == first.format && scheme.symmetric == first.symmetric &&
         scheme.granularity == first.granularity &&
-        scheme.group_size == first.group_size) {
+        scheme.group_size == first.group_size &&
+        tensor->storage == front.storage) {
       continue;
     }
     return absl::FailedPreconditionError(absl::StrCat(
-        "tensor ", QuotedName(tensor->name), ": ", SchemeToString(scheme),
-        ", but ", QuotedName(weights.front()->name), " is ",
-        SchemeToString(first), "; ", format,
+        "tensor ", QuotedName(tensor->name), ": ",
+        StoredSchemeToString(tensor->storage, scheme), ", but ",
+        QuotedName(front.name), " is ",
+        StoredSchemeToString(front.storage, first), "; ", format,
         " has one scheme for the whole model: use one, leave layers as they "
         "are (--skip), or use --to compressed-tensors"));
   }

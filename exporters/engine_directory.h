@@ -34,7 +34,12 @@ class EngineDirectory : public Exporter {
   // The exporter is called what the storage is.
   explicit EngineDirectory(QuantStorage storage, Check check = nullptr,
                            Describe describe = nullptr)
-      : storage_(storage), check_(check), describe_(describe) {}
+      : EngineDirectory(storage, storage, check, describe) {}
+
+  // Takes weights in another storage, too.
+  EngineDirectory(QuantStorage storage, QuantStorage other, Check check,
+                  Describe describe = nullptr)
+      : storage_(storage), other_(other), check_(check), describe_(describe) {}
 
   absl::string_view name() const override { return StorageName(storage_); }
   absl::StatusOr<FileLayout> Layout(const Manifest& manifest) const override;
@@ -46,6 +51,7 @@ class EngineDirectory : public Exporter {
   Manifest Described(const Manifest& manifest) const;
 
   QuantStorage storage_;
+  QuantStorage other_;
   Check check_;
   Describe describe_;
 };
@@ -68,7 +74,7 @@ std::string PatternOf(absl::string_view name);
 Json::Array ToJsonArray(const std::vector<std::string>& names);
 
 // FailedPrecondition, naming both tensors, if not all weights have the number
-// format, granularity, group size and symmetry of the first.
+// format, granularity, group size, symmetry and storage of the first.
 absl::Status CheckOneScheme(const Manifest& manifest, absl::string_view format);
 
 }  // namespace monoquant

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "exporters/program_limits.h"
 #include "ir/byte_source.h"
 #include "ir/status_macros.h"
 
@@ -68,6 +69,22 @@ void MakeConfig(const Json& config, std::optional<Json> quantization,
   output->made_files.push_back({kConfigName, result.ToString(2) + "\n"});
 }
 
+// Of a model that a program does not load in this format, whatever its weights.
+void AddNotes(const Json& config, const Json& quantization,
+              OutputPlan* output) {
+  const Json* method = quantization.Find("quant_method");
+  const Json* type = config.Find("model_type");
+  if (method == nullptr || method->AsString() == nullptr ||
+      *method->AsString() != "awq" || type == nullptr ||
+      type->AsString() == nullptr ||
+      !NeedsActivationScales(*type->AsString())) {
+    return;
+  }
+  output->notes.push_back(absl::StrCat(
+      "Transformers loads no model_type ", *type->AsString(),
+      " in awq without scales of activations; gptq has none"));
+}
+
 // Files in which programs of GPTQ's and AWQ's looked for the configuration
 // before it was in config.json.
 constexpr absl::string_view kQuantizationFiles[] = {"quantize_config.json",
@@ -83,6 +100,7 @@ absl::Status AddQuantization(const ModelFiles& input, Json quantization,
         "the input has no config.json of a model; the output's holds the "
         "quantization_config alone");
   }
+  AddNotes(config, quantization, output);
   MakeConfig(config, std::move(quantization), output);
   return absl::OkStatus();
 }

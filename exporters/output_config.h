@@ -12,7 +12,9 @@
 namespace monoquant {
 
 // Replaces the config.json among the side files of `output` by one with this
-// "quantization_config", which has nothing else where the input has none.
+// "quantization_config", which has nothing else where the input has none. Notes
+// if a program does not load such a model in this format, however it is
+// quantized.
 //
 // DataLoss if the input's cannot be read as a JSON object.
 absl::Status AddQuantization(const ModelFiles& input, Json quantization,

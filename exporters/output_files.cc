@@ -80,8 +80,8 @@ absl::StatusOr<std::vector<Shard>> MakeShards(const ModelFiles& input,
   return shards;
 }
 
-// Whether weights that are stored as codes in `input` are in `reader` floats, or
-// other tensors with the same codes.
+// Whether weights that are stored as codes in `input` are in `reader` floats,
+// or other tensors with the same codes.
 bool IsChanged(const ModelFiles& input, const CheckpointReader& reader) {
   return input.reader != input.stored ||
          (!input.reader->index().quant.tensors.empty() &&

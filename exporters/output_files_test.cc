@@ -23,6 +23,7 @@ using ::monoquant::testing::DirectoryOf;
 using ::monoquant::testing::IndexOnlyReader;
 using ::monoquant::testing::kTwoShards;
 using ::monoquant::testing::TwoShards;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -128,6 +129,18 @@ ModelFiles WithConfig(const std::string& text) {
   ModelFiles input = TwoShards();
   input.checkpoint_files = InMemoryFiles("dir", {{"config.json", text}});
   return input;
+}
+
+// Programs that do not load such a model in a format are named.
+TEST(OutputFilesTest, ModelsThatAFormatIsNotFor) {
+  const ModelFiles bloom = WithConfig(R"({"model_type":"bloom"})");
+  EXPECT_THAT(MakeOutput(bloom, "awq")->notes,
+              Contains(HasSubstr("Transformers loads no model_type bloom")));
+  EXPECT_THAT(MakeOutput(bloom, "gptq")->notes,
+              Not(Contains(HasSubstr("bloom"))));
+  const ModelFiles llama = WithConfig(R"({"model_type":"llama"})");
+  EXPECT_THAT(MakeOutput(llama, "awq")->notes,
+              Not(Contains(HasSubstr("Transformers"))));
 }
 
 TEST(OutputFilesTest, AConfigurationIsTheInputsWithOneEntryMore) {

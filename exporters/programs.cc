@@ -4,7 +4,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "ir/shape.h"
 
 namespace monoquant {
 namespace {
@@ -22,100 +21,7 @@ constexpr absl::string_view kTransformers[] = {
 };
 constexpr absl::string_view kTorch[] = {"torch-ao", "torch", "safetensors"};
 
-constexpr absl::string_view kLeave = "leave it as it is (--skip)";
-
-absl::Status Refuse(absl::string_view program, absl::string_view what,
-                    absl::string_view remedy = kLeave) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(program, "'s kernels take ", what, "; ", remedy));
-}
-
-// Programs of Hugging Face's models know the storages of engines.
-absl::Status CheckIsKnown(absl::string_view program, QuantStorage storage) {
-  if (storage != QuantStorage::kPlain) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(program,
-                   " has no layers for monoquant's own storage; use --to "
-                   "compressed-tensors, or a cast such as --type bf16"));
-}
-
-absl::Status CheckMultiples(absl::string_view program,
-                            absl::Span<const int64_t> shape, int64_t rows,
-                            int64_t columns) {
-  if (shape[0] % rows == 0 && shape[1] % columns == 0) return absl::OkStatus();
-  return Refuse(program,
-                absl::StrCat("rows in multiples of ", rows, " and columns of ",
-                             columns, ", not ", ShapeToString(shape)));
-}
-
-// The Marlin kernels, which vLLM and SGLang have for integer weights and 16-bit
-// activations (marlin_utils.py of either). Rows are those of the weight itself,
-// without others that they lay beside it.
-absl::Status CheckMarlin(absl::string_view program, const QuantScheme& scheme,
-                         absl::Span<const int64_t> shape) {
-  if (scheme.granularity == Granularity::kGroup && scheme.group_size != 32 &&
-      scheme.group_size != 64 && scheme.group_size != 128) {
-    return Refuse(program,
-                  absl::StrCat("groups of 32, 64 or 128, or one a row, not of ",
-                               scheme.group_size),
-                  "use one of these (-g)");
-  }
-  return CheckMultiples(program, shape, 64, 128);
-}
-
-// Weights are matrices: the storages have no place for others.
-absl::Status CheckEngine(absl::string_view program, QuantStorage storage,
-                         const QuantScheme& scheme,
-                         absl::Span<const int64_t> shape) {
-  // Whole blocks, also where several weights are laid side by side.
-  if (scheme.granularity == Granularity::kBlock &&
-      storage != QuantStorage::kPlain) {
-    return CheckMultiples(program, shape, scheme.group_size, scheme.group_size);
-  }
-  switch (storage) {
-    case QuantStorage::kCompressedTensors:
-      // INT8 of axis 0 is multiplied as INT8, by other kernels.
-      if (!HasZeroPoints(scheme.format) ||
-          (BitsOfCode(scheme.format) == 8 &&
-           scheme.granularity != Granularity::kGroup)) {
-        return absl::OkStatus();
-      }
-      return CheckMarlin(program, scheme, shape);
-    case QuantStorage::kGptq:
-      if (!scheme.symmetric) {
-        return Refuse(program, "symmetric schemes of GPTQ only",
-                      "use symmetric, or --to awq");
-      }
-      return CheckMarlin(program, scheme, shape);
-    case QuantStorage::kAwq:
-      return CheckMarlin(program, scheme, shape);
-    default:
-      return CheckIsKnown(program, storage);
-  }
-}
-
-absl::Status CheckVllm(QuantStorage storage, const QuantScheme& scheme,
-                       absl::Span<const int64_t> shape) {
-  return CheckEngine("vLLM", storage, scheme, shape);
-}
-
-absl::Status CheckSglang(QuantStorage storage, const QuantScheme& scheme,
-                         absl::Span<const int64_t> shape) {
-  return CheckEngine("SGLang", storage, scheme, shape);
-}
-
-absl::Status CheckTransformers(QuantStorage storage, const QuantScheme& scheme,
-                               absl::Span<const int64_t>) {
-  // Version 5.23 expects another shape of packed zero points than files have.
-  if ((storage == QuantStorage::kCompressedTensors ||
-       storage == QuantStorage::kPackQuantized) &&
-      HasZeroPoints(scheme.format) && !scheme.symmetric) {
-    return absl::FailedPreconditionError(
-        "Transformers does not load zero points of compressed-tensors; use "
-        "symmetric");
-  }
-  return CheckIsKnown("Transformers", storage);
-}
+constexpr absl::string_view kSglangUntested[] = {"bitsandbytes"};
 
 }  // namespace
 
@@ -126,20 +32,21 @@ absl::Span<const Program> AllPrograms() {
           .title = "vLLM",
           .formats = kVllm,
           .fuses_weights = true,
-          .check_weight = CheckVllm,
+          .fuses_experts = true,
       },
       {
           .name = "sglang",
           .title = "SGLang",
           .formats = kSglang,
+          .untested = kSglangUntested,
           .fuses_weights = true,
-          .check_weight = CheckSglang,
+          .fuses_experts = true,
       },
       {
           .name = "transformers",
           .title = "Transformers",
           .formats = kTransformers,
-          .check_weight = CheckTransformers,
+          .fuses_experts = true,
       },
       {.name = "torch", .title = "torch", .formats = kTorch},
   };
@@ -166,9 +73,16 @@ absl::StatusOr<absl::string_view> FormatFor(const Program& program,
   if (to.empty()) return program.formats.front();
   const auto found = absl::c_find(program.formats, to);
   if (found != program.formats.end()) return *found;
-  return absl::InvalidArgumentError(
-      absl::StrCat(program.title, " does not load ", to, "; it loads ",
-                   absl::StrJoin(program.formats, ", ")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      program.title,
+      IsUntested(program, to)
+          ? absl::StrCat(" has a loader for ", to, ", which is not tested")
+          : absl::StrCat(" does not load ", to),
+      "; it loads ", absl::StrJoin(program.formats, ", ")));
+}
+
+bool IsUntested(const Program& program, absl::string_view format) {
+  return absl::c_linear_search(program.untested, format);
 }
 
 }  // namespace monoquant

@@ -3,15 +3,11 @@
 #ifndef MONOQUANT_EXPORTERS_PROGRAMS_H_
 #define MONOQUANT_EXPORTERS_PROGRAMS_H_
 
-#include <cstdint>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "ir/quant_scheme.h"
-#include "ir/quant_storage.h"
 
 namespace monoquant {
 
@@ -23,17 +19,17 @@ struct Program {
   // The output formats that it loads, by their names in --to. The first one is
   // what --for alone takes.
   absl::Span<const absl::string_view> formats;
-  // Whether it lays weights side by side that have the same input, and all
-  // experts of a layer, so that they need one scheme (core/siblings.h).
+  // Those that its sources have a loader for, which is not tested with ours.
+  absl::Span<const absl::string_view> untested = {};
+  // Whether it lays weights side by side that have the same input, and whether
+  // it has all experts of a layer in one tensor, so that they need one scheme
+  // (core/siblings.h).
   bool fuses_weights = false;
-  // FailedPrecondition, without the weight's name, for one that it has no
-  // kernels for although its storage has a place for it
-  // (PlanOptions::check_weight). Null if none is known.
-  absl::Status (*check_weight)(QuantStorage storage, const QuantScheme& scheme,
-                               absl::Span<const int64_t> shape) = nullptr;
+  bool fuses_experts = false;
 };
 
-// Every program. A new one is a row in programs.cc.
+// Every program. A new one is a row in programs.cc; what it can do with weights
+// in these formats is in program_limits.cc.
 absl::Span<const Program> AllPrograms();
 
 // All names, for messages: "vllm, sglang".
@@ -43,9 +39,12 @@ std::string ProgramNames();
 absl::StatusOr<const Program*> FindProgram(absl::string_view name);
 
 // The output format for the program: `to` if that is not empty, else its first.
-// InvalidArgument, listing its formats, if it does not load `to`.
+// InvalidArgument, listing its formats, if it is not known to load `to`.
 absl::StatusOr<absl::string_view> FormatFor(const Program& program,
                                             absl::string_view to);
+
+// Whether its sources have a loader for the format that is untested.
+bool IsUntested(const Program& program, absl::string_view format);
 
 }  // namespace monoquant
 

@@ -52,8 +52,12 @@ class QuantizedModel {
   // The scheme must have a place in the storage.
   void Quantize(const std::string& name, const Shape& shape,
                 const QuantScheme& scheme) {
+    Quantize(name, shape, scheme, storage_);
+  }
+  void Quantize(const std::string& name, const Shape& shape,
+                const QuantScheme& scheme, QuantStorage storage) {
     const StoredWeight stored =
-        StoreWeight(storage_, name, scheme, shape).value();
+        StoreWeight(storage, name, scheme, shape).value();
     AddPart(stored.codes);
     for (const auto& part :
          {stored.scale, stored.zero_point, stored.global_scale}) {
@@ -63,7 +67,7 @@ class QuantizedModel {
       AddPart(constant.part);
     }
     manifest_.record.tensors.push_back(
-        RecordOf(name, scheme, storage_, stored, DType::kBF16, shape));
+        RecordOf(name, scheme, storage, stored, DType::kBF16, shape));
   }
 
   const Manifest& manifest() const { return manifest_; }

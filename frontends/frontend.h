@@ -25,6 +25,10 @@ struct OpenOptions {
   // List the tensors of an already quantized checkpoint as they are stored,
   // codes and scales, and not as the floats that they stand for.
   bool as_stored = false;
+  // Leave monoquant's own quantization record unread, so that a checkpoint says
+  // no more of its weights than tensors and configuration do. Of safetensors;
+  // other containers have no other word for it.
+  bool without_record = false;
 };
 
 // What a frontend may find; a row of the table in the README.

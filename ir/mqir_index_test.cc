@@ -333,6 +333,8 @@ TEST(MqirIndexTest, EnumsAgree) {
             static_cast<int>(QuantStorage::kBitsandbytesNested));
   EXPECT_EQ(static_cast<int>(mqir::Storage::TORCHAO_BLOCKS),
             static_cast<int>(QuantStorage::kTorchaoBlocks));
+  EXPECT_EQ(static_cast<int>(mqir::Storage::TORCH_QUANTIZED),
+            static_cast<int>(QuantStorage::kTorchQuantized));
 }
 
 TEST(MqirIndexTest, BareFileNames) {

@@ -122,7 +122,8 @@ TEST(QuantRecordTest, JsonRefuses) {
        "\"scheme\":{\"format\":\"bf16\"},\"storage\":\"gguf\"",
        "\"storage\" must be one of plain, compressed-tensors, gptq, awq, fp8, "
        "torchao, torch-ao, pack-quantized, int-quantized, gptq-v2, "
-       "bitsandbytes, bitsandbytes-nested, torchao-blocks, found \"gguf\""},
+       "bitsandbytes, bitsandbytes-nested, torchao-blocks, torch-quantized, "
+       "found \"gguf\""},
       {"\"scale\":\"a.scale\"", "\"codes\":\"x\",\"scale\":\"a.scale\"",
        "\"codes\" must be absent for this scheme"},
   };

@@ -24,7 +24,7 @@ constexpr const internal::StorageRow* kStorages[] = {
     &internal::kTorchAoStorage,       &internal::kPackQuantizedStorage,
     &internal::kIntQuantizedStorage,  &internal::kGptqV2Storage,
     &internal::kBitsandbytesStorage,  &internal::kBitsandbytesNestedStorage,
-    &internal::kTorchaoBlocksStorage,
+    &internal::kTorchaoBlocksStorage, &internal::kTorchQuantizedStorage,
 };
 
 void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
@@ -33,9 +33,18 @@ void PutLittleEndian(uint64_t value, int bytes, std::vector<uint8_t>* out) {
   }
 }
 
+void PutFloats(absl::Span<const float> numbers, std::vector<uint8_t>* out) {
+  for (const float number : numbers) {
+    uint32_t bits;
+    std::memcpy(&bits, &number, sizeof(bits));
+    PutLittleEndian(bits, 4, out);
+  }
+}
+
 // What bitsandbytes wants to know of a weight, filled up with spaces.
 std::string QuantState(const QuantScheme& scheme,
-                       absl::Span<const int64_t> shape, DType dtype) {
+                       absl::Span<const int64_t> shape, DType dtype,
+                       std::optional<float> nested_offset) {
   Json sizes{Json::Array()};
   for (int64_t dim : shape) sizes.Append(dim);
   Json state;
@@ -43,8 +52,16 @@ std::string QuantState(const QuantScheme& scheme,
   state.Set("blocksize", scheme.group_size);
   state.Set("dtype", GetDTypeInfo(dtype).torch_name);
   state.Set("shape", std::move(sizes));
+  if (nested_offset.has_value()) {
+    state.Set("nested_blocksize", kNestedBlock);
+    state.Set("nested_dtype", "float32");
+    state.Set("nested_offset", static_cast<double>(*nested_offset));
+  }
   std::string text = state.ToString();
-  text.resize(static_cast<size_t>(kQuantStateBytes), ' ');
+  text.resize(
+      static_cast<size_t>(nested_offset.has_value() ? kNestedQuantStateBytes
+                                                    : kQuantStateBytes),
+      ' ');
   return text;
 }
 
@@ -66,6 +83,12 @@ std::string StorageNames() {
                        [](std::string* out, const internal::StorageRow* row) {
                          absl::StrAppend(out, row->name);
                        });
+}
+
+std::string StoredSchemeToString(QuantStorage storage,
+                                 const QuantScheme& scheme) {
+  const bool nested = storage == QuantStorage::kBitsandbytesNested;
+  return absl::StrCat(SchemeToString(scheme), nested ? ", double quant" : "");
 }
 
 DType DefaultScaleDType(QuantStorage storage, DType weight) {
@@ -91,8 +114,8 @@ absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
 }
 
 std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
-                                   absl::Span<const int64_t> shape,
-                                   DType dtype) {
+                                   absl::Span<const int64_t> shape, DType dtype,
+                                   std::optional<float> nested_offset) {
   std::vector<uint8_t> bytes;
   switch (kind) {
     case ConstantKind::kDimensions:
@@ -116,23 +139,21 @@ std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
       }
       break;
     case ConstantKind::kCodebook:
-      for (float number :
-           scheme.format == NumberFormat::kNf4 ? kNf4Numbers : kFp4Numbers) {
-        uint32_t bits;
-        std::memcpy(&bits, &number, sizeof(bits));
-        PutLittleEndian(bits, 4, &bytes);
-      }
+      PutFloats(scheme.format == NumberFormat::kNf4 ? kNf4Numbers : kFp4Numbers,
+                &bytes);
       break;
     case ConstantKind::kQuantState: {
-      const std::string text = QuantState(scheme, shape, dtype);
+      const std::string text = QuantState(scheme, shape, dtype, nested_offset);
       bytes.assign(text.begin(), text.end());
       break;
     }
     case ConstantKind::kWeightFormat:
       bytes = {0};
       break;
-    case ConstantKind::kNestedScales:
     case ConstantKind::kNestedCodebook:
+      PutFloats(kNestedNumbers, &bytes);
+      break;
+    case ConstantKind::kNestedScales:
       break;
   }
   return bytes;

@@ -93,6 +93,9 @@ enum class QuantStorage : uint8_t {
   kIntQuantized = 8,
   // Version 2 of GPTQ's: as kGptq, with zero points as they are.
   kGptqV2 = 9,
+
+  // What outputs have, again.
+
   // bitsandbytes' of 4 bits, for nf4 and fp4 in groups, in M.weight of two
   // dimensions. As all groups are whole, a row is as good as the flat tensor
   // that the library sees:
@@ -108,13 +111,14 @@ enum class QuantStorage : uint8_t {
   //   M.weight_format     U8 []: 0, which is row by row; older files have none
   kBitsandbytes = 10,
   // That of 4 bits with scales that are quantized themselves ("double
-  // quantization"); read only. A scale is number * scale + offset, in float32,
-  // with the number of its code and the scale of its block of 256 scales:
+  // quantization"). A scale is number * scale + offset, in float32, with the
+  // number of its code and the scale of its block of 256 scales:
   //   M.weight.absmax            U8 [groups]: codes
   //   M.weight.nested_quant_map  F32 [256]: what these codes stand for
   //   M.weight.nested_absmax     F32 [groups / 256], the last block may be
   //   short
-  // The offset is "nested_offset" in quant_state.
+  // The offset is "nested_offset" in quant_state. The codes of weights are
+  // chosen before scales lose their last bits.
   kBitsandbytesNested = 11,
   // torchao's classes as kTorchao has them, with the other scales that they can
   // have, for int4, int8 and FP8 in M.weight of two dimensions; read only. A
@@ -126,11 +130,23 @@ enum class QuantStorage : uint8_t {
   //   M._weight_zero_point  I8 of the same shape; of integers only, and it may
   //                         be missing where they are symmetric
   kTorchaoBlocks = 12,
+  // torch's quantized tensors, as the modules of torch.ao.nn.quantized have
+  // them: int8 (qint8) and uint8 (quint8), per tensor or of any axis, symmetric
+  // or not, in tensors W of any shape:
+  //   W             I8 or U8
+  //   W.scale       F64, [] or [size of the axis]; of an axis, only numbers of
+  //                 the scheme's type: torch multiplies by them as they are
+  //   W.zero_point  I64, of the same shape
+  // Where there is one scale for all, torch's files have it and its zero point
+  // in the pickle.
+  kTorchQuantized = 13,
 };
 
 // Bytes of quant_state as it is written, whatever it says: filled up with
 // spaces. Others write as many as it takes.
 inline constexpr int64_t kQuantStateBytes = 160;
+// The same in kBitsandbytesNested.
+inline constexpr int64_t kNestedQuantStateBytes = 256;
 // No quant_state is longer.
 inline constexpr int64_t kMaxQuantStateBytes = 1 << 16;
 
@@ -139,14 +155,19 @@ inline constexpr int64_t kNestedBlock = 256;
 
 // "plain", "compressed-tensors", "gptq", "awq", "fp8", "torchao", "torch-ao",
 // "pack-quantized", "int-quantized", "gptq-v2", "bitsandbytes",
-// "bitsandbytes-nested", "torchao-blocks" and back.
+// "bitsandbytes-nested", "torchao-blocks", "torch-quantized" and back.
 absl::string_view StorageName(QuantStorage storage);
 std::optional<QuantStorage> StorageFromName(absl::string_view name);
 // All names, for messages: "plain, compressed-tensors".
 std::string StorageNames();
 
+// SchemeToString, and what the storage does to scales: "nf4 group 64, double
+// quant".
+std::string StoredSchemeToString(QuantStorage storage,
+                                 const QuantScheme& scheme);
+
 // What the scales of a weight of type `weight` are rounded to where nothing
-// else is said: F32 in kPlain, kFp8, kTorchAo and those of torchao and
+// else is said: F32 in kPlain, kFp8, those of torch, of torchao and those of
 // bitsandbytes, the weight's type (which layers of engines have) in those of
 // compressed-tensors, F16 in those of GPTQ and AWQ.
 DType DefaultScaleDType(QuantStorage storage, DType weight);
@@ -179,6 +200,9 @@ struct CodePacking {
   // Of codes of 4 bits: the first one of a byte is in its upper half. Rows have
   // an even number of them.
   bool first_code_high = false;
+  // Scales that are quantized together, from the first one on: kNestedBlock in
+  // kBitsandbytesNested; 1 where scales are stored as they are.
+  uint64_t scale_block = 1;
   // Of codes of 4 bits: each has a byte of its own, as a number of 8 bits.
   bool code_bytes = false;
 
@@ -187,7 +211,7 @@ struct CodePacking {
            a.order == b.order && a.zero_points_less_1 == b.zero_points_less_1 &&
            a.zero_point_words == b.zero_point_words &&
            a.first_code_high == b.first_code_high &&
-           a.code_bytes == b.code_bytes;
+           a.scale_block == b.scale_block && a.code_bytes == b.code_bytes;
   }
 };
 
@@ -222,8 +246,8 @@ enum class ConstantKind : uint8_t {
   kCodebook,      // F32 [16]: the values of the codes of nf4 or fp4
   kQuantState,    // U8: bitsandbytes' description of the weight, as JSON
   kWeightFormat,  // U8 []: 0
-  // Of kBitsandbytesNested; these follow from nothing.
-  kNestedScales,    // F32: scales of scales
+  // Of kBitsandbytesNested.
+  kNestedScales,    // F32: scales of scales, which follow from nothing
   kNestedCodebook,  // F32 [256]: the values of the codes of scales
 };
 
@@ -264,10 +288,12 @@ absl::Status CheckWritable(QuantStorage storage, const QuantScheme& scheme,
                            absl::Span<const int64_t> shape);
 
 // The bytes of a constant of a weight that StoreWeight has found a place for;
-// `dtype` is the weight's. None for what does not follow from these.
-std::vector<uint8_t> ConstantBytes(ConstantKind kind, const QuantScheme& scheme,
-                                   absl::Span<const int64_t> shape,
-                                   DType dtype);
+// `dtype` is the weight's, `nested_offset` what the scales of
+// kBitsandbytesNested have added. None for what does not follow from these.
+std::vector<uint8_t> ConstantBytes(
+    ConstantKind kind, const QuantScheme& scheme,
+    absl::Span<const int64_t> shape, DType dtype,
+    std::optional<float> nested_offset = std::nullopt);
 
 }  // namespace monoquant
 

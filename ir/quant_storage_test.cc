@@ -1,9 +1,12 @@
 #include "ir/quant_storage.h"
 
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
@@ -50,13 +53,14 @@ TEST(QuantStorageTest, NamesLeadBack) {
         QuantStorage::kTorchao, QuantStorage::kTorchAo,
         QuantStorage::kPackQuantized, QuantStorage::kIntQuantized,
         QuantStorage::kGptqV2, QuantStorage::kBitsandbytes,
-        QuantStorage::kBitsandbytesNested, QuantStorage::kTorchaoBlocks}) {
+        QuantStorage::kBitsandbytesNested, QuantStorage::kTorchaoBlocks,
+        QuantStorage::kTorchQuantized}) {
     EXPECT_EQ(StorageFromName(StorageName(storage)), storage);
   }
   EXPECT_EQ(StorageNames(),
             "plain, compressed-tensors, gptq, awq, fp8, torchao, torch-ao, "
             "pack-quantized, int-quantized, gptq-v2, bitsandbytes, "
-            "bitsandbytes-nested, torchao-blocks");
+            "bitsandbytes-nested, torchao-blocks, torch-quantized");
   EXPECT_FALSE(StorageFromName("").has_value());
 }
 
@@ -542,6 +546,39 @@ TEST(QuantStorageTest, TorchAo) {
   }
 }
 
+// As torch.ao's modules have them, of any shape.
+TEST(QuantStorageTest, TorchQuantized) {
+  constexpr QuantStorage kStorage = QuantStorage::kTorchQuantized;
+  QuantScheme scheme = Scheme(NumberFormat::kInt8, Granularity::kTensor);
+  StoredWeight stored =
+      StoreWeight(kStorage, "conv.weight", scheme, {8, 3, 5}).value();
+  EXPECT_EQ(Text(stored.codes), "conv.weight I8 [8, 3, 5]");
+  EXPECT_EQ(Text(stored.scale), "conv.weight.scale F64 []");
+  EXPECT_EQ(Text(stored.zero_point), "conv.weight.zero_point I64 []");
+  EXPECT_TRUE(stored.constants.empty());
+  scheme = Scheme(NumberFormat::kUInt8, Granularity::kAxis);
+  scheme.axis = 1;
+  for (const bool symmetric : {true, false}) {
+    scheme.symmetric = symmetric;
+    stored = StoreWeight(kStorage, "w", scheme, {8, 3, 5}).value();
+    EXPECT_EQ(Text(stored.codes), "w U8 [8, 3, 5]");
+    EXPECT_EQ(Text(stored.scale), "w.scale F64 [3]");
+    EXPECT_EQ(Text(stored.zero_point), "w.zero_point I64 [3]");
+  }
+  EXPECT_EQ(DefaultScaleDType(kStorage, DType::kBF16), DType::kF32);
+  constexpr absl::StatusCode kRefused = absl::StatusCode::kFailedPrecondition;
+  ExpectError(CheckWritable(kStorage, scheme, {8, 3, 5}), kRefused,
+              "torch-quantized is read but not written; use torch-ao");
+  ExpectError(
+      StoreWeight(kStorage, "w",
+                  Scheme(NumberFormat::kInt4, Granularity::kAxis), {8, 4}),
+      kRefused, "torch-quantized has no place for int4; use int8 or uint8");
+  ExpectError(
+      StoreWeight(kStorage, "w",
+                  Scheme(NumberFormat::kInt8, Granularity::kGroup, 2), {8, 4}),
+      kRefused, "use one scale, or one for each index of an axis");
+}
+
 TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
   const QuantScheme good = Scheme(NumberFormat::kInt8, Granularity::kAxis);
   QuantScheme asymmetric = good;
@@ -806,20 +843,66 @@ TEST(QuantStorageTest, BitsandbytesNested) {
     EXPECT_EQ(Text(stored.scale), c.scale);
     EXPECT_EQ(ConstantsText(stored),
               absl::StrCat("m.weight.quant_map F32 [16]\n"
-                           "m.weight.quant_state.bitsandbytes__nf4 U8 [160]\n"
+                           "m.weight.quant_state.bitsandbytes__nf4 U8 [256]\n"
                            "m.weight.nested_absmax ",
                            c.nested,
                            "\n"
                            "m.weight.nested_quant_map F32 [256]"));
     EXPECT_TRUE(stored.packing.first_code_high);
+    EXPECT_EQ(stored.packing.scale_block, 256u);
   }
-  ExpectError(CheckWritable(QuantStorage::kBitsandbytesNested, nf4, {6, 128}),
-              absl::StatusCode::kFailedPrecondition,
-              "bitsandbytes-nested is read but not written; use bitsandbytes");
-  for (ConstantKind kind :
-       {ConstantKind::kNestedScales, ConstantKind::kNestedCodebook}) {
-    EXPECT_TRUE(ConstantBytes(kind, nf4, {6, 128}, DType::kF32).empty());
+  EXPECT_EQ(StoreWeight(QuantStorage::kBitsandbytes, "m.weight", nf4, {6, 128})
+                .value()
+                .packing.scale_block,
+            1u);
+  EXPECT_TRUE(
+      CheckWritable(QuantStorage::kBitsandbytesNested, nf4, {6, 128}).ok());
+  EXPECT_EQ(StoredSchemeToString(QuantStorage::kBitsandbytesNested, nf4),
+            "nf4 group 64, double quant");
+  EXPECT_EQ(StoredSchemeToString(QuantStorage::kBitsandbytes, nf4),
+            "nf4 group 64");
+}
+
+TEST(QuantStorageTest, ConstantsOfBitsandbytesNested) {
+  const QuantScheme nf4 = Scheme(NumberFormat::kNf4, Granularity::kGroup, 64);
+  const auto bytes = [&](ConstantKind kind, float offset) {
+    return ConstantBytes(kind, nf4, {6, 128}, DType::kBF16, offset);
+  };
+  EXPECT_TRUE(bytes(ConstantKind::kNestedScales, 1).empty());
+  const std::vector<uint8_t> codebook = bytes(ConstantKind::kNestedCodebook, 1);
+  float numbers[256];
+  ASSERT_EQ(codebook.size(), sizeof(numbers));
+  std::memcpy(numbers, codebook.data(), sizeof(numbers));
+  for (int i = 0; i < 127; ++i) {
+    EXPECT_LT(numbers[i], numbers[i + 1]);
+    EXPECT_EQ(numbers[i], -numbers[254 - i]);
   }
+  EXPECT_EQ(numbers[127], 0);
+  EXPECT_EQ(numbers[254], 0.99296874f);
+  EXPECT_EQ(numbers[255], 1);
+  // Every float comes back, also the smallest and the largest.
+  for (float offset :
+       {0.0f, 0.25f, 1.2736474f, 0.1f, 0x1p-149f, 0x1.fffffep127f}) {
+    const std::vector<uint8_t> state = bytes(ConstantKind::kQuantState, offset);
+    EXPECT_EQ(state.size(), 256u);
+    const absl::StatusOr<Json> json =
+        ParseJson(std::string(state.begin(), state.end()));
+    ASSERT_TRUE(json.ok()) << json.status();
+    EXPECT_EQ(*json->Find("dtype"), Json("bfloat16"));
+    EXPECT_EQ(*json->Find("nested_blocksize"), Json(256));
+    EXPECT_EQ(*json->Find("nested_dtype"), Json("float32"));
+    const double* found = json->Find("nested_offset")->AsDouble();
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(static_cast<float>(*found), offset);
+  }
+  // The longest text there is.
+  const int64_t long_side = int64_t{1} << 62;
+  const std::vector<uint8_t> longest =
+      ConstantBytes(ConstantKind::kQuantState,
+                    Scheme(NumberFormat::kFp4, Granularity::kGroup, 4096),
+                    {long_side, long_side}, DType::kBF16, 1.17549435e-38f);
+  EXPECT_EQ(longest.size(), 256u);
+  EXPECT_EQ(longest.back(), ' ');
 }
 
 // Those of bitsandbytes vary with its version and with what it has to say.

@@ -81,6 +81,11 @@ absl::StatusOr<StoredWeight> StoreNested(absl::string_view name,
   }
   MQ_ASSIGN_OR_RETURN(StoredWeight stored, Store(name, scheme, shape));
   stored.scale->dtype = DType::kU8;
+  stored.packing.scale_block = kNestedBlock;
+  for (StoredConstant& constant : stored.constants) {
+    if (constant.kind != ConstantKind::kQuantState) continue;
+    constant.part.shape = {kNestedQuantStateBytes};
+  }
   const int64_t groups = stored.scale->shape[0];
   const int64_t blocks = groups / kNestedBlock + (groups % kNestedBlock != 0);
   stored.constants.push_back(
@@ -94,16 +99,12 @@ absl::StatusOr<StoredWeight> StoreNested(absl::string_view name,
 
 DType ScaleDType(DType) { return DType::kF32; }
 
-absl::Status CheckWritableNested(const QuantScheme&,
-                                 absl::Span<const int64_t>) {
-  return OnlyRead(kNestedName, kName);
-}
-
 }  // namespace
 
 const StorageRow kBitsandbytesStorage = {kName, Store, ScaleDType,
                                          /*check_writable=*/nullptr};
 const StorageRow kBitsandbytesNestedStorage = {kNestedName, StoreNested,
-                                               ScaleDType, CheckWritableNested};
+                                               ScaleDType,
+                                               /*check_writable=*/nullptr};
 
 }  // namespace monoquant::internal

@@ -41,6 +41,7 @@ extern const StorageRow kTorchAoStorage;
 extern const StorageRow kPackQuantizedStorage;
 extern const StorageRow kIntQuantizedStorage;
 extern const StorageRow kGptqV2Storage;
+extern const StorageRow kTorchQuantizedStorage;
 
 // As in kPlain, casts too.
 absl::StatusOr<StoredWeight> StorePlain(absl::string_view name,

@@ -103,7 +103,12 @@ uint32_t mq_open(const char* request, uint32_t size);
 //    "recipe": {...},         docs/recipe.md; only for quantize; absent: the
 //                             format's default
 //    "dtype": "F16",          only for dequantize, may be absent
-//    "format": "torch",       a name from mq_about
+//    "format": "torch",       a name from mq_about; may be absent with "for"
+//    "for": "vllm",           "sglang", "transformers" or "torch": the program
+//                             that is to load the output. It chooses the format
+//                             where there is none, and what it has no use for
+//                             stays as it is; for "convert" that is an error.
+//                             May be absent
 //    "max_shard_bytes": N}    makes a directory of any format that can have
 //                             several files, of at most N bytes of tensors
 //                             each; absent or 0: shards of the input stay
@@ -145,7 +150,8 @@ double mq_bytes_total(uint32_t job);
 //                "output": {"format", "directory", "bytes", "python"},
 //                "outputs": [{"name", "bytes", "copied"}, ...],
 //                "notes": ["...", ...],
-//                "plan": {...}}      as docs/schemas/plan.json
+//                "plan": {...}}      as docs/schemas/plan.json, with its "for"
+//                                    if the request has one
 //                "outputs" has a member for each file, also where there is only
 //                one, and "output": {"bytes"} is their sum. Of a directory
 //                ("directory" is true) "name" is the name that a file has to

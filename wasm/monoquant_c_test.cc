@@ -369,6 +369,32 @@ TEST_F(ModelDirectoryTest, ASingleFileIsAnOutputToo) {
   EXPECT_EQ(At(json, {"notes"}), "[]");
 }
 
+TEST_F(ModelDirectoryTest, ForAProgram) {
+  // 96 rows are none that its kernels take.
+  const std::string int4 = R"("recipe":{"defaults":{"format":"int4"}})";
+  const std::pair<std::string, std::string> requests[] = {
+      {R"({"for":"vLLM",)" + int4 + "}", R"({"program":"vllm","left":2})"},
+      {R"({"for":"transformers",)" + int4 + "}",
+       R"({"program":"transformers","left":0})"},
+      {R"({"for":"vllm"})", R"({"program":"vllm","left":0})"},
+      {"{" + int4 + R"(,"format":"compressed-tensors"})", "absent"},
+  };
+  for (const auto& [request, expected] : requests) {
+    const uint32_t plan = Plan(OpenModel(), request);
+    ASSERT_NE(plan, 0u) << mq_text();
+    ASSERT_EQ(mq_describe(plan), 0);
+    const Json json = Text();
+    EXPECT_EQ(At(json, {"output", "format"}), "compressed-tensors");
+    EXPECT_EQ(At(json, {"plan", "for"}), expected) << request;
+  }
+  // With another format of its own.
+  const uint32_t plan =
+      Plan(OpenModel(128), R"({"for":"sglang","format":"gptq"})");
+  ASSERT_NE(plan, 0u) << mq_text();
+  ASSERT_EQ(mq_describe(plan), 0);
+  EXPECT_EQ(At(Text(), {"output", "format"}), "gptq");
+}
+
 TEST_F(ModelDirectoryTest, EveryDirectoryFormatIsReadBack) {
   for (const char* format : {"compressed-tensors", "gptq", "awq", "fp8",
                              "bitsandbytes", "torchao"}) {
@@ -548,6 +574,12 @@ TEST_F(MonoquantCTest, RequestsAreRead) {
   const uint32_t checkpoint = OpenFile(MatrixFile(2));
   const std::pair<std::string, std::string> plans[] = {
       {R"({"format":"gguf"})", "'gguf'; choose one of"},
+      {R"({"for":"tgi"})", "unknown program 'tgi'; choose one of vllm"},
+      {R"({"for":"vllm","format":"torch-ao"})", "vLLM does not load torch-ao"},
+      {R"({"for":"vllm","format":"gguf"})", "'gguf'; choose one of"},
+      {R"({"for":"vllm","mode":"convert"})", "nothing in it is quantized"},
+      {R"({"for":"vllm","mode":"dequantize","format":"torch"})",
+       "\"for\" means nothing to dequantize"},
       {R"({"format":"mqir","max_shard_bytes":9})", "is always one file"},
       {R"({"format":"torchao","max_shard_bytes":9})", "is always one file"},
       {R"({"format":"gptq","max_shard_bytes":-1})", "\"max_shard_bytes\""},

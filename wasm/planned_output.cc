@@ -7,9 +7,12 @@
 #include "core/dequantizing_reader.h"
 #include "core/nonfinite_search.h"
 #include "core/repacking_reader.h"
+#include "exporters/program_checks.h"
+#include "exporters/programs.h"
 #include "exporters/shards.h"
 #include "frontends/frontend.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 #include "wasm/json_members.h"
 
@@ -24,6 +27,7 @@ enum class Mode { kQuantize, kConvert, kDequantize };
 struct Request {
   Mode mode = Mode::kQuantize;
   std::string format;
+  const Program* program = nullptr;
   std::optional<Recipe> recipe;
   std::optional<DType> dtype;
   uint64_t max_shard_bytes = 0;
@@ -41,6 +45,7 @@ absl::StatusOr<Request> ParseRequest(const Json& json) {
   JsonMembers members(json, "the plan's request");
   const std::string mode = members.String("mode", "quantize");
   const std::string format = members.String("format", "");
+  const std::string program = members.String("for", "");
   const std::string dtype = members.String("dtype", "");
   const uint64_t max_shard_bytes =
       members.Uint("max_shard_bytes", kMaxShardBytes, /*otherwise=*/0);
@@ -51,6 +56,13 @@ absl::StatusOr<Request> ParseRequest(const Json& json) {
   request.format = format;
   request.max_shard_bytes = max_shard_bytes;
   MQ_ASSIGN_OR_RETURN(request.mode, ParseMode(mode));
+  if (!program.empty()) {
+    if (request.mode == Mode::kDequantize) {
+      return absl::InvalidArgumentError(
+          "\"for\" means nothing to dequantize; leave it out");
+    }
+    MQ_ASSIGN_OR_RETURN(request.program, FindProgram(program));
+  }
   if (recipe != nullptr) {
     if (request.mode != Mode::kQuantize) {
       return absl::InvalidArgumentError(
@@ -87,6 +99,25 @@ absl::StatusOr<Recipe> DefaultRecipe(const ExporterRow& row) {
   return recipe;
 }
 
+// That of the request, or the first one of the program that is loaded.
+// InvalidArgument for one that the program does not load, and for a program
+// alone where nothing is quantized that a format could be for.
+absl::StatusOr<const ExporterRow*> FormatOf(const Request& request,
+                                            const CheckpointIndex& index) {
+  if (request.program == nullptr) return FindExporter(request.format);
+  if (!request.format.empty()) {
+    MQ_RETURN_IF_ERROR(FindExporter(request.format).status());
+  } else if (request.mode == Mode::kConvert && index.quant.tensors.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        index.path,
+        ": nothing in it is quantized, and \"for\" chooses formats "
+        "of quantized weights; add a \"format\", or quantize it"));
+  }
+  MQ_ASSIGN_OR_RETURN(const absl::string_view format,
+                      FormatFor(*request.program, request.format));
+  return FindExporter(format);
+}
+
 // The files around the checkpoint, which matter to a directory only.
 ModelFiles ModelFilesOf(const HostCheckpoint& checkpoint, bool is_directory) {
   OpenAsStored open_as_stored;
@@ -112,7 +143,8 @@ absl::StatusOr<std::unique_ptr<PlannedOutput>> PlannedOutput::Create(
 absl::Status PlannedOutput::MakePlans(const HostCheckpoint& checkpoint,
                                       const Json& json) {
   MQ_ASSIGN_OR_RETURN(const Request request, ParseRequest(json));
-  MQ_ASSIGN_OR_RETURN(row_, FindExporter(request.format));
+  MQ_ASSIGN_OR_RETURN(row_, FormatOf(request, checkpoint.reader->index()));
+  program_ = request.program;
   max_shard_bytes_ = request.max_shard_bytes;
   if (max_shard_bytes_ > 0) MQ_RETURN_IF_ERROR(CheckSeveralFiles(*row_));
   is_directory_ = row_->quantization_config != nullptr || max_shard_bytes_ > 0;
@@ -126,6 +158,10 @@ absl::Status PlannedOutput::MakePlans(const HostCheckpoint& checkpoint,
   }
   if (request.mode != Mode::kQuantize) {
     MQ_ASSIGN_OR_RETURN(plan_, MakeCopyPlan(reader_->index()));
+    if (program_ != nullptr) {
+      const absl::Status status = CheckManifest(*program_, plan_.manifest);
+      if (!status.ok()) return Annotate(model_.path, status);
+    }
     return LayOut();
   }
   if (request.recipe.has_value()) {
@@ -142,8 +178,7 @@ absl::Status PlannedOutput::MakePlans(const HostCheckpoint& checkpoint,
 
 absl::Status PlannedOutput::PlanWith(
     std::vector<std::pair<size_t, std::string>> keep) {
-  PlanOptions options;
-  options.storage = row_->storage;
+  PlanOptions options = PlanOptionsFor(row_->storage, program_);
   options.keep = std::move(keep);
   MQ_ASSIGN_OR_RETURN(plan_, MakePlan(reader_->index(), recipe_, options));
   return LayOut();
@@ -195,13 +230,20 @@ Json PlannedOutput::Describe() const {
   output.Set("directory", is_directory_);
   output.Set("bytes", bytes);
   output.Set("python", has_python ? row_->python_hint : "");
+  Json plan = PlanToJson(reader_->index(), plan_);
+  if (program_ != nullptr) {
+    Json program;
+    program.Set("program", program_->name);
+    program.Set("left", plan_.left_for_program());
+    plan.Set("for", std::move(program));
+  }
   Json json;
   json.Set("settled", settled());
   json.Set("output", std::move(output));
   json.Set("outputs", Json(std::move(outputs)));
   json.Set("notes",
            Json::Array(output_plan_->notes.begin(), output_plan_->notes.end()));
-  json.Set("plan", PlanToJson(reader_->index(), plan_));
+  json.Set("plan", std::move(plan));
   return json;
 }
 

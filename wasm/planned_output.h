@@ -19,6 +19,7 @@
 #include "exporters/exporter.h"
 #include "exporters/model_files.h"
 #include "exporters/output_files.h"
+#include "exporters/programs.h"
 #include "ir/checkpoint.h"
 #include "ir/json.h"
 #include "wasm/host_checkpoint.h"
@@ -68,6 +69,7 @@ class PlannedOutput {
   ModelFiles model_;  // the checkpoint as it is
   std::shared_ptr<const CheckpointReader> reader_;
   const ExporterRow* row_ = nullptr;
+  const Program* program_ = nullptr;  // null if none is named
   bool is_directory_ = false;
   uint64_t max_shard_bytes_ = 0;
   Recipe recipe_;

@@ -1,6 +1,6 @@
 """Loads what `monoquant quantize MODEL -o OUT --to bitsandbytes` wrote.
 
-usage: python3 load_compressed_tensors.py OUT
+usage: python3 load_bitsandbytes.py OUT
 
 Needs transformers and bitsandbytes. vLLM takes the directory as it is:
 `vllm serve OUT`.

@@ -18,6 +18,7 @@
 #include "frontends/tensors/placed_tensor.h"
 #include "frontends/tensors/storage.h"
 #include "frontends/torch/place_state_dict.h"
+#include "frontends/torch/quantized_modules.h"
 #include "frontends/torch/state_dict.h"
 #include "frontends/torch/stream_pickle.h"
 #include "ir/errors.h"
@@ -105,8 +106,9 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenLegacyStream(
   offset += object.consumed();
   absl::StatusOr<LegacyStorages> storages = FindLegacyStorages(object);
   // What is wrong with a tensor's storage is said of the tensor, if it can be.
-  MQ_ASSIGN_OR_RETURN(const StateDict state_dict,
+  MQ_ASSIGN_OR_RETURN(StateDict state_dict,
                       FindWeights(std::move(object), file, options));
+  if (!options.as_stored) NameQuantizedModules(&state_dict);
   if (!storages.ok()) return Annotate(file, storages.status());
 
   MQ_ASSIGN_OR_RETURN(

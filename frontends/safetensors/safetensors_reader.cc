@@ -76,8 +76,9 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 // Puts a reader together, shard by shard.
 class Builder {
  public:
-  Builder(const CheckpointFiles& files, absl::string_view container)
-      : files_(files) {
+  Builder(const CheckpointFiles& files, const OpenOptions& options,
+          absl::string_view container)
+      : files_(files), without_record_(options.without_record) {
     index_.container = std::string(container);
     index_.path = files.path;
   }
@@ -94,6 +95,7 @@ class Builder {
   absl::Status ApplyTies();
 
   const CheckpointFiles& files_;
+  const bool without_record_;
   CheckpointIndex index_;
   std::vector<Shard> shards_;
   std::vector<Place> places_;
@@ -137,6 +139,7 @@ absl::Status Builder::AddMetadata(const ByteSource& source, Metadata metadata) {
     const auto [it, inserted] = metadata_.try_emplace(key, value);
     if (!inserted && it->second == value) continue;
     if (key == kQuantRecordKey) {
+      if (without_record_) continue;
       MQ_RETURN_IF_ERROR(AddRecord(source, value));
     } else if (key == kSafetensorsTiesKey) {
       MQ_RETURN_IF_ERROR(AddTies(source, value));
@@ -256,7 +259,7 @@ absl::StatusOr<bool> IsSafetensorsFile(const CheckpointFiles& files) {
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsFile(
     const CheckpointFiles& files, const OpenOptions& options) {
   MQ_RETURN_IF_ERROR(RefuseRoot(files, options));
-  Builder builder(files, "safetensors");
+  Builder builder(files, options, "safetensors");
   MQ_RETURN_IF_ERROR(builder.AddShard(files.main, nullptr));
   return builder.Finish();
 }
@@ -265,7 +268,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenSafetensorsShards(
     const CheckpointFiles& files, const ShardIndex& shard_index,
     const OpenOptions& options) {
   MQ_RETURN_IF_ERROR(RefuseRoot(files, options));
-  Builder builder(files, "safetensors-sharded");
+  Builder builder(files, options, "safetensors-sharded");
   for (const std::string& shard : shard_index.shards) {
     MQ_RETURN_IF_ERROR(builder.AddShard(shard, &shard_index));
   }

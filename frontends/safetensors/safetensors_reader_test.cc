@@ -255,6 +255,19 @@ TEST(SafetensorsReaderTest, RecordInMetadata) {
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_EQ((*reader)->index().quant.version, "1.2.3");
   EXPECT_THAT((*reader)->index().metadata, IsEmpty());
+
+  // It can be left unread, right or wrong.
+  OpenOptions options;
+  options.without_record = true;
+  for (const std::string& bytes :
+       {WithMetadata(absl::StrCat("\"monoquant\":", text)),
+        WithMetadata(R"("monoquant":"{}")")}) {
+    const Opened without = OpenSafetensorsFile(
+        InMemoryFiles("m.safetensors", {{"m.safetensors", bytes}}), options);
+    ASSERT_TRUE(without.ok()) << without.status();
+    EXPECT_TRUE((*without)->index().quant.empty());
+    EXPECT_THAT((*without)->index().metadata, IsEmpty());
+  }
 }
 
 TEST(SafetensorsReaderTest, HasNoRoots) {

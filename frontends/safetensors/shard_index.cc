@@ -40,8 +40,7 @@ absl::StatusOr<bool> IsShardIndex(const ByteSource& source) {
          absl::StrContains(head, "\"weight_map\"");
 }
 
-absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
-                                          const CheckpointFiles& files) {
+absl::StatusOr<ShardIndex> ParseShardIndex(const ByteSource& source) {
   if (source.size() > kMaxShardIndexBytes) {
     return Malformed(source, absl::StrCat("it has ", source.size(),
                                           " bytes, more than the limit of ",
@@ -77,19 +76,29 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
         source, absl::StrCat("it has ", index.shards.size(),
                              " shards, more than the limit of ", kMaxShards));
   }
-  for (const std::string& shard : index.shards) {
-    if (!std::binary_search(files.names.begin(), files.names.end(), shard)) {
-      return absl::NotFoundError(absl::StrCat(
-          source.name(), ": shard ", QuotedName(shard),
-          " is not in its directory; download or copy all shards into it"));
-    }
-  }
   for (const auto& [tensor, value] : *entries) {
     const auto shard = std::lower_bound(index.shards.begin(),
                                         index.shards.end(), *value.AsString());
     index.tensors.push_back(tensor);
     index.shard_of.emplace(tensor,
                            static_cast<size_t>(shard - index.shards.begin()));
+  }
+  const Json* metadata = json->Find("metadata");
+  const Json* total =
+      metadata == nullptr ? nullptr : metadata->Find("total_size");
+  if (total != nullptr) index.total_size = *total;
+  return index;
+}
+
+absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
+                                          const CheckpointFiles& files) {
+  MQ_ASSIGN_OR_RETURN(ShardIndex index, ParseShardIndex(source));
+  for (const std::string& shard : index.shards) {
+    if (!std::binary_search(files.names.begin(), files.names.end(), shard)) {
+      return absl::NotFoundError(absl::StrCat(
+          source.name(), ": shard ", QuotedName(shard),
+          " is not in its directory; download or copy all shards into it"));
+    }
   }
   return index;
 }

@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
+#include "ir/json.h"
 
 namespace monoquant {
 
@@ -28,6 +29,9 @@ struct ShardIndex {
   std::vector<std::string> tensors;
   // Tensor to the position of its shard in `shards`.
   absl::flat_hash_map<std::string, size_t> shard_of;
+  // metadata.total_size, the bytes of all tensors, as it is written; null if
+  // there is none.
+  Json total_size;
 
   // Whether the index maps the tensor to this shard.
   bool Maps(absl::string_view tensor, size_t shard) const {
@@ -43,9 +47,12 @@ inline constexpr size_t kMaxShards = 10'000;
 // True if the file is JSON and has a "weight_map" near its beginning.
 absl::StatusOr<bool> IsShardIndex(const ByteSource& source);
 
-// Reads an index. Shards must be named by bare names of `files`: nothing
-// outside the directory is opened. DataLoss if the index is malformed or names
-// anything else, NotFound if a shard is missing.
+// Reads an index. Shards must be named by bare names. DataLoss if the index is
+// malformed or names anything else.
+absl::StatusOr<ShardIndex> ParseShardIndex(const ByteSource& source);
+
+// Reads an index whose shards are all among `files`: nothing outside the
+// directory is opened. NotFound if a shard is missing.
 absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
                                           const CheckpointFiles& files);
 

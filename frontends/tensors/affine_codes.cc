@@ -233,6 +233,30 @@ absl::StatusOr<std::shared_ptr<const ChannelParams>> MakeChannelParams(
   return params;
 }
 
+absl::StatusOr<ParamSummary> SummarizeParams(const AffineCodes& codes) {
+  ParamSummary summary;
+  if (codes.channels == nullptr) {
+    MQ_RETURN_IF_ERROR(
+        CheckZeroPoint(*FindCodeType(codes.dtype), codes.zero_point));
+    summary.zero_point = static_cast<float>(codes.zero_point);
+    return summary;
+  }
+  const uint64_t blocks = codes.channels->grid.blocks();
+  std::vector<Param> params;
+  for (uint64_t first = 0; first < blocks; first += params.size()) {
+    params.resize(static_cast<size_t>(
+        std::min(blocks - first, ParamWindow<Param>::kMaxParams)));
+    MQ_RETURN_IF_ERROR(LoadParams(codes, first, absl::MakeSpan(params)));
+    if (first == 0) summary.zero_point = params[0].zero_point;
+    for (const Param& param : params) {
+      summary.has_float32_scales &=
+          param.scale == static_cast<double>(static_cast<float>(param.scale));
+      if (param.zero_point != summary.zero_point) summary.zero_point.reset();
+    }
+  }
+  return summary;
+}
+
 absl::Status ReadAsFloats(AffineCodes codes, const Shape& shape,
                           PlacedTensor* placed, TensorInfo* info) {
   const CodeType* type = FindCodeType(info->dtype);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -62,6 +63,19 @@ struct PlacedParams {
 absl::StatusOr<std::shared_ptr<const ChannelParams>> MakeChannelParams(
     const Shape& shape, int64_t axis, PlacedParams scales,
     PlacedParams zero_points);
+
+// What parameters have in common.
+struct ParamSummary {
+  // Every scale of a channel is a float32 number.
+  bool has_float32_scales = true;
+  // The zero point, if all have the same one.
+  std::optional<float> zero_point;
+};
+
+// Reads all parameters of `codes`, whose type of elements has been set, in
+// small pieces. DataLoss if a zero point is no code; errors of the source are
+// passed on.
+absl::StatusOr<ParamSummary> SummarizeParams(const AffineCodes& codes);
 
 // Makes `placed`, which has been placed as the codes of a tensor of `shape`
 // (counted in codes), one that reads as F32, and changes `info` accordingly.

@@ -11,6 +11,7 @@
 #include "frontends/name_list.h"
 #include "frontends/pickle/pickle_machine.h"
 #include "frontends/torch/place_state_dict.h"
+#include "frontends/torch/quantized_modules.h"
 #include "frontends/torch/state_dict.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -26,8 +27,8 @@ bool IsTorchScript(const TorchArchive& archive) {
 // Reads the pickle NAME.pkl, whose storages are NAME/0, NAME/1, ...
 // `name_prefix` is put before the names of its tensors.
 absl::Status ReadPart(const TorchArchive& archive, absl::string_view name,
-                      const OpenOptions& options, absl::string_view name_prefix,
-                      CheckpointIndex* index,
+                      const OpenOptions& options, ModuleNames names,
+                      absl::string_view name_prefix, CheckpointIndex* index,
                       std::vector<PlacedTensor>* placed) {
   const std::string member = absl::StrCat(name, ".pkl");
   MQ_ASSIGN_OR_RETURN(std::string pickle,
@@ -39,6 +40,9 @@ absl::Status ReadPart(const TorchArchive& archive, absl::string_view name,
                     absl::StrCat("member ", QuotedName(absl::StrCat(
                                                 archive.prefix, member))),
                     options));
+  if (names == ModuleNames::kFloat && !state_dict.as_stored) {
+    NameQuantizedModules(&state_dict);
+  }
   if (!name_prefix.empty()) {
     for (NamedTensor& tensor : state_dict.tensors) {
       tensor.name = absl::StrCat(name_prefix, tensor.name);
@@ -67,7 +71,7 @@ void NoteConstants(const TorchArchive& archive, CheckpointIndex* index) {
 }  // namespace
 
 absl::Status ReadPickledArchive(const TorchArchive& archive,
-                                const OpenOptions& options,
+                                const OpenOptions& options, ModuleNames names,
                                 CheckpointIndex* index,
                                 std::vector<PlacedTensor>* placed) {
   const bool has_constants =
@@ -75,7 +79,8 @@ absl::Status ReadPickledArchive(const TorchArchive& archive,
   const bool only_constants = has_constants && options.root == kConstantsRoot;
   const size_t tensors_before = placed->size();
   if (!only_constants) {
-    MQ_RETURN_IF_ERROR(ReadPart(archive, "data", options, "", index, placed));
+    MQ_RETURN_IF_ERROR(
+        ReadPart(archive, "data", options, names, "", index, placed));
   }
   if (!has_constants) return absl::OkStatus();
 
@@ -88,7 +93,7 @@ absl::Status ReadPickledArchive(const TorchArchive& archive,
   OpenOptions all = options;
   all.root = ".";
   MQ_RETURN_IF_ERROR(ReadPart(
-      archive, "constants", all,
+      archive, "constants", all, ModuleNames::kStored,
       everything ? absl::StrCat(kConstantsRoot, ".") : "", index, placed));
   if (everything || placed->size() == tensors_before) return absl::OkStatus();
   index->root = std::string(kConstantsRoot);
@@ -113,7 +118,8 @@ absl::Status ReadInnerArchive(const TorchArchive& outer, size_t member,
         ": a TorchScript or torch.export archive inside of another archive is "
         "not read; extract it first"));
   }
-  MQ_RETURN_IF_ERROR(ReadPickledArchive(archive, options, index, placed));
+  MQ_RETURN_IF_ERROR(ReadPickledArchive(archive, options, ModuleNames::kStored,
+                                        index, placed));
   // What the inner archive does not protect, the outer one does.
   if (!archive.zip->has_checksums()) {
     MQ_RETURN_IF_ERROR(outer.zip->Verify(member));

@@ -1,5 +1,6 @@
 #include "frontends/torch/place_quantized.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "frontends/read_range.h"
 #include "frontends/tensors/storage.h"
 #include "frontends/torch/quantizer.h"
+#include "ir/quant_storage.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -85,6 +87,49 @@ absl::StatusOr<std::vector<PlacedParams>> PlaceParams(
         PlaceNumber(quantizer.zero_point, DType::kI64, file, zero_point_name));
   }
   return params;
+}
+
+std::optional<QuantScheme> FindModuleScheme(
+    const TorchTensor& tensor, absl::string_view name,
+    const std::vector<PlacedParams>& params, ParamBudget* budget) {
+  const bool is_signed = tensor.dtype == DType::kQI8;
+  if ((!is_signed && tensor.dtype != DType::kQU8) || tensor.conj ||
+      tensor.neg) {
+    return std::nullopt;
+  }
+  const TorchQuantizer& quantizer = *tensor.quantizer;
+  QuantScheme scheme;
+  scheme.format = is_signed ? NumberFormat::kInt8 : NumberFormat::kUInt8;
+  scheme.granularity = Granularity::kTensor;
+  AffineCodes codes;
+  codes.dtype = tensor.dtype;
+  codes.zero_point = quantizer.zero_point;
+  if (quantizer.is_per_channel) {
+    const auto channels =
+        MakeChannelParams(tensor.size, quantizer.axis, params[0], params[1]);
+    if (!channels.ok() || params[0].info.dtype != DType::kF64 ||
+        params[1].info.dtype != DType::kI64) {
+      return std::nullopt;
+    }
+    for (const PlacedParams& each : params) {
+      // A checksum is that of all the storage.
+      const uint64_t bytes =
+          std::max(each.placed.storage->size(), each.info.byte_size);
+      if (bytes > *budget) return std::nullopt;
+      *budget -= bytes;
+    }
+    codes.channels = *channels;
+    scheme.granularity = Granularity::kAxis;
+    scheme.axis = static_cast<int>(quantizer.axis);
+  }
+  const absl::StatusOr<ParamSummary> summary = SummarizeParams(codes);
+  if (!summary.ok() || !summary->has_float32_scales) return std::nullopt;
+  scheme.symmetric = summary->zero_point == (is_signed ? 0.0f : 128.0f);
+  if (!StoreWeight(QuantStorage::kTorchQuantized, name, scheme, tensor.size)
+           .ok()) {
+    return std::nullopt;
+  }
+  return scheme;
 }
 
 std::string DescribeQuantized(const TorchTensor& tensor) {

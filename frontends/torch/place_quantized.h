@@ -3,7 +3,9 @@
 #ifndef MONOQUANT_FRONTENDS_TORCH_PLACE_QUANTIZED_H_
 #define MONOQUANT_FRONTENDS_TORCH_PLACE_QUANTIZED_H_
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "frontends/tensors/placed_tensor.h"
 #include "frontends/torch/rebuild.h"
 #include "ir/checkpoint.h"
+#include "ir/quant_scheme.h"
 
 namespace monoquant {
 
@@ -37,6 +40,23 @@ absl::Status PlaceAsFloats(const TorchTensor& tensor, absl::string_view file,
 absl::StatusOr<std::vector<PlacedParams>> PlaceParams(
     const TorchTensor& tensor, absl::string_view file, absl::string_view name,
     const PlaceTorchTensor& place);
+
+// How many bytes of parameters FindModuleScheme may still read.
+using ParamBudget = uint64_t;
+// All of one checkpoint, which no model comes near: 16 bytes a channel.
+inline constexpr ParamBudget kMaxModuleParams = uint64_t{256} << 20;
+
+// The scheme of `tensor`, the weight `name` of a quantized module, if it can be
+// shown as QuantStorage::kTorchQuantized has it: codes of QI8 or QU8, and
+// scales that give the same values as float32. `params` are what PlaceParams
+// has made of it. Whether it is symmetric, zero points tell: all parameters are
+// read.
+//
+// nullopt for other tensors, beyond the budget, and where anything is wrong:
+// who reads such a tensor as floats will find it.
+std::optional<QuantScheme> FindModuleScheme(
+    const TorchTensor& tensor, absl::string_view name,
+    const std::vector<PlacedParams>& params, ParamBudget* budget);
 
 // "QI8 per channel", for a report.
 std::string DescribeQuantized(const TorchTensor& tensor);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -13,7 +14,11 @@
 #include "frontends/read_range.h"
 #include "frontends/torch/inline_bytes.h"
 #include "frontends/torch/place_quantized.h"
+#include "ir/dtype.h"
 #include "ir/errors.h"
+#include "ir/quant_record.h"
+#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -32,6 +37,18 @@ absl::Status MoveIntoPart(const TorchTensor& tensor, PlacedTensor* placed) {
                      placed->storage->size()));
   }
   placed->view.offset += *tensor.part_offset;
+  return absl::OkStatus();
+}
+
+// Makes of `info`, the codes of a weight, plain integers that a record knows.
+absl::Status RecordModuleWeight(const QuantScheme& scheme, TensorInfo* info,
+                                QuantRecord* record) {
+  constexpr QuantStorage kStorage = QuantStorage::kTorchQuantized;
+  MQ_ASSIGN_OR_RETURN(const StoredWeight stored,
+                      StoreWeight(kStorage, info->name, scheme, info->shape));
+  info->dtype = stored.codes.dtype;
+  record->tensors.push_back(
+      RecordOf(info->name, scheme, kStorage, stored, DType::kF32, info->shape));
   return absl::OkStatus();
 }
 
@@ -138,6 +155,8 @@ absl::Status PlaceStateDict(const StateDict& state_dict, absl::string_view file,
     return place;
   };
   NameList quantized;
+  NameList in_modules;
+  ParamBudget params_left = kMaxModuleParams;
   for (const NamedTensor& named : state_dict.tensors) {
     const TorchTensor& tensor = named.tensor;
     TensorInfo info;
@@ -145,12 +164,23 @@ absl::Status PlaceStateDict(const StateDict& state_dict, absl::string_view file,
     info.module_kind = named.module_kind;
     MQ_ASSIGN_OR_RETURN(PlacedTensor place, place_tensor(tensor, &info));
     std::vector<PlacedParams> params;
-    if (tensor.quantizer != nullptr) {
+    if (tensor.quantizer != nullptr &&
+        (state_dict.as_stored || named.is_module_weight)) {
+      MQ_ASSIGN_OR_RETURN(params,
+                          PlaceParams(tensor, file, named.name, place_tensor));
+    }
+    std::optional<QuantScheme> scheme;
+    if (named.is_module_weight && !state_dict.as_stored) {
+      scheme = FindModuleScheme(tensor, named.name, params, &params_left);
+      if (!scheme.has_value()) params.clear();
+    }
+    if (scheme.has_value()) {
+      in_modules.Add(named.name,
+                     in_modules.IsFull() ? "" : SchemeToString(*scheme));
+      MQ_RETURN_IF_ERROR(RecordModuleWeight(*scheme, &info, &index->quant));
+    } else if (tensor.quantizer != nullptr) {
       quantized.Add(named.name, DescribeQuantized(tensor));
-      if (state_dict.as_stored) {
-        MQ_ASSIGN_OR_RETURN(
-            params, PlaceParams(tensor, file, named.name, place_tensor));
-      } else {
+      if (!state_dict.as_stored) {
         MQ_RETURN_IF_ERROR(
             PlaceAsFloats(tensor, file, place_tensor, &place, &info));
       }
@@ -168,6 +198,11 @@ absl::Status PlaceStateDict(const StateDict& state_dict, absl::string_view file,
         state_dict.as_stored ? "listed as codes, scale and zero point: "
                              : "read as the F32 values of the codes: ",
         quantized.ToString()));
+  }
+  if (!in_modules.empty()) {
+    index->notes.push_back(
+        absl::StrCat("weights of modules that torch quantized (",
+                     in_modules.count(), "): ", in_modules.ToString()));
   }
   if (!longer.empty()) {
     index->notes.push_back(absl::StrCat(

@@ -46,8 +46,10 @@ using FindStorage =
         absl::string_view key)>;
 
 // Appends the tensors of `state_dict` to `index->tensors` and `placed`, its
-// root and notes to `index`. `file` names the file in messages; `big_endian`:
-// how it writes numbers.
+// root and notes to `index`, and to its record the weights of quantized modules
+// (NamedTensor::is_module_weight) that are listed as codes, of QuantStorage::
+// kTorchQuantized; then their parameters are read. `file` names the file in
+// messages; `big_endian`: how it writes numbers.
 absl::Status PlaceStateDict(const StateDict& state_dict, absl::string_view file,
                             const FindStorage& find, bool big_endian,
                             CheckpointIndex* index,

@@ -192,7 +192,8 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
       }
       if (value.tensor.is_inline()) numpy_.Add(name_);
       tensors_.push_back({name_, std::move(value.tensor),
-                          frames_.empty() ? "" : frames_.back().class_name});
+                          frames_.empty() ? "" : frames_.back().class_name,
+                          /*is_module_weight=*/false});
       break;
     case TorchValue::Kind::kMeta:
       meta_.Add(name_);

@@ -22,6 +22,9 @@ struct NamedTensor {
   TorchTensor tensor;
   // Class of the module that owns it, if the pickle holds modules.
   std::string module_kind;
+  // Whether it is the quantized weight of a module of torch.ao.nn.quantized
+  // (quantized_modules.h).
+  bool is_module_weight = false;
 };
 
 struct StateDict {

@@ -46,9 +46,12 @@ absl::Status ReadTensors(const TorchArchive& archive,
                          std::vector<PlacedTensor>* placed) {
   switch (archive.kind) {
     case TorchZipKind::kTorch:
+      return ReadPickledArchive(archive, options, ModuleNames::kFloat, index,
+                                placed);
     case TorchZipKind::kTorchScript:
     case TorchZipKind::kTorchScriptLite:
-      return ReadPickledArchive(archive, options, index, placed);
+      return ReadPickledArchive(archive, options, ModuleNames::kStored, index,
+                                placed);
     case TorchZipKind::kTorchScriptJson:
       return ReadModelJson(archive, options, index, placed);
     case TorchZipKind::kExport:
@@ -101,13 +104,12 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchZip(
   index.notes = archive.notes;
   std::vector<PlacedTensor> placed;
   MQ_RETURN_IF_ERROR(ReadRecord(archive, &index));
+  OpenOptions read_options = options;
+  // A record speaks of what is stored.
+  if (!index.quant.empty()) read_options.as_stored = true;
+  MQ_RETURN_IF_ERROR(ReadTensors(archive, read_options, &index, &placed));
   if (HasPackedModules(index.quant)) {
-    OpenOptions as_stored = options;
-    as_stored.as_stored = true;
-    MQ_RETURN_IF_ERROR(ReadTensors(archive, as_stored, &index, &placed));
     NamePackedTensors(index.quant, &index, &placed);
-  } else {
-    MQ_RETURN_IF_ERROR(ReadTensors(archive, options, &index, &placed));
   }
   if (!archive.zip->has_checksums()) {
     index.notes.push_back(

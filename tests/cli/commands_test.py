@@ -9,7 +9,8 @@ import unittest
 from tests.cli import make_checkpoints
 from tests.cli.cli_test_case import DOCS, PROGRAM, CliTestCase, environment
 
-COMMANDS = ("quantize", "plan", "inspect", "compare", "dequantize", "convert")
+COMMANDS = ("quantize", "plan", "inspect", "compare", "dequantize", "convert",
+            "verify")
 
 
 class CommandsTest(CliTestCase):
@@ -279,6 +280,40 @@ class CommandsTest(CliTestCase):
                        mentions=["scales of int8 cannot be F8_E8M0"])
         self.fail_with(2, "quantize", "model.pt", "--type", "nvfp4", "-g", "32",
                        mentions=["--group-size is part of --type nvfp4"])
+
+    def test_double_quantization(self):
+        """Scales that are quantized are told of, kept, and decoded."""
+        flags = ("--to", "bitsandbytes", "--double-quant", "-o", "nested")
+        text = self.succeed("plan", "model.pt", *flags)
+        self.assertIn("nf4 group 64, double quant", text)
+        text = self.succeed("quantize", "model.pt", *flags, "--verify", "all")
+        self.assertIn("quantized to nf4 group 64, double quant", text)
+        state = self.read("nested/model.safetensors")
+        self.assertEqual(state["fc1.weight.absmax"].dtype, "U8")
+        self.assertEqual(state["fc1.weight.nested_absmax"].shape, (1,))
+        self.succeed("convert", "nested", "-o", "q.mqir")
+        for quantized in ("nested", "q.mqir"):
+            self.assertRegex(
+                self.succeed("inspect", quantized),
+                r"(?m)^fc1\.weight +U8 .* nf4 group 64, double quant of F32 "
+                r"\[32, 64\]$")
+            self.succeed("compare", "model.pt", quantized, "--fail-under", "15")
+            self.succeed("dequantize", quantized, "-o",
+                         quantized + ".safetensors")
+        floats = self.read("nested.safetensors")
+        self.assertEqual(self.read("q.mqir.safetensors"), floats)
+        # In another storage a scale is what its code stands for.
+        self.succeed("convert", "nested", "--to", "bitsandbytes", "-o", "plain")
+        state = self.read("plain/model.safetensors")
+        self.assertEqual(state["fc1.weight.absmax"].dtype, "F32")
+        self.succeed("dequantize", "plain", "-o", "f.safetensors")
+        self.assertEqual(self.read("f.safetensors"), floats)
+        self.fail_with(2, "quantize", "model.pt", "--double-quant",
+                       mentions=["--double-quant", "int8", "--to bitsandbytes"])
+        self.fail_with(2, "quantize", "model.pt", "--type", "nf4",
+                       "--double-quant", "-o", "x.safetensors",
+                       mentions=["plain has no place for scales that are "
+                                 "quantized", "use --to bitsandbytes"])
 
     def test_llm_int8(self):
         """Codes of a byte with scales of rows and no zero points."""

@@ -148,6 +148,19 @@ class JsonTest(CliTestCase):
                     json_schema.check(value, json_schema.load(
                         SCHEMAS / (schema + ".json")))
 
+    def test_double_quantization(self):
+        flags = ("model.pt", "--to", "bitsandbytes", "-o", "nested",
+                 "--double-quant")
+        for command in ("plan", "result"):
+            rows = self.document(
+                command, "plan" if command == "plan" else "quantize",
+                *flags)["tensors"]
+            self.assertEqual([row.get("double_quant") for row in rows
+                              if row["action"] == "quantize"], [True])
+        document = self.document("inspect", "inspect", "nested")
+        for row in document["quantization"]["tensors"]:
+            self.assertEqual(row["storage"], "bitsandbytes-nested")
+
     def test_error(self):
         for exit_code, code, args in (
                 (2, "UsageError", ["quantize", "model.pt", "--bits", "9"]),

@@ -63,8 +63,8 @@ class ProgramsTest(CliTestCase):
         """It stays, and with it what is one matrix with it."""
         reasons = self.reasons("--for", "vllm", "-b", "4")
         self.assertEqual(sorted(reasons), sorted([QUERY, KEY, VALUE]))
-        self.assertIn("vLLM's kernels take rows in multiples of 64",
-                      reasons[KEY])
+        self.assertIn("for vLLM: it is [32, 128]; the Marlin kernel takes "
+                      "multiples of 64 rows", reasons[KEY])
         self.assertIn("vLLM puts weights of 'attn' into one matrix",
                       reasons[QUERY])
         self.assertEqual(self.reasons("--for", "transformers", "-b", "4"), {})
@@ -74,7 +74,7 @@ class ProgramsTest(CliTestCase):
         self.assertRegex(self.succeed("plan", "hf", "--for", "vllm", "-b", "4"),
                          r"(?m)^for vLLM: compressed-tensors, 3 weights not ")
         self.fail_with(3, "plan", "hf", "--for", "vllm", "--rule",
-                       KEY + "=int4", mentions=[KEY, "vLLM's kernels", "--skip"])
+                       KEY + "=int4", mentions=[KEY, "for vLLM: it is [32, 128]", "--skip"])
         # Nobody's kernels know monoquant's own storage.
         reasons = self.reasons("--for", "sglang", "--to", "safetensors")
         self.assertEqual(len(reasons), len(self.tensors))
@@ -90,6 +90,76 @@ class ProgramsTest(CliTestCase):
         self.succeed("plan", "hf", "--for", "vllm", "--rule", "mlp.*=fp8_e4m3")
         self.succeed("plan", "hf", "--for", "transformers", "--rule",
                      OTHERS[1] + "=fp8_e4m3")
+
+    def write_experts(self):
+        """A model of two experts, in the directory moe."""
+        os.mkdir(self.path("moe"))
+        experts = ["model.layers.0.mlp.experts.%d.%s_proj.weight" % (expert, layer)
+                   for expert in (0, 1) for layer in ("gate", "up", "down")]
+        make_checkpoints.write_safetensors(
+            self.path("moe", "model.safetensors"),
+            [make_checkpoints.normal(name, (128, 128))
+             for name in ("model.layers.0.self_attn.o_proj.weight", *experts)])
+        with open(self.path("moe", "config.json"), "w") as file:
+            file.write('{"model_type": "x"}')
+        return experts
+
+    def test_experts_in_transformers(self):
+        """It loads them in some formats only, and not each by itself."""
+        experts = self.write_experts()
+        args = ("--for", "transformers", "-b", "4")
+
+        def left(*more):
+            plan = self.document("plan", "plan", "moe", *more)
+            return {row["name"]: row["reason"] for row in plan["tensors"]
+                    if row["action"] == "copy"}
+
+        for form in ("gptq", "awq"):
+            reasons = left(*args, "--to", form)
+            self.assertEqual(sorted(reasons), sorted(experts))
+            self.assertIn("experts get random numbers", reasons[experts[0]])
+            self.assertEqual(left("--to", form, "-b", "4"), {})
+            self.fail_with(3, "plan", "moe", *args, "--to", form, "--rule",
+                           "*.experts.*=int4", mentions=["random numbers",
+                                                         "--skip '*.experts"])
+        self.assertEqual(left(*args), {})
+        self.assertEqual(left("--for", "transformers", "--type", "fp8_e4m3",
+                              "--skip", "*.experts.*").keys(), set(experts))
+        # As a whole or not at all, and not beside integers.
+        for more in (("-b", "4", "--skip", "*.experts.1.up*"),
+                     ("-b", "4", "--skip", "*.experts.*"), ("-b", "8")):
+            self.fail_with(3, "plan", "moe", "--for", "transformers", *more,
+                           mentions=["tensor 'model.layers.0.mlp.experts.",
+                                     "for Transformers: it is an expert's",
+                                     "--type fp8_e4m3"])
+        self.succeed("plan", "moe", "--for", "transformers", "-b", "8", "--rule",
+                     "*.experts.*=int4,group=32")
+
+    def test_convert(self):
+        """It takes the program's format, and checks the weights."""
+        self.succeed("quantize", "hf", "-o", "gptq", "--to", "gptq", "-g", "32",
+                     "--skip", "attn.*", "--scale-dtype", "f16")
+        result = self.document("result", "convert", "gptq", "-o", "out", "--for",
+                               "vllm")
+        self.assertEqual(result["output"]["format"], "compressed-tensors")
+        self.assertEqual(result["for"], {"program": "vllm", "left": 0})
+        result = self.document("result", "convert", "gptq", "-o", "awq", "--for",
+                               "sglang", "--to", "awq")
+        self.assertEqual(result["output"]["format"], "awq")
+        self.succeed("quantize", "hf", "-o", "mixed", "--to", "gptq", "-g", "32",
+                     "--skip", KEY, "--scale-dtype", "f16")
+        self.fail_with(3, "convert", "mixed", "-o", "no", "--for", "vllm",
+                       mentions=["mixed: tensor 'attn.", "for vLLM: it is",
+                                 "leave it as it is (--skip)"])
+        self.fail_with(3, "convert", "mixed", "-o", "no", "--for", "vllm",
+                       "--to", "gptq", mentions=["for vLLM"])
+        self.succeed("convert", "mixed", "-o", "yes", "--for", "transformers")
+        self.fail_with(2, "convert", "hf", "-o", "no", "--for", "vllm",
+                       mentions=["nothing in it is quantized",
+                                 "--to safetensors"])
+        self.fail_with(2, "convert", "gptq", "-o", "no", "--for", "sglang",
+                       "--to", "torchao", mentions=["SGLang does not load"])
+        self.assertFalse(os.path.exists(self.path("no")))
 
     def test_mistakes(self):
         self.fail_with(2, "quantize", "hf", "--for", "vllm", "--to", "torch-ao",

@@ -1,10 +1,12 @@
 """Transformers and bitsandbytes load what `--to bitsandbytes` wrote.
 
 What the library decodes equals monoquant's own dequantized weight, bit for bit, and
-codes and scales equal those that it makes of the same weights itself. Nibbles that
-are swapped, another table, and other scales are told.
+codes and scales, and the tables beside them, equal those that it makes of the same
+weights itself; scales that are quantized, those that it makes for the same offset.
+Nibbles that are swapped and other scales are told.
 """
 
+import json
 import os
 import unittest
 
@@ -27,6 +29,8 @@ from tests.support import monoquant
 SCHEMES = {
     "default": [],
     "fp4": ["--type", "fp4", "-g", 64],
+    "double quant": ["--double-quant"],
+    "fp4 double quant": ["--type", "fp4", "-g", 64, "--double-quant"],
     "one layer left out": ["--skip", "*.1.mlp.up_proj.weight"],
     "llm_int8": ["--type", "llm_int8"],
     "llm_int8 but for one layer": ["--type", "llm_int8", "--skip",
@@ -96,15 +100,74 @@ class BitsandbytesTest(EngineTestCase):
                         continue  # the same JSON, with other spaces
                     self.assertTrue(torch.equal(found[name], tensor), name)
 
+    def test_quantized_scales_are_its_own(self):
+        """Those that the library makes of the same scales, with the same
+        offset; its own is a mean in float32."""
+        for quant_type, plain, nested in (
+                ("nf4", "default", "double quant"),
+                ("fp4", "fp4", "fp4 double quant")):
+            with self.subTest(type=quant_type):
+                self.check_quantized_scales(quant_type, plain, nested)
+
+    def check_quantized_scales(self, quant_type, plain, nested):
+        theirs = os.path.join(self.folder, "their " + nested)
+        load(self.source, device_map="cpu",
+             quantization_config=transformers.BitsAndBytesConfig(
+                 load_in_4bit=True, bnb_4bit_quant_type=quant_type,
+                 bnb_4bit_use_double_quant=True,
+                 bnb_4bit_compute_dtype=torch.bfloat16,
+             )).save_pretrained(theirs)
+        _, expected = open_tensors(theirs)
+        _, scales = open_tensors(self.write("plain " + plain, *SCHEMES[plain]))
+        _, found = open_tensors(self.write("own " + nested, *SCHEMES[nested]))
+        self.assertEqual(found.keys(), expected.keys())
+        checked = 0
+        for name, tensor in expected.items():
+            if "absmax" in name:
+                continue
+            if "quant_state" not in name:
+                self.assertTrue(torch.equal(found[name], tensor), name)
+                continue
+            ours, state = (json.loads(bytes(each.tolist()))
+                           for each in (found[name], tensor))
+            offset = ours.pop("nested_offset")
+            self.assertAlmostEqual(offset / state.pop("nested_offset"), 1, 6)
+            self.assertEqual(ours, state)
+            weight = name.partition(".quant_state")[0]
+            codes, of_codes = bitsandbytes.functional.quantize_blockwise(
+                scales[weight + ".absmax"] - torch.tensor(offset),
+                blocksize=256)
+            self.assertTrue(torch.equal(found[weight + ".absmax"], codes), name)
+            self.assertTrue(torch.equal(found[weight + ".nested_absmax"],
+                                        of_codes.absmax), name)
+            checked += 1
+        self.assertGreater(checked, 10)
+
     def test_the_configuration_is_that_of_what_was_done(self):
         output = self.write("config", *SCHEMES["one layer left out"])
         config = read_config(output)
         quantization = config.pop("quantization_config")
         self.assertEqual(config, read_config(self.source))
         self.assertEqual(quantization["bnb_4bit_quant_type"], "nf4")
+        self.assertFalse(quantization["bnb_4bit_use_double_quant"])
         self.assertEqual(quantization["llm_int8_skip_modules"],
-                         ["model.embed_tokens", "lm_head",
+                         ["lm_head", "model.embed_tokens",
                           "model.layers.1.mlp.up_proj"])
+
+    def test_the_configuration_of_quantized_scales(self):
+        output = self.write("config double", *SCHEMES["double quant"])
+        quantization = read_config(output)["quantization_config"]
+        config = transformers.BitsAndBytesConfig.from_dict(quantization)
+        self.assertEqual(config.quantization_method(), "nf4")
+        self.assertTrue(config.bnb_4bit_use_double_quant)
+
+    def test_quantized_scales_do_not_mix_with_others(self):
+        with self.assertRaises(monoquant.Failed) as failed:
+            self.write("mixed scales", "--rule",
+                       "*.mlp.up_proj.weight=nf4,double_quant")
+        self.assertEqual(failed.exception.exit_code, 3)
+        self.assertIn("bitsandbytes has one scheme for the whole model",
+                      failed.exception.message)
 
     def test_the_configuration_of_eight_bits(self):
         output = self.write("config 8", *SCHEMES["llm_int8 but for one layer"])
@@ -112,7 +175,7 @@ class BitsandbytesTest(EngineTestCase):
         self.assertTrue(quantization["load_in_8bit"])
         self.assertFalse(quantization["load_in_4bit"])
         self.assertEqual(quantization["llm_int8_skip_modules"],
-                         ["model.embed_tokens", "lm_head",
+                         ["lm_head", "model.embed_tokens",
                           "model.layers.1.mlp.up_proj"])
         config = transformers.BitsAndBytesConfig.from_dict(quantization)
         self.assertEqual(config.quantization_method(), "llm_int8")
@@ -141,9 +204,10 @@ class BitsandbytesTest(EngineTestCase):
 
         def turn(tensors):
             for name, tensor in tensors.items():
-                if name.endswith("quant_map"):
-                    tensors[name] = -tensor
+                if name.endswith(".absmax"):
+                    tensors[name] = tensor.flip(0).contiguous()
 
+        # (Of quant_map it takes no notice on a processor.)
         change_tensors(output, turn)
         self.assertGreater(self.worst(self.load(output), weights), 0.1)
 
@@ -160,6 +224,19 @@ class BitsandbytesTest(EngineTestCase):
         change_tensors(output, turn)
         self.assertGreater(self.worst(self.load(output), weights), 0.1)
 
+    def test_quantized_scales_that_are_wrong_are_told(self):
+        output = self.write("wrong double", *SCHEMES["double quant"])
+        weights = self.floats(output)
+        self.assertEqual(self.worst(self.load(output), weights), 0)
+
+        def turn(tensors):
+            for name, tensor in tensors.items():
+                if name.endswith("nested_quant_map"):
+                    tensors[name] = -tensor
+
+        change_tensors(output, turn)
+        self.assertGreater(self.worst(self.load(output), weights), 0.01)
+
     def test_a_layer_that_is_not_named_is_told(self):
         output = self.write("forgotten", *SCHEMES["one layer left out"])
         change_config(output, lambda config: config.update(
@@ -173,11 +250,15 @@ class BitsandbytesTest(EngineTestCase):
                 output = self.write("shards of " + name, *args,
                                     "--max-shard-size", "100K")
                 plain = os.path.join(self.folder, "plain.safetensors")
-                monoquant.quantize(
-                    self.source, plain,
-                    *(args if "--type" in args else
-                      ["--type", "nf4", "-g", 64, *args]),
-                    "--skip", "lm_head.weight")
+                if "--double-quant" in args:
+                    # What no other storage has.
+                    plain = self.write("whole " + name, *args)
+                else:
+                    monoquant.quantize(
+                        self.source, plain,
+                        *(args if "--type" in args else
+                          ["--type", "nf4", "-g", 64, *args]),
+                        "--skip", "lm_head.weight")
                 mine, theirs = self.floats(plain), self.floats(output)
                 self.assertEqual(mine.keys(), theirs.keys())
                 for key in mine:

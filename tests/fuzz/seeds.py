@@ -147,7 +147,8 @@ def recipe():
     for rule in (b"*.weight=int4,group=64,asymmetric", b"head.*=skip",
                  b"a=int8,axis=1", b"f=fp8_e4m3,group=32",
                  b"g=nf4,group=64", b"h=fp4_e2m1,scale_dtype=e8m0", b"i=nvfp4",
-                 b"j=llm_int8,axis=0", b"b=uint4,convention=compressed-tensors",
+                 b"j=llm_int8,axis=0", b"k=fp4,double_quant",
+                 b"b=uint4,convention=compressed-tensors",
                  b"c=fp16", b"*=int8,tensor,observer=minmax,algorithm=rtn"):
         yield b"\0" + rule
 

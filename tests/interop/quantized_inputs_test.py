@@ -1,7 +1,8 @@
 """Checkpoints that are quantized already are read as the floats they stand for.
 
 torch's own quantized tensors equal dequantize() bit for bit, also where they
-are packed into the parameters of quantized modules; FP8 weights with scales
+are packed into the parameters of quantized modules (of state dicts
+tests/engines/foreign_torch_ao_test.py has more); FP8 weights with scales
 equal the products that torch computes in float32. What cannot be right is
 refused.
 """
@@ -191,24 +192,35 @@ class ModulesTest(Case):
                                 torch.nn.Linear(4, 3, bias=False)),
             {torch.nn.Linear}, dtype=QINT8)
 
+    def check_floats(self, model, tensors):
+        """What `dequantize` makes of a state dict are the values of `tensors`,
+        but None."""
+        path, floats = self.path("m.pt"), self.path("floats.safetensors")
+        torch.save(model.state_dict(), path)
+        monoquant.run("dequantize", "-m", path, "-o", floats, "--force")
+        self.check(floats, {name: tensor for name, tensor in tensors.items()
+                            if tensor is not None})
+
     def test_dynamic_state_dict(self):
-        self.check_saved(self.dynamic().state_dict())
+        model = self.dynamic()
+        self.check_floats(model, {
+            "0.weight": model[0].weight(), "0.bias": model[0].bias(),
+            "2.weight": model[2].weight()})
 
     def test_dynamic_lstm(self):
         model = torch.ao.quantization.quantize_dynamic(
             torch.nn.Sequential(torch.nn.LSTM(6, 4)), {torch.nn.LSTM},
             dtype=QINT8)
-        path = self.path("lstm.pt")
-        torch.save(model.state_dict(), path)
         state = model[0]._all_weight_values[0].param.__getstate__()[0]
-        prefix = "0._all_weight_values.0.param."
         expected = {}
-        for i, packed in enumerate(state[4]):
+        for i, packed in zip(("ih", "hh"), state[4]):
             weight, bias = packed.__getstate__()[0]
-            expected["%s4.%d.0" % (prefix, i)] = weight
-            expected["%s4.%d.1" % (prefix, i)] = bias
-            expected["%s1.%d" % (prefix, i)] = state[1][i]
-        self.check(path, expected)
+            expected["0.weight_%s_l0" % i] = weight
+            expected["0.bias_%s_l0" % i] = bias
+        # The biases are in the file twice, and equal.
+        self.assertTrue(torch.equal(state[1][0], expected["0.bias_ih_l0"]))
+        self.assertTrue(torch.equal(state[1][1], expected["0.bias_hh_l0"]))
+        self.check_floats(model, expected)
 
     def test_static_state_dicts(self):
         modules = torch.nn.ModuleDict({
@@ -216,7 +228,12 @@ class ModulesTest(Case):
             "conv2d": nnq.Conv2d(2, 4, 3), "conv3d": nnq.Conv3d(2, 4, 3),
             "transposed": nnq.ConvTranspose2d(2, 4, 3),
             "embedding": nnq.Embedding(10, 12)})
-        self.check_saved(modules.state_dict())
+        expected = {"embedding.weight": modules.embedding.weight()}
+        for name, module in modules.items():
+            if name != "embedding":
+                expected[name + ".weight"] = module.weight()
+                expected[name + ".bias"] = module.bias()
+        self.check_floats(modules, expected)
 
     def scripted(self, module):
         path = self.path("scripted.pt")
@@ -224,7 +241,7 @@ class ModulesTest(Case):
         return path
 
     def test_scripted_linear(self):
-        """Scripted and saved as a state dict, the names are the same."""
+        """The names are the paths in the file."""
         model = self.dynamic()
         tensors = flatten(model.state_dict())
         self.check(self.scripted(model),

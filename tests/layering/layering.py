@@ -1,6 +1,6 @@
 """The walls of the house: which room may include which.
 
-    ir <- {core, frontends} <- exporters <- {cli, wasm, python}
+    ir <- {core, frontends} <- exporters <- verify <- {cli, wasm, python}
 
 Bazel's visibility holds the same walls between targets. This reads the
 #include lines, so it also sees a header that is included through a dependency
@@ -17,9 +17,10 @@ MAY_INCLUDE = {
     "core": {"ir", "core"},
     "frontends": {"ir", "frontends"},
     "exporters": {"ir", "core", "exporters"},
-    "cli": {"ir", "core", "frontends", "exporters", "cli"},
-    "wasm": {"ir", "core", "frontends", "exporters", "wasm"},
-    "python": {"ir", "core", "frontends", "exporters", "python"},
+    "verify": {"ir", "core", "frontends", "exporters", "verify"},
+    "cli": {"ir", "core", "frontends", "exporters", "verify", "cli"},
+    "wasm": {"ir", "core", "frontends", "exporters", "verify", "wasm"},
+    "python": {"ir", "core", "frontends", "exporters", "verify", "python"},
 }
 
 # All folders with C++: what a header's path must start with to be ours.

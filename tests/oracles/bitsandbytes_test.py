@@ -2,21 +2,27 @@
 
 bitsandbytes 0.50.2 is asked on the processor: of 4 bits with quantize_4bit and
 dequantize_4bit. There it has no rows: rows are whole blocks here, so that its blocks
-are monoquant's groups. Of 8 bits with int8_vectorwise_quant and
+are monoquant's groups. Scales that are quantized are compared with what
+quantize_blockwise makes of the same scales and the same offset. Of 8 bits with int8_vectorwise_quant and
 int8_vectorwise_dequant, of matrices.
 """
 
+import json
+import os
+import tempfile
 import unittest
 
 from tests.support import optional
 
 optional.require_engines()
 
+import safetensors.torch
 import torch
 
 import bitsandbytes.functional as bnb
 
 from tests.oracles import codes, inputs, real_weights
+from tests.support import monoquant
 
 BLOCKS = (32, 64, 128)
 
@@ -89,6 +95,88 @@ class BitsandbytesTest(unittest.TestCase):
 
     def test_real_weights(self):
         self.compare(real_weights.load())
+
+
+class DoubleQuantTest(unittest.TestCase):
+
+    def compare(self, tensors, block=64, kind="nf4"):
+        """Matrices, which are quantized as a model of bitsandbytes."""
+        matrices = {"m%d.weight" % i: x.reshape(-1, block).contiguous()
+                    for i, x in enumerate(tensors.values())}
+        with tempfile.TemporaryDirectory() as folder:
+            model = os.path.join(folder, "in.safetensors")
+            output = os.path.join(folder, "out")
+            safetensors.torch.save_file(matrices, model)
+            monoquant.quantize(model, output, "--to", "bitsandbytes", "--type",
+                               kind, "-g", block, "--double-quant",
+                               "--min-elements", 0)
+            written = safetensors.torch.load_file(
+                os.path.join(output, "model.safetensors"))
+            floats = os.path.join(folder, "floats.safetensors")
+            monoquant.run("dequantize", "-m", output, "-o", floats, "--dtype",
+                          "f32")
+            decoded = safetensors.torch.load_file(floats)
+        for (name, x), title in zip(matrices.items(), tensors):
+            with self.subTest(tensor=title, dtype=x.dtype, block=block):
+                self.check(x, name, written, decoded[name], block, kind)
+
+    def check(self, x, name, written, decoded, block, kind):
+        packed, state = bnb.quantize_4bit(x, blocksize=block, quant_type=kind,
+                                          compress_statistics=True)
+        self.assertTrue(torch.equal(written[name], packed))
+        text = written[name + ".quant_state.bitsandbytes__" + kind]
+        offset = torch.tensor(
+            json.loads(bytes(text.tolist()))["nested_offset"])
+        _, plain = bnb.quantize_4bit(x, blocksize=block, quant_type=kind)
+        scales = plain.absmax
+        self.assertTrue(torch.equal(offset, scales.double().mean().float()))
+        # A mean in float32 loses a few bits, or all.
+        if state.offset.isfinite():
+            torch.testing.assert_close(offset, state.offset, rtol=1e-6,
+                                       atol=1e-44)
+        found, of_found = bnb.quantize_blockwise(scales - offset, blocksize=256)
+        self.assertTrue(torch.equal(written[name + ".absmax"], found))
+        self.assertTrue(torch.equal(written[name + ".nested_absmax"],
+                                    of_found.absmax))
+        self.assertTrue(torch.equal(written[name + ".nested_quant_map"],
+                                    state.state2.code))
+        # The floats that these are, for the library.
+        state.absmax, state.offset = found, offset
+        state.state2.absmax = of_found.absmax
+        state.dtype = torch.float32
+        theirs = bnb.dequantize_4bit(packed, state)
+        self.assertTrue(torch.equal(codes.bits(theirs + 0.0),
+                                    codes.bits(decoded + 0.0)), "values differ")
+
+    def test_synthetic(self):
+        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+            tensors = inputs.as_dtype(
+                inputs.without_overflow(
+                    inputs.synthetic([(6, 128), (300, 192)])), dtype)
+            for kind in ("nf4", "fp4"):
+                self.compare(tensors, kind=kind)
+
+    def test_every_step_between_codes(self):
+        """Scales all over a block's range, in blocks of every size."""
+        torch.manual_seed(3)
+        steps = torch.linspace(0, 2, 1 << 16)
+        for size in (1.0, 0.37, 1e-30, 3e-44, 1e37):
+            weights = torch.rand(1 << 16, 64) * 2 - 1
+            weights[:, 0] = 1
+            weights *= (steps * size).reshape(-1, 1)
+            order = torch.randperm(1 << 16)
+            self.compare({"%g" % size: weights[order]})
+
+    def test_other_blocks(self):
+        torch.manual_seed(5)
+        weights = torch.randn(1 << 8, 1 << 13) * torch.rand(1 << 8, 1)
+        for block in (128, 4096):
+            self.compare({"random": weights}, block)
+
+    def test_real_weights(self):
+        tensors = real_weights.load()
+        self.compare({name: x for name, x in tensors.items()
+                      if x.numel() % 64 == 0})
 
 
 class LlmInt8Test(unittest.TestCase):

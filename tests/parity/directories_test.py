@@ -123,6 +123,13 @@ def all_cases(models):
         for size in (50_000, 10_000_000):
             cases.append(quantize("%s of %d bytes" % (to, size), "shards", to,
                                   max_shard_bytes=size))
+    for chunk_bytes in (64 * KIB, 8 * MIB):
+        cases.append(Case(
+            "double quantization in pieces of %d" % chunk_bytes,
+            models["shards"],
+            ("quantize", "--to", "bitsandbytes", "--double-quant"),
+            {"format": "bitsandbytes",
+             "recipe": {"defaults": "nf4,double_quant"}}, chunk_bytes))
     # What is named is a file: it has no side files, and no config.json.
     models["file"] = os.path.join(models["one_file"], "model.safetensors")
     cases.append(quantize("of a file", "file", "compressed-tensors"))

@@ -113,28 +113,90 @@ def _static():
     return model.eval()
 
 
+def _listed(state):
+    """What is listed of weights of modules: codes and parameters, where float32
+    scales and integer zero points give the same values, and else floats."""
+    listed = {}
+    for name, tensor in state.items():
+        if tensor is None:
+            continue
+        tensor = tensor.detach()
+        scale = zero_point = None
+        if tensor.is_quantized and tensor.qscheme() == torch.per_tensor_affine:
+            scale = torch.tensor(tensor.q_scale(), dtype=torch.float64)
+            zero_point = torch.tensor(tensor.q_zero_point())
+        elif tensor.is_quantized and (
+                tensor.q_per_channel_zero_points().dtype == torch.int64):
+            scale = tensor.q_per_channel_scales()
+            zero_point = tensor.q_per_channel_zero_points()
+            if not torch.equal(scale, scale.float().double()):
+                scale = None
+        if scale is None:
+            listed[name] = tensor.dequantize()
+        else:
+            listed.update({name: tensor.int_repr(), name + ".scale": scale,
+                           name + ".zero_point": zero_point})
+    return listed
+
+
+def _of_modules(path, model, state, **fields):
+    """A Checkpoint of `model`, whose weights are `state`."""
+    return stock.expecting(save(path, model.state_dict()), _listed(state),
+                           **fields)
+
+
+def _weight_and_bias(name, module):
+    return {name + ".weight": module.weight(), name + ".bias": module.bias()}
+
+
+_ACTIVATIONS = ("scales and zero points of activations in quantized modules "
+                "are left out",)
+
+
 @builder
 def state_of_dynamic_modules(path):
-    return save(path, _dynamic().state_dict())
+    model = _dynamic()
+    return _of_modules(path, model, {**_weight_and_bias("0", model[0]),
+                                     **_weight_and_bias("2", model[2])},
+                       noted=_ACTIVATIONS + ("'0.weight' (int8 tensor",))
 
 
 @builder
 def state_of_static_modules(path):
-    return save(path, _static().state_dict())
+    model = _static()
+    return _of_modules(path, model, {
+        key: tensor for i in (1, 2, 3)
+        for key, tensor in _weight_and_bias(str(i), model[i]).items()},
+        noted=_ACTIVATIONS)
 
 
 @builder
 def state_of_half_precision_modules(path):
-    return save(path, torch.ao.quantization.quantize_dynamic(
-        nn.Sequential(nn.Linear(12, 9)), {nn.Linear},
-        torch.float16).state_dict())
+    model = torch.ao.quantization.quantize_dynamic(
+        nn.Sequential(nn.Linear(12, 9)), {nn.Linear}, torch.float16)
+    return _of_modules(path, model, _weight_and_bias("0", model[0]))
 
 
 @builder
 def state_of_recurrent_modules(path):
     """Packed by C++ classes, whose state torch tells."""
-    return save(path, torch.ao.quantization.quantize_dynamic(
-        nn.Sequential(nn.LSTM(5, 6)), {nn.LSTM}, torch.qint8).state_dict())
+    model = torch.ao.quantization.quantize_dynamic(
+        nn.Sequential(nn.LSTM(5, 6, 2, bidirectional=True), nn.GRUCell(6, 4)),
+        {nn.LSTM, nn.GRUCell}, torch.qint8)
+    return _of_modules(path, model, {
+        "%d.%s" % (i, name): tensor for i in (0, 1)
+        for name, tensor in {**model[i].get_weight(),
+                             **model[i].get_bias()}.items()}, ordered=False)
+
+
+@builder
+def state_of_modules_in_a_legacy_stream(path):
+    model = _dynamic()
+    path = save(path, {"epoch": 1, "model": model.state_dict()},
+                _use_new_zipfile_serialization=False)
+    return stock.expecting(path, _listed({**_weight_and_bias("0", model[0]),
+                                          **_weight_and_bias("2", model[2])}),
+                           container="torch-legacy")
 
 
 @builder
@@ -143,7 +205,22 @@ def state_of_embeddings(path):
     bag.set_weight(torch.quantize_per_channel(
         torch.rand(10, 8), torch.rand(10) + 0.01, torch.rand(10), 0,
         torch.quint8))
-    return save(path, nn.Sequential(bag).state_dict())
+    return _of_modules(path, nn.Sequential(bag), {"0.weight": bag.weight()})
+
+
+@builder
+def state_of_modules_as_stored(path):
+    model = _dynamic()
+    expected = {}
+    for name, value in model.state_dict().items():
+        if isinstance(value, tuple):
+            expected.update(_listed({name + ".0": value[0],
+                                     name + ".1": value[1]}))
+            expected[name + ".0"] = value[0]  # QI8
+        elif isinstance(value, torch.Tensor):
+            expected[name] = value
+    return stock.expecting(save(path, model.state_dict()), expected,
+                           arguments=("--as-stored",))
 
 
 # TorchScript.
