@@ -18,6 +18,7 @@
 #include "frontends/safetensors/shard_index.h"
 #include "frontends/tar/tar_directory.h"
 #include "frontends/tar/tar_tables.h"
+#include "frontends/torch/place_quantized.h"
 #include "frontends/torch/state_dict.h"
 #include "frontends/torch/torch_archive.h"
 #include "frontends/zip/zip_directory.h"
@@ -78,6 +79,8 @@ TEST(ContainersPageTest, HasTheLimits) {
                                  mib(index.name_bytes), ", ",
                                  Grouped(index.dims), " dimensions together"));
   expect("tensors that torch quantized", Grouped(state_dict.quantized));
+  expect("parameters of quantized modules that are read on opening",
+         mib(kMaxModuleParams));
   expect("entries of a value and all it is nested in",
          Grouped(state_dict.open_entries));
   expect("JSON: values held at once", Grouped(kMaxJsonValues));

@@ -244,8 +244,8 @@ absl::StatusOr<ParamSummary> SummarizeParams(const AffineCodes& codes) {
   const uint64_t blocks = codes.channels->grid.blocks();
   std::vector<Param> params;
   for (uint64_t first = 0; first < blocks; first += params.size()) {
-    params.resize(static_cast<size_t>(
-        std::min(blocks - first, ParamWindow<Param>::kMaxParams)));
+    params.resize(
+        static_cast<size_t>(std::min(blocks - first, kParamsInPiece)));
     MQ_RETURN_IF_ERROR(LoadParams(codes, first, absl::MakeSpan(params)));
     if (first == 0) summary.zero_point = params[0].zero_point;
     for (const Param& param : params) {

@@ -64,6 +64,9 @@ absl::StatusOr<std::shared_ptr<const ChannelParams>> MakeChannelParams(
     const Shape& shape, int64_t axis, PlacedParams scales,
     PlacedParams zero_points);
 
+// How many parameters are read at a time.
+inline constexpr uint64_t kParamsInPiece = 4096;
+
 // What parameters have in common.
 struct ParamSummary {
   // Every scale of a channel is a float32 number.
@@ -73,8 +76,8 @@ struct ParamSummary {
 };
 
 // Reads all parameters of `codes`, whose type of elements has been set, in
-// small pieces. DataLoss if a zero point is no code; errors of the source are
-// passed on.
+// pieces of kParamsInPiece. DataLoss if a zero point is no code; errors of the
+// source are passed on.
 absl::StatusOr<ParamSummary> SummarizeParams(const AffineCodes& codes);
 
 // Makes `placed`, which has been placed as the codes of a tensor of `shape`

@@ -10,6 +10,7 @@
 #include "frontends/tensors/storage.h"
 #include "frontends/torch/quantizer.h"
 #include "ir/quant_storage.h"
+#include "ir/shape.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -42,6 +43,22 @@ absl::StatusOr<PlacedParams> PlaceNumber(T number, DType dtype,
                                       std::string(file), "pickle", bytes),
                                   /*big_endian=*/false, &params.info));
   return params;
+}
+
+// What reading the parameters may cost: each piece of them, all of their
+// storage if that is compressed.
+bool SpendOnParams(const std::vector<PlacedParams>& params,
+                   ParamBudget* budget) {
+  for (const PlacedParams& each : params) {
+    const uint64_t pieces =
+        each.info.byte_size / sizeof(double) / kParamsInPiece + 1;
+    uint64_t bytes = 0;
+    if (!CheckedMul(each.placed.storage->size(), pieces, &bytes)) return false;
+    bytes = std::max(bytes, each.info.byte_size);
+    if (bytes > *budget) return false;
+    *budget -= bytes;
+  }
+  return true;
 }
 
 }  // namespace
@@ -111,13 +128,7 @@ std::optional<QuantScheme> FindModuleScheme(
         params[1].info.dtype != DType::kI64) {
       return std::nullopt;
     }
-    for (const PlacedParams& each : params) {
-      // A checksum is that of all the storage.
-      const uint64_t bytes =
-          std::max(each.placed.storage->size(), each.info.byte_size);
-      if (bytes > *budget) return std::nullopt;
-      *budget -= bytes;
-    }
+    if (!SpendOnParams(params, budget)) return std::nullopt;
     codes.channels = *channels;
     scheme.granularity = Granularity::kAxis;
     scheme.axis = static_cast<int>(quantizer.axis);

@@ -41,10 +41,12 @@ absl::StatusOr<std::vector<PlacedParams>> PlaceParams(
     const TorchTensor& tensor, absl::string_view file, absl::string_view name,
     const PlaceTorchTensor& place);
 
-// How many bytes of parameters FindModuleScheme may still read.
+// How many bytes FindModuleScheme may still read. A channel takes 16; where
+// storages are larger than what is looked for in them, or compressed, it is
+// more.
 using ParamBudget = uint64_t;
-// All of one checkpoint, which no model comes near: 16 bytes a channel.
-inline constexpr ParamBudget kMaxModuleParams = uint64_t{256} << 20;
+// For all of one checkpoint.
+inline constexpr ParamBudget kMaxModuleParams = uint64_t{512} << 20;
 
 // The scheme of `tensor`, the weight `name` of a quantized module, if it can be
 // shown as QuantStorage::kTorchQuantized has it: codes of QI8 or QU8, and

@@ -24,6 +24,9 @@
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/quant_record.h"
+#include "ir/quant_scheme.h"
+#include "ir/quant_storage.h"
 #include "ir/shape.h"
 #include "ir/testing.h"
 
@@ -262,6 +265,101 @@ TEST(QuantizedTest, AsStoredNothingIsLost) {
   EXPECT_EQ(*ReadTensor(**reader, 1), BytesOf<double>({0.1}));
   EXPECT_EQ(*ReadTensor(**reader, 2), BytesOf<int64_t>({3}));
   EXPECT_EQ(*ReadTensor(**reader, 4), BytesOf<double>({1, 2}));
+}
+
+// A convolution: what makes the weight one of a module is what lies beside it.
+Write Convolution(absl::string_view storage_class, const Write& scheme) {
+  return [=](PickleBuilder& p) {
+    p.Str("c.weight");
+    Quantized(p, storage_class, 6, {3, 2}, {1, 3}, scheme);
+    p.Str("c.scale").Tensor("FloatStorage", "3", 1, 0, {}, {});
+    p.Str("c.zero_point").Tensor("LongStorage", "4", 1, 0, {}, {});
+  };
+}
+
+const char kCodes[] = "\x01\x02\x03\xFF\xFE\x80";
+const std::vector<std::string>& ConvolutionStorages() {
+  static const auto* const storages = new std::vector<std::string>{
+      std::string(kCodes, 6), BytesOf<double>({0.5, 2}),
+      BytesOf<int64_t>({0, 0}), BytesOf<float>({1}), BytesOf<int64_t>({3})};
+  return *storages;
+}
+
+TEST(QuantizedTest, WeightsOfModulesAreRecorded) {
+  const struct {
+    const char* storage;
+    Write scheme;
+    std::vector<int64_t> zero_points;
+    const char* expected;
+  } cases[] = {
+      {"QInt8Storage", PerTensor(0.1, 0), {0, 0}, "int8 tensor symmetric"},
+      {"QInt8Storage", PerTensor(0.1, 1), {0, 0}, "int8 tensor asymmetric"},
+      {"QUInt8Storage", PerTensor(0.1, 128), {0, 0}, "uint8 tensor symmetric"},
+      {"QUInt8Storage", PerTensor(0.1, 0), {0, 0}, "uint8 tensor asymmetric"},
+      {"QInt8Storage", PerChannel(2, 1), {0, 0}, "int8 axis 1 symmetric"},
+      {"QInt8Storage", PerChannel(2, 1), {0, -7}, "int8 axis 1 asymmetric"},
+      {"QUInt8Storage", PerChannel(2, 1), {128, 128}, "uint8 axis 1 symmetric"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.expected);
+    std::vector<std::string> storages = ConvolutionStorages();
+    storages[2] = BytesOf(c.zero_points);
+    const Opened reader = Open(Convolution(c.storage, c.scheme), storages);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    const CheckpointIndex& index = (*reader)->index();
+    ASSERT_EQ(index.quant.tensors.size(), 1u);
+    EXPECT_EQ(index.quant.version, "");
+    const QuantizedTensor& weight = index.quant.tensors[0];
+    EXPECT_EQ(weight.name, "c.weight");
+    EXPECT_EQ(SchemeToString(weight.scheme), c.expected);
+    EXPECT_EQ(weight.storage, QuantStorage::kTorchQuantized);
+    EXPECT_EQ(weight.dtype, DType::kF32);
+    ASSERT_EQ(index.tensors.size(), 3u);
+    EXPECT_EQ(index.tensors[0].dtype,
+              c.expected[0] == 'u' ? DType::kU8 : DType::kI8);
+    EXPECT_EQ(index.tensors[1].name, "c.weight.scale");
+    EXPECT_EQ(index.tensors[2].name, "c.weight.zero_point");
+    // In the order of the tensor's own elements.
+    EXPECT_EQ(*ReadTensor(**reader, 0), "\x01\xFF\x02\xFE\x03\x80");
+    EXPECT_THAT(index.notes, Contains(absl::StrCat(
+                                 "weights of modules that torch quantized (1): "
+                                 "'c.weight' (",
+                                 c.expected, ")")));
+    // As it is stored there are no modules.
+    const Opened as_stored =
+        Open(Convolution(c.storage, c.scheme), storages, /*as_stored=*/true);
+    ASSERT_TRUE(as_stored.ok()) << as_stored.status();
+    EXPECT_EQ((*as_stored)->index().tensors.size(), 5u);
+    EXPECT_TRUE((*as_stored)->index().quant.empty());
+  }
+}
+
+TEST(QuantizedTest, WeightsOfModulesThatNoRecordHasAPlaceForAreFloats) {
+  // torch multiplies by these scales as doubles.
+  std::vector<std::string> odd = ConvolutionStorages();
+  odd[1] = BytesOf<double>({0.1, 0.2});
+  Opened reader = Open(Convolution("QInt8Storage", PerChannel(2, 1)), odd);
+  EXPECT_EQ(Values(reader)[5], static_cast<float>(-128 * 0.2));
+  EXPECT_TRUE((*reader)->index().quant.empty());
+  std::vector<std::string> floats = ConvolutionStorages();
+  floats[1] = BytesOf<float>({0.5, 2});
+  floats[2] = BytesOf<float>({0.25, 0});
+  reader = Open(Convolution("QUInt8Storage",
+                            PerChannel(2, 1, "FloatStorage", "FloatStorage")),
+                floats);
+  EXPECT_EQ(Values(reader),
+            (std::vector<float>{0.375, 510, 0.875, 508, 1.375, 256}));
+  // What is wrong with zero points is said when they are used, as of others.
+  std::vector<std::string> beyond = ConvolutionStorages();
+  beyond[2] = BytesOf<int64_t>({0, 300});
+  reader = Open(Convolution("QInt8Storage", PerChannel(2, 1)), beyond);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  ExpectError(ReadTensor(**reader, 0), kDataLoss,
+              "m.pt: tensor 'c.weight': zero point 300 is no code of QI8");
+  ExpectError(Open(Convolution("QInt8Storage", PerTensor(1, 128)),
+                   ConvolutionStorages()),
+              kDataLoss,
+              "m.pt: tensor 'c.weight': zero point 128 is no code of QI8");
 }
 
 TEST(QuantizedTest, TiedIfParametersAreEqualToo) {

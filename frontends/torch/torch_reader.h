@@ -30,8 +30,10 @@ inline constexpr ContainerKind kTorchZipKinds[] = {
 absl::StatusOr<bool> IsTorchZip(const CheckpointFiles& files);
 
 // Reads the archive's directory, its byte order, the pickle or JSON that
-// describes the tensors and, if monoquant wrote it, its record. A storage is
-// checked against its CRC-32 when the first of its elements is read.
+// describes the tensors and, if monoquant wrote it, its record; of a state dict
+// of modules that torch quantized, the parameters of weights
+// (quantized_modules.h). A storage is checked against its CRC-32 when the first
+// of its elements is read.
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchZip(
     const CheckpointFiles& files, const OpenOptions& options);
 

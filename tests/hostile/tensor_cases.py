@@ -156,6 +156,114 @@ def _rebuilds():
     yield _case("conj_of_reals", conj, EITHER)
 
 
+def _module_cases(name, *entries, outcome=EITHER, storages=None):
+    """A state dict that looks like one of modules that torch quantized."""
+    numbers = dict(key="9", size=(), stride=(), numel=1)
+    value = dict_(
+        (text("m.scale"), tensor(**numbers)),
+        (text("m.zero_point"), tensor(cls="LongStorage", **numbers)), *entries)
+    data = zips.torch_zip(program(value), {
+        "0": bytes(range(16)), "1": struct.pack("<4d", 0.5, 2, 0.25, 1),
+        "2": bytes(32), "9": bytes(8), **(storages or {})})
+    yield file_case("module_" + name, data, outcome)
+
+
+def _qtensor(scheme, size=(4, 4), stride=(4, 1)):
+    return call(global_("torch._utils", "_rebuild_qtensor"),
+                storage("0", 16, "QInt8Storage"), number(0), ints(size),
+                ints(stride), scheme, FALSE, ORDERED_DICT)
+
+
+def _per_channel(axis=0, scales={}, zeros={}):
+    of_channels = dict(size=(4,), stride=(1,))
+    return tuple_(
+        global_("torch", "per_channel_affine"),
+        tensor(**{**of_channels, "key": "1", "cls": "DoubleStorage", **scales}),
+        tensor(**{**of_channels, "key": "2", "cls": "LongStorage", **zeros}),
+        number(axis))
+
+
+def _per_tensor(scale, zero_point):
+    return tuple_(global_("torch", "per_tensor_affine"),
+                  b"G" + struct.pack(">d", scale), number(zero_point))
+
+
+def _modules():
+    packed = text("m._packed_params._packed_params")
+
+    def linear(weight, *more):
+        return packed, tuple_(weight, *more)
+
+    good = _qtensor(_per_channel())
+    yield from _module_cases("as_it_should_be", linear(good, NONE), outcome=OK)
+    yield from _module_cases("of_floats", linear(tensor(), tensor()))
+    yield from _module_cases("bias_of_codes", linear(good, good))
+    yield from _module_cases("without_end", linear(*[good] * 1000))
+    yield from _module_cases("name_taken", linear(good, NONE),
+                             (text("m.weight"), tensor()), outcome=OK)
+    yield from _module_cases("name_of_a_parameter_taken", linear(good, NONE),
+                             (text("m.weight.scale"), tensor()), outcome=ERROR)
+    yield from _module_cases("convolution_and_linear", linear(good, NONE),
+                             (text("m.weight"), good))
+    yield from _module_cases("twice", linear(good, NONE), linear(good, NONE))
+    yield from _module_cases("outermost", (
+        text("_packed_params._packed_params"), tuple_(good, NONE)), outcome=OK)
+    schemes = {
+        "axis_beyond": _per_channel(axis=2),
+        "axis_huge": _per_channel(axis=2**40),
+        "axis_negative": _per_channel(axis=-1),
+        "scales_short": _per_channel(scales=dict(size=(3,))),
+        "scales_beyond": _per_channel(scales=dict(offset=1)),
+        "scales_of_codes": _per_channel(scales=dict(cls="QInt8Storage")),
+        "scales_of_floats": _per_channel(scales=dict(cls="FloatStorage")),
+        "zeros_of_floats": _per_channel(zeros=dict(cls="DoubleStorage")),
+        "scale_infinite": _per_tensor(float("inf"), 0),
+        "scale_nan": _per_tensor(float("nan"), 0),
+        "scale_beyond_floats": _per_tensor(1e300, 0),
+        "zero_point_beyond": _per_tensor(1, 128),
+        "zero_point_2_62": _per_tensor(1, 2**62),
+    }
+    for name, scheme in schemes.items():
+        yield from _module_cases(name, linear(_qtensor(scheme), NONE))
+    for name, data in {
+            "zeros_beyond": struct.pack("<4q", 0, 1000, 0, 0),
+            "zeros_2_63": struct.pack("<4q", 0, 2**63 - 1, -2**63, 0)}.items():
+        yield from _module_cases(name, linear(good, NONE), outcome=ERROR,
+                                 storages={"2": data})
+    # One number, given to so many channels: they are read when it is opened.
+    wide = 2**22
+    channels = dict(numel=4, size=(wide,), stride=(0,))
+    many = call(global_("torch._utils", "_rebuild_qtensor"),
+                storage("0", 16, "QInt8Storage"), number(0), ints((wide,)),
+                ints((0,)), _per_channel(scales=channels, zeros=channels),
+                FALSE, ORDERED_DICT)
+    yield from _module_cases("channels_of_one_number", *[
+        (text("%d._packed_params._packed_params" % i), tuple_(many, NONE))
+        for i in range(64)])
+    for name, path in {
+            "cell_huge": "m._all_weight_values.9999.param",
+            "cell_2_70": "m._all_weight_values.%d.param" % 2**70,
+            "cell_negative": "m._all_weight_values.-1.param",
+            "cell_without_a_number": "m._all_weight_values..param",
+            "cell_in_a_cell": "m._all_weight_values.0._all_weight_values.0.param"
+            }.items():
+        cell = tuple_(text("quantized_dynamic"), EMPTY_LIST, EMPTY_LIST,
+                      EMPTY_LIST, list_(tuple_(good, NONE), tuple_(good, NONE)))
+        yield from _module_cases(name, (text(path), cell))
+    cell = tuple_(*[NONE] * 4, list_(
+        tuple_(_qtensor(_per_tensor(1, 0), (2, 0), (1, 1)), NONE),
+        tuple_(_qtensor(_per_tensor(1, 0), (16,), (1,)), NONE)))
+    yield from _module_cases("cells_of_other_shapes", *[
+        (text("m._all_weight_values.%d.param" % i), cell) for i in range(3000)])
+    for name, kind in (("codes", dict(cls="QInt8Storage")),
+                       ("many", dict(key="0", numel=4, size=(4,),
+                                     stride=(1,)))):
+        number_of = {**dict(key="9", size=(), stride=(), numel=1), **kind}
+        yield from _module_cases("activations_of_" + name, linear(good, NONE), (
+            text("n.scale"), tensor(**number_of)), (
+            text("n.zero_point"), tensor(**number_of)))
+
+
 def _names():
     """Names that write to terminals, or that no other file could have."""
     names = {
@@ -195,4 +303,5 @@ def _names():
 def cases():
     yield from _views()
     yield from _rebuilds()
+    yield from _modules()
     yield from _names()
