@@ -80,9 +80,9 @@ void AddNotes(const Json& config, const Json& quantization,
       !NeedsActivationScales(*type->AsString())) {
     return;
   }
-  output->notes.push_back(absl::StrCat(
-      "Transformers loads no model_type ", *type->AsString(),
-      " in awq without scales of activations; gptq has none"));
+  output->notes.push_back(
+      absl::StrCat("Transformers loads no model_type ", *type->AsString(),
+                   " in awq without scales of activations; gptq has none"));
 }
 
 // Files in which programs of GPTQ's and AWQ's looked for the configuration
