@@ -55,8 +55,13 @@ export interface PlanRequest {
   recipe?: object;
   /** Only to dequantize; the type before quantization by default. */
   dtype?: 'F32' | 'F16' | 'BF16' | 'F64';
-  /** A name from Monoquant.about.formats. */
-  format: string;
+  /** A name from Monoquant.about.formats; may be left out with `for`. */
+  format?: string;
+  /**
+   * The program that is to load the output: it chooses the format where there
+   * is none, and what it has no use for stays as it is. Not to dequantize.
+   */
+  for?: 'vllm' | 'sglang' | 'transformers' | 'torch';
   /**
    * Makes a directory of any format that can have several files, each of at
    * most so many bytes of tensors.
