@@ -18,12 +18,18 @@ namespace {
 
 // By enum value.
 constexpr const internal::StorageRow* kStorages[] = {
-    &internal::kPlainStorage,        &internal::kCompressedTensorsStorage,
-    &internal::kGptqStorage,         &internal::kAwqStorage,
-    &internal::kFp8Storage,          &internal::kTorchaoStorage,
-    &internal::kTorchAoStorage,      &internal::kPackQuantizedStorage,
-    &internal::kIntQuantizedStorage, &internal::kGptqV2Storage,
-    &internal::kBitsandbytesStorage, &internal::kBitsandbytesNestedStorage,
+    &internal::kPlainStorage,
+    &internal::kCompressedTensorsStorage,
+    &internal::kGptqStorage,
+    &internal::kAwqStorage,
+    &internal::kFp8Storage,
+    &internal::kTorchaoStorage,
+    &internal::kTorchAoStorage,
+    &internal::kPackQuantizedStorage,
+    &internal::kIntQuantizedStorage,
+    &internal::kGptqV2Storage,
+    &internal::kBitsandbytesStorage,
+    &internal::kBitsandbytesNestedStorage,
     &internal::kTorchQuantizedStorage,
 };
 
