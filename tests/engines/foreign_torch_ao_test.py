@@ -1,8 +1,9 @@
 """monoquant reads state dicts of models that torch.ao.quantization quantized.
 
-torch quantizes small models and saves what `state_dict()` gives. What `dequantize`
-makes of each weight equals torch's own dequantize(), bit for bit, and the float
-model loads all of it, strictly. Codes are kept where they go into other formats.
+torch quantizes small models and saves what `state_dict()` gives. What
+`dequantize` makes of each weight equals torch's own dequantize(), bit for bit,
+and the float model loads all of it, strictly. Codes are kept where they go into
+other formats.
 """
 
 import os
@@ -209,7 +210,8 @@ class ForeignTorchAoTest(unittest.TestCase):
         original = make(Graph)
         inputs = torch.randn(Graph.inputs)
         prepared = quantize_fx.prepare_fx(
-            make(Graph), quantization.get_default_qconfig_mapping("x86"), inputs)
+            make(Graph), quantization.get_default_qconfig_mapping("x86"),
+            inputs)
         prepared(inputs)
         model = quantize_fx.convert_fx(prepared)
         self.assertIn("conv_input_scale_0", model.state_dict())

@@ -245,8 +245,8 @@ def _modules():
             "cell_2_70": "m._all_weight_values.%d.param" % 2**70,
             "cell_negative": "m._all_weight_values.-1.param",
             "cell_without_a_number": "m._all_weight_values..param",
-            "cell_in_a_cell": "m._all_weight_values.0._all_weight_values.0.param"
-            }.items():
+            "cell_in_a_cell":
+                "m._all_weight_values.0._all_weight_values.0.param"}.items():
         cell = tuple_(text("quantized_dynamic"), EMPTY_LIST, EMPTY_LIST,
                       EMPTY_LIST, list_(tuple_(good, NONE), tuple_(good, NONE)))
         yield from _module_cases(name, (text(path), cell))
