@@ -15,11 +15,11 @@
 #include "cli/progress.h"
 #include "cli/run_report.h"
 #include "cli/table.h"
+#include "core/index_json.h"
 #include "core/layer_kind.h"
 #include "core/recipe.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
-#include "ir/index_json.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/quant_storage.h"
@@ -167,12 +167,8 @@ Json ToJson(const Input& input, const Selection& selection) {
   Json tensors((Json::Array()));
   for (size_t i = 0; i < selection.tensors.size(); ++i) {
     if (!selection.hashed) {
-      Json json = TensorToJson(index, selection.tensors[i]);
-      const LayerKind kind = kinds[selection.tensors[i]];
-      if (kind != LayerKind::kOther) {
-        json.Set("layer_type", LayerKindName(kind));
-      }
-      tensors.Append(std::move(json));
+      const size_t tensor = selection.tensors[i];
+      tensors.Append(TensorToJson(index, tensor, kinds[tensor]));
       continue;
     }
     const TensorInfo& info = index.tensors[selection.tensors[i]];

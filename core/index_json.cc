@@ -1,7 +1,8 @@
-#include "ir/index_json.h"
+#include "core/index_json.h"
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ir/dtype.h"
 #include "ir/quant_record.h"
@@ -50,7 +51,8 @@ Json QuantizationToJson(const QuantRecord& record) {
 
 }  // namespace
 
-Json TensorToJson(const CheckpointIndex& index, size_t tensor) {
+Json TensorToJson(const CheckpointIndex& index, size_t tensor,
+                  LayerKind kind) {
   const TensorInfo& info = index.tensors[tensor];
   Json json;
   json.Set("name", info.name);
@@ -58,6 +60,7 @@ Json TensorToJson(const CheckpointIndex& index, size_t tensor) {
   json.Set("shape", ShapeToJson(info.shape));
   json.Set("bytes", info.byte_size);
   if (info.tie != kNoTie) json.Set("tie", index.tensors[info.tie].name);
+  if (kind != LayerKind::kOther) json.Set("layer_type", LayerKindName(kind));
   return json;
 }
 
@@ -78,9 +81,10 @@ Json IndexToJson(const CheckpointIndex& index, Json tensors) {
 }
 
 Json IndexToJson(const CheckpointIndex& index) {
+  const std::vector<LayerKind> kinds = FindLayerKinds(index);
   Json tensors((Json::Array()));
   for (size_t i = 0; i < index.tensors.size(); ++i) {
-    tensors.Append(TensorToJson(index, i));
+    tensors.Append(TensorToJson(index, i, kinds[i]));
   }
   return IndexToJson(index, std::move(tensors));
 }
