@@ -51,8 +51,7 @@ Json QuantizationToJson(const QuantRecord& record) {
 
 }  // namespace
 
-Json TensorToJson(const CheckpointIndex& index, size_t tensor,
-                  LayerKind kind) {
+Json TensorToJson(const CheckpointIndex& index, size_t tensor, LayerKind kind) {
   const TensorInfo& info = index.tensors[tensor];
   Json json;
   json.Set("name", info.name);

@@ -81,9 +81,11 @@ test('says what it can do', async () => {
 
 test('inspects safetensors and torch files', async () => {
   const monoquant = await loadMonoquant(module);
-  const expected = TENSORS.map(
-      ({name, dtype, shape, bytes}) =>
-          ({name, dtype, shape, bytes: bytes.length}));
+  const layers = {'layer.weight': 'Linear', 'conv.weight': 'Conv2d'};
+  const expected = TENSORS.map(({name, dtype, shape, bytes}) => {
+    const layer = layers[name] ? {layer_type: layers[name]} : {};
+    return {name, dtype, shape, bytes: bytes.length, ...layer};
+  });
   const safetensors =
       monoquant.inspect(oneFile('m.safetensors', safetensorsFile(TENSORS)));
   assert.equal(safetensors.schema, 'monoquant/inspect/1');
