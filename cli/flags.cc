@@ -239,7 +239,7 @@ class Parser {
         "4, 8 or 16 bits a weight: int4, int8 (default) or fp16",
         Value(recipe.bits, ParseBits));
     Add(command, kScheme, "--type", "TYPE",
-        "int4, uint8, nf4, llm_int8, fp8_e4m3, mxfp4, bf16, ... "
+        "int4, uint8, nf4, llm_int8, fp8_e4m3, mxfp4, ... "
         "(docs/recipe.md)",
         [&recipe](const std::string& text) {
           const absl::StatusOr<absl::string_view> name = ParseType(text);

@@ -225,7 +225,7 @@ TEST_F(OutputFileTest, AProgramChoosesTheFormat) {
       {"vllm", "", "", "compressed-tensors", ""},
       {"vLLM", "gptq", "out", "gptq", "int4"},
       {"sglang", "fp8", "", "fp8", "fp8_e4m3,block"},
-      {"transformers", "bitsandbytes", "", "bitsandbytes", "nf4,group=64"},
+      {"transformers", "bitsandbytes", "", "bitsandbytes", "nf4"},
       {"torch", "", "x.pt", "torch-ao", ""},
       {"torch", "torch", "x.pt", "torch", ""},
   };

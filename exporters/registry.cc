@@ -120,7 +120,7 @@ absl::Span<const ExporterRow> AllExporters() {
           .loaded_by = "Transformers (5.23) with bitsandbytes (0.50); vLLM",
           .naming = kShardedSafetensors,
           .storage = QuantStorage::kBitsandbytes,
-          .default_scheme = "nf4,group=64",
+          .default_scheme = "nf4",
           .quantization_config = BitsandbytesConfig,
       },
       {

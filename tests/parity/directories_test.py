@@ -129,7 +129,7 @@ def all_cases(models):
             models["shards"],
             ("quantize", "--to", "bitsandbytes", "--double-quant"),
             {"format": "bitsandbytes",
-             "recipe": {"defaults": "nf4,group=64,double_quant"}}, chunk_bytes))
+             "recipe": {"defaults": "nf4,double_quant"}}, chunk_bytes))
     # What is named is a file: it has no side files, and no config.json.
     models["file"] = os.path.join(models["one_file"], "model.safetensors")
     cases.append(quantize("of a file", "file", "compressed-tensors"))

@@ -86,6 +86,8 @@ export interface TensorInfo {
   bytes: number;
   /** The tensor whose elements this one shares. */
   tie?: string;
+  /** The layer in torch's terms, where it can be told. */
+  layer_type?: string;
 }
 
 /** docs/schemas/inspect.json */
