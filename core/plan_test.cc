@@ -456,7 +456,7 @@ TEST(MakePlanTest, LayersThatEnginesDoNotHave) {
   Add(reader, "h.0.attn.c_proj.weight", {64, 64});
   Add(reader, "wte.weight", {100, 64});
   Add(reader, "mlp.experts.gate_up_proj", {4, 64, 64});
-  Add(reader, "score.weight", {64, 64});
+  Add(reader, "fc.weight", {64, 64});
   reader.AddTie("lm_head.weight", 3);
   const std::string transposed =
       "has no place for a weight of [inputs, outputs] (layer type "

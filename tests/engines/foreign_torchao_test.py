@@ -260,13 +260,13 @@ class ForeignTorchaoTest(unittest.TestCase):
         name = "model.layers.0.mlp.up_proj._weight_scale"
         describe(folder, lambda _, tensors: tensors.pop(name))
         self.assertIn("its scales '%s' are missing" % name,
-                      self.refused(folder, 5))
+                      self.refused(folder, 6))
 
     def test_files_without_descriptions(self):
         folder = self.write("undescribed", "int8")
         describe(folder, lambda metadata, _: metadata.clear())
         self.assertIn("is a part of a weight that the metadata does not "
-                      "describe", self.refused(folder, 5))
+                      "describe", self.refused(folder, 6))
 
     def test_blocks_that_contradict_the_scales(self):
         folder = self.write("contradiction", "int4")
@@ -280,7 +280,7 @@ class ForeignTorchaoTest(unittest.TestCase):
         self.assertIn(
             "tensor '%s._weight_qdata': its scales '%s._weight_scale' are for "
             "blocks of [1, 32], but the metadata says [1, 64]" % (name, name),
-            self.refused(folder, 5))
+            self.refused(folder, 6))
 
     def test_another_class_is_not_read(self):
         folder = self.write("class", "int8")
@@ -318,8 +318,7 @@ class ForeignTorchaoTest(unittest.TestCase):
             with self.subTest(scheme=name):
                 folder = self.write("kept " + name, name)
                 output = self.path("converted " + name)
-                monoquant.run("convert", "-m", folder, "-o", output, "--to",
-                              "safetensors")
+                monoquant.run("convert", "-m", folder, "-o", output)
                 self.assertEqual(read_config(output)["quantization_config"],
                                  read_config(folder)["quantization_config"])
                 self.check(as_loaded(output, torch.float32),
