@@ -81,7 +81,11 @@ test('says what it can do', async () => {
 
 test('inspects safetensors and torch files', async () => {
   const monoquant = await loadMonoquant(module);
-  const layers = {'layer.weight': 'Linear', 'conv.weight': 'Conv2d'};
+  const layers = {
+    'layer.weight': 'Linear',
+    'conv.weight': 'Conv2d',
+    'embedding.weight': 'Embedding',
+  };
   const expected = TENSORS.map(({name, dtype, shape, bytes}) => {
     const layer = layers[name] ? {layer_type: layers[name]} : {};
     return {name, dtype, shape, bytes: bytes.length, ...layer};
