@@ -104,7 +104,7 @@ class DoubleQuantTest(unittest.TestCase):
         matrices = {"m%d.weight" % i: x.reshape(-1, block).contiguous()
                     for i, x in enumerate(tensors.values())}
         with tempfile.TemporaryDirectory() as folder:
-            model = os.path.join(folder, "in.safetensors")
+            model = os.path.join(folder, "model.safetensors")
             output = os.path.join(folder, "out")
             safetensors.torch.save_file(matrices, model)
             monoquant.quantize(model, output, "--to", "bitsandbytes", "--type",
