@@ -313,8 +313,9 @@ TEST(MakePlanTest, GlobalScales) {
   Add(reader, "b.gate_proj.weight", {4, 33}, DType::kBF16);
   reader.AddTie("b.q_proj.weight", 1);
   const auto leaders = [&](const Recipe& recipe) {
+    const Plan plan = *MakePlan(reader.index(), recipe);
     std::vector<size_t> found;
-    for (const TensorPlan& tensor : MakePlan(reader.index(), recipe)->tensors) {
+    for (const TensorPlan& tensor : plan.tensors) {
       found.push_back(tensor.scale_leader);
     }
     return found;
