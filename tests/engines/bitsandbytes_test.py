@@ -259,10 +259,7 @@ class BitsandbytesTest(EngineTestCase):
                         *(args if "--type" in args else
                           ["--type", "nf4", "-g", 64, *args]),
                         "--skip", "lm_head.weight")
-                mine, theirs = self.floats(plain), self.floats(output)
-                self.assertEqual(mine.keys(), theirs.keys())
-                for key in mine:
-                    self.assertTrue(torch.equal(mine[key], theirs[key]), key)
+                self.check_same_floats(plain, output)
 
     def test_the_example(self):
         output = self.write("example")

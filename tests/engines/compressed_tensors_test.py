@@ -176,10 +176,7 @@ class CompressedTensorsTest(EngineTestCase):
                 monoquant.quantize(self.source, plain, *args,
                                    *scales_of_engines(args),
                                    "--skip", "lm_head.weight")
-                mine, theirs = self.floats(plain), self.floats(output)
-                self.assertEqual(mine.keys(), theirs.keys())
-                for key in mine:
-                    self.assertTrue(torch.equal(mine[key], theirs[key]), key)
+                self.check_same_floats(plain, output)
 
 
 if __name__ == "__main__":

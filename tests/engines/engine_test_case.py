@@ -83,6 +83,13 @@ class EngineTestCase(unittest.TestCase):
                       *args)
         return safetensors.torch.load_file(output)
 
+    def check_same_floats(self, a, b):
+        """That two quantized checkpoints stand for the same floats."""
+        a, b = self.floats(a), self.floats(b)
+        self.assertEqual(a.keys(), b.keys())
+        for key in a:
+            self.assertTrue(torch.equal(a[key], b[key]), key)
+
     def effective(self, module):
         """The weight that a layer has in effect, as [rows, columns]."""
         return module.weight.detach()

@@ -6,7 +6,6 @@ from the file that it wrote, bit for bit, in the model's type and in float32.
 
 import json
 import os
-import tempfile
 import unittest
 
 from tests.support import optional
@@ -22,6 +21,7 @@ import transformers
 
 from tests.engines import small_llama
 from tests.engines.engine_test_case import change_tensors, load, open_tensors
+from tests.engines.foreign_test_case import ForeignTestCase
 from tests.support import monoquant
 
 SCHEMES = {
@@ -67,41 +67,17 @@ def as_loaded(folder, dtype):
     return weights
 
 
-class ForeignBitsandbytesTest(unittest.TestCase):
+class ForeignBitsandbytesTest(ForeignTestCase):
 
-    @classmethod
-    def setUpClass(cls):
-        cls._folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls._folder.cleanup)
-        cls.source = os.path.join(cls._folder.name, "llama")
-        # Of which every row has whole blocks, and some weights more than 256.
-        small_llama.make(cls.source, intermediate_size=256)
-
-    def path(self, name):
-        return os.path.join(self._folder.name, name.replace(" ", "_"))
+    # Of which every row has whole blocks, and some weights more than 256.
+    LLAMA = {"intermediate_size": 256}
+    as_loaded = staticmethod(as_loaded)
 
     def write(self, name, source=None, **options):
         folder = self.path(name)
         write(source or self.source, folder, **{"load_in_4bit": True,
                                                 **options})
         return folder
-
-    def read(self, folder, *args):
-        output = self.path("floats.safetensors")
-        monoquant.run("dequantize", "-m", folder, "-o", output, "--force",
-                      *args)
-        return safetensors.torch.load_file(output)
-
-    def check(self, weights, expected):
-        self.assertGreater(len(expected), 0)
-        for key, weight in expected.items():
-            self.assertEqual(weights[key].dtype, weight.dtype, key)
-            self.assertTrue(torch.equal(weights[key], weight), key)
-
-    def check_folder(self, folder):
-        self.check(self.read(folder), as_loaded(folder, torch.bfloat16))
-        self.check(self.read(folder, "--dtype", "f32"),
-                   as_loaded(folder, torch.float32))
 
     def refused(self, folder):
         """The message of an error about a file that is not read."""

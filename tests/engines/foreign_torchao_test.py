@@ -6,7 +6,6 @@ the file that it wrote, bit for bit, in the model's type and in float32.
 
 import json
 import os
-import tempfile
 import unittest
 
 from tests.support import optional
@@ -23,8 +22,8 @@ from torchao import quantization as ao
 from torchao.prototype.safetensors import safetensors_support
 from torchao.quantization import granularity, quant_primitives
 
-from tests.engines import small_llama
 from tests.engines.engine_test_case import load, open_tensors, read_config
+from tests.engines.foreign_test_case import ForeignTestCase
 from tests.support import monoquant
 
 _GROUPS = granularity.PerGroup(32)
@@ -119,40 +118,15 @@ def describe(folder, change):
     safetensors.torch.save_file(tensors, path, metadata)
 
 
-class ForeignTorchaoTest(unittest.TestCase):
+class ForeignTorchaoTest(ForeignTestCase):
 
-    @classmethod
-    def setUpClass(cls):
-        cls._folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls._folder.cleanup)
-        cls.source = os.path.join(cls._folder.name, "llama")
-        small_llama.make(cls.source)
-
-    def path(self, name):
-        return os.path.join(self._folder.name, name.replace(" ", "_"))
+    as_loaded = staticmethod(as_loaded)
 
     def write(self, name, scheme, **save):
         folder = self.path(name)
         config, options, _ = SCHEMES[scheme]
         write(self.source, folder, config, save, **options)
         return folder
-
-    def read(self, folder, *args):
-        output = self.path("floats.safetensors")
-        monoquant.run("dequantize", "-m", folder, "-o", output, "--force",
-                      *args)
-        return safetensors.torch.load_file(output)
-
-    def check(self, weights, expected):
-        self.assertGreater(len(expected), 0)
-        for key, weight in expected.items():
-            self.assertEqual(weights[key].dtype, weight.dtype, key)
-            self.assertTrue(torch.equal(weights[key], weight), key)
-
-    def check_folder(self, folder):
-        self.check(self.read(folder), as_loaded(folder, torch.bfloat16))
-        self.check(self.read(folder, "--dtype", "f32"),
-                   as_loaded(folder, torch.float32))
 
     def storages(self, folder):
         record = monoquant.run_json("inspect", folder)["quantization"]

@@ -95,10 +95,7 @@ class Fp8Test(EngineTestCase):
                 monoquant.quantize(self.source, plain, "--type", "fp8_e4m3",
                                    *(args or ["--granularity", "block"]),
                                    "--skip", "lm_head.weight")
-                mine, theirs = self.floats(plain), self.floats(output)
-                self.assertEqual(mine.keys(), theirs.keys())
-                for key in mine:
-                    self.assertTrue(torch.equal(mine[key], theirs[key]), key)
+                self.check_same_floats(plain, output)
 
     def test_the_example(self):
         output = self.write("example")

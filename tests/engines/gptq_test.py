@@ -84,10 +84,7 @@ class Words(EngineTestCase):
                 plain = os.path.join(self.folder, "plain.safetensors")
                 monoquant.quantize(self.source, plain, *args, "--scale-dtype",
                                    "f16", "--skip", "lm_head.weight")
-                mine, theirs = self.floats(plain), self.floats(output)
-                self.assertEqual(mine.keys(), theirs.keys())
-                for key in mine:
-                    self.assertTrue(torch.equal(mine[key], theirs[key]), key)
+                self.check_same_floats(plain, output)
 
 
 class GptqTest(Words):

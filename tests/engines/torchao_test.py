@@ -135,10 +135,7 @@ class TorchaoTest(EngineTestCase):
                 plain = os.path.join(self.folder, "plain.safetensors")
                 monoquant.quantize(self.source, plain, *args, "--skip",
                                    "lm_head.weight")
-                mine, theirs = self.floats(plain), self.floats(output)
-                self.assertEqual(mine.keys(), theirs.keys())
-                for key in mine:
-                    self.assertTrue(torch.equal(mine[key], theirs[key]), key)
+                self.check_same_floats(plain, output)
 
     def test_the_example(self):
         output = self.write("example")
