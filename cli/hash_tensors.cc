@@ -5,9 +5,9 @@
 
 #include "absl/status/status.h"
 #include "cli/parallel.h"
-#include "cli/sha256.h"
 #include "cli/timer.h"
 #include "ir/dtype.h"
+#include "ir/sha256.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 

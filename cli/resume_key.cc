@@ -6,13 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "cli/sha256.h"
 #include "core/version.h"
 #include "ir/dtype.h"
 #include "ir/file_stamp.h"
 #include "ir/manifest.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
+#include "ir/sha256.h"
 #include "ir/shape.h"
 
 namespace monoquant::cli {

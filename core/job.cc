@@ -23,10 +23,12 @@ constexpr uint64_t kMaxChunk = uint64_t{1} << 30;
 // tensors, so that a file is read from front to back.
 class Schedule {
  public:
-  void Add(JobTensor* tensor) {
-    tensors_.push_back(tensor);
+  // Pieces `first` to `first` + `count` - 1 of a tensor.
+  void Add(JobTensor* tensor, uint64_t first, uint64_t count) {
+    if (count == 0) return;
+    runs_.push_back({tensor, first});
     begins_.push_back(size_);
-    size_ += tensor->pieces().cuts.size();
+    size_ += count;
   }
 
   uint64_t size() const { return size_; }
@@ -38,8 +40,8 @@ class Schedule {
     const size_t i = static_cast<size_t>(
         std::upper_bound(begins_.begin(), begins_.end(), piece) -
         begins_.begin() - 1);
-    *piece_of_tensor = piece - begins_[i];
-    return tensors_[i];
+    *piece_of_tensor = runs_[i].first + (piece - begins_[i]);
+    return runs_[i].tensor;
   }
 
   void Done() { done_.fetch_add(1, std::memory_order_release); }
@@ -48,11 +50,30 @@ class Schedule {
   }
 
  private:
-  std::vector<JobTensor*> tensors_;
+  struct Run {
+    JobTensor* tensor;
+    uint64_t first;
+  };
+  std::vector<Run> runs_;
   std::vector<uint64_t> begins_;  // the first piece of each
   uint64_t size_ = 0;
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> done_{0};
+};
+
+// Deals out work by where it begins among all bytes: a stretch for each share.
+class Stretches {
+ public:
+  Stretches(uint64_t bytes_total, const JobShare& share)
+      : share_(share.number), bytes_of_each_(bytes_total / share.count + 1) {}
+
+  bool IsOurs(uint64_t position) const {
+    return position / bytes_of_each_ == share_;
+  }
+
+ private:
+  const uint64_t share_;
+  const uint64_t bytes_of_each_;
 };
 
 // A plan that was made from another index would write nonsense.
@@ -94,6 +115,11 @@ absl::Status CheckPlan(const CheckpointIndex& index, const Plan& plan) {
 }  // namespace
 
 absl::Status ValidateJobOptions(const JobOptions& options) {
+  if (options.share.number >= options.share.count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no share ", options.share.number, " of ",
+                     options.share.count, "; they are counted from 0"));
+  }
   if (options.chunk_bytes >= kMinChunk && options.chunk_bytes <= kMaxChunk) {
     return absl::OkStatus();
   }
@@ -117,6 +143,7 @@ class Job::Rep {
         emit_(std::move(emit)),
         on_finished_(options.on_finished) {
     bool two_phases = false;
+    uint64_t bytes_of_all = 0;
     for (const TensorPlan& tensor : plan_.tensors) {
       if (tensor.action == Action::kTie) continue;
       GlobalScale* const global_scale =
@@ -127,17 +154,24 @@ class Job::Rep {
           reader, plan_, tensor, global_scale, options.chunk_bytes,
           options.measure_errors));
       two_phases = two_phases || tensors_.back()->pieces().two_trips;
+      bytes_of_all += BytesOf(*tensors_.back());
     }
     num_phases_ = two_phases ? 2 : 1;
+    const Stretches stretches(bytes_of_all, options.share);
+    std::map<size_t, bool> leader_is_ours;
+    uint64_t position = 0;
     for (const std::unique_ptr<JobTensor>& tensor : tensors_) {
-      const uint64_t bytes =
-          reader.index().tensors[tensor->plan().input].byte_size;
       if (tensor->pieces().two_trips) {
-        phases_[0].Add(tensor.get());
-        bytes_total_ += bytes;
+        bool ours = stretches.IsOurs(position);
+        const size_t leader = tensor->plan().scale_leader;
+        if (leader != kNoTensor) {
+          ours = leader_is_ours.emplace(leader, ours).first->second;
+        }
+        if (ours) ScheduleTwoTrips(tensor.get());
+      } else {
+        ScheduleOneTrip(tensor.get(), position, stretches);
       }
-      last_phase().Add(tensor.get());
-      bytes_total_ += bytes;
+      position += BytesOf(*tensor);
     }
   }
 
@@ -221,6 +255,40 @@ class Job::Rep {
   uint64_t bytes_total() const { return bytes_total_; }
 
  private:
+  // Input bytes that are read for a tensor.
+  static uint64_t BytesOf(const JobTensor& tensor) {
+    const TensorPieces& pieces = tensor.pieces();
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < pieces.cuts.size(); ++i) {
+      bytes += tensor.BytesOf(i);
+    }
+    return pieces.two_trips ? 2 * bytes : bytes;
+  }
+
+  void ScheduleTwoTrips(JobTensor* tensor) {
+    for (Schedule* phase : {&phases_[0], &last_phase()}) {
+      phase->Add(tensor, 0, tensor->pieces().cuts.size());
+    }
+    bytes_total_ += BytesOf(*tensor);
+  }
+
+  // Those of its pieces that are ours follow each other. The first one begins
+  // at `position`.
+  void ScheduleOneTrip(JobTensor* tensor, uint64_t position,
+                       const Stretches& stretches) {
+    uint64_t first = 0;
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < tensor->pieces().cuts.size(); ++i) {
+      const uint64_t bytes = tensor->BytesOf(i);
+      if (stretches.IsOurs(position)) {
+        if (count++ == 0) first = i;
+        bytes_total_ += bytes;
+      }
+      position += bytes;
+    }
+    last_phase().Add(tensor, first, count);
+  }
+
   absl::Status DoPiece(JobTensor& tensor, uint64_t index, bool observe,
                        JobBuffers& buffers) {
     FinishedPiece& finished = buffers.finished;

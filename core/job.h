@@ -31,6 +31,16 @@ using Emit =
     std::function<absl::Status(size_t output, uint64_t offset,
                                absl::Span<const uint8_t> bytes, uint32_t crc)>;
 
+// The share of one of several jobs for the same plan, with the same options, on
+// machines or instances that know nothing of each other: pieces of one trip are
+// dealt out one by one, tensors of two with all of their pieces and with those
+// that they have a global scale in common with. Each share is a stretch of the
+// checkpoint of about the same size; together they are all pieces.
+struct JobShare {
+  uint32_t number = 0;  // 0 to count - 1
+  uint32_t count = 1;
+};
+
 struct JobOptions {
   // Input bytes of one piece, at most: 64 KiB to 1 GiB. Bounds the memory of a
   // worker at about 4 x chunk_bytes; a tensor of any size is cut to fit. What
@@ -47,12 +57,18 @@ struct JobOptions {
   // it; may be empty. An error ends the job like one of Emit.
   std::function<absl::Status(const FinishedPiece&)> on_finished;
 
+  // All pieces that are this job's; nothing of others is read or emitted. Who
+  // gives what on_finished was told by all jobs to one more as `finished` has
+  // the whole.
+  JobShare share;
+
   // Pieces that an earlier job for the same plan, with the same chunk_bytes,
   // has finished. They count as done: nothing of them is read or emitted.
   std::vector<FinishedPiece> finished;
 };
 
-// InvalidArgument if `chunk_bytes` is out of range. Looks at nothing else.
+// InvalidArgument if `chunk_bytes` is out of range, or there is no such share.
+// Looks at nothing else.
 absl::Status ValidateJobOptions(const JobOptions& options);
 
 // What is known of a quantized tensor after the run.
@@ -81,8 +97,8 @@ class Job {
   };
 
   // `reader` must outlive the job and be the one whose index `plan` was made
-  // from. InvalidArgument for chunk_bytes out of range, another index, or
-  // finished pieces of another plan or chunk size.
+  // from. InvalidArgument for options that ValidateJobOptions refuses, another
+  // index, or finished pieces of another plan or chunk size.
   static absl::StatusOr<std::unique_ptr<Job>> Create(
       const CheckpointReader* reader, Plan plan, Emit emit,
       const JobOptions& options = {});
@@ -113,7 +129,8 @@ class Job {
   const Plan& plan() const;
 
   // After the last step: one entry for each quantized tensor, in plan order.
-  // The same values for any chunk size and number of workers, to rounding.
+  // The same values for any chunk size and number of workers, to rounding. Of a
+  // share, what its own pieces say.
   absl::StatusOr<std::vector<TensorResult>> Results() const;
 
  private:

@@ -207,6 +207,90 @@ TEST(JobResumeTest, WithAnyPieceMissing) {
   }
 }
 
+// What all shares of a job finish, together; `whole` gets their bytes, and
+// refuses any that come twice.
+std::vector<FinishedPiece> RunShares(const MemoryReader& reader,
+                                     const Plan& plan, uint32_t count,
+                                     CollectedOutput& whole) {
+  std::vector<FinishedPiece> finished;
+  for (uint32_t number = 0; number < count; ++number) {
+    JobOptions options;
+    options.chunk_bytes = kChunk;
+    options.share = {number, count};
+    options.on_finished = [&](const FinishedPiece& piece) {
+      finished.push_back(piece);
+      return absl::OkStatus();
+    };
+    const auto job = Job::Create(&reader, plan, whole.emit(), options).value();
+    EXPECT_TRUE(RunToEnd(*job).ok());
+    EXPECT_EQ(job->bytes_done(), job->bytes_total());
+  }
+  return finished;
+}
+
+TEST(JobShareTest, SharesAreTheWhole) {
+  const MemoryReader model = Model();
+  MemoryReader fused;
+  fused.Add("m.q_proj.weight", {40, 1024},
+            testing::Make(Values::kRandom, 40 * 1024));
+  fused.Add("other.weight", {40, 1024},
+            testing::Make(Values::kRandom, 40 * 1024));
+  fused.Add("m.k_proj.weight", {80, 1024},
+            testing::Make(Values::kOutlier, 80 * 1024));
+  const MemoryReader nested = NestedModel();
+  for (const std::string spec : {"int8", "int8,tensor,asymmetric",
+                                 "int8,axis=1", "bf16", "nvfp4", "nested"}) {
+    const MemoryReader& reader = spec == "nvfp4"    ? fused
+                                 : spec == "nested" ? nested
+                                                    : model;
+    const Plan plan =
+        spec == "nested" ? NestedPlan(reader) : PlanFor(reader, spec.c_str());
+    bool failed = false;
+    CollectedOutput alone(plan.manifest);
+    RunUntil(reader, plan, ~uint64_t{0}, alone, &failed);
+    const Ending expected = GoOn(reader, plan, {}, alone).value();
+    for (const uint32_t count : {1u, 2u, 3u, 50u}) {
+      SCOPED_TRACE(spec + " in " + std::to_string(count));
+      CollectedOutput output(plan.manifest);
+      const std::vector<FinishedPiece> finished =
+          RunShares(reader, plan, count, output);
+      EXPECT_TRUE(output.Complete().ok()) << output.Complete();
+      EXPECT_TRUE(output.all() == alone.all());
+      const Ending ending = GoOn(reader, plan, finished, output).value();
+      EXPECT_TRUE(ending.bytes == alone.all());
+      ASSERT_EQ(ending.results.size(), expected.results.size());
+      for (size_t i = 0; i < expected.results.size(); ++i) {
+        EXPECT_EQ(ending.results[i].error.SqnrDb(),
+                  expected.results[i].error.SqnrDb());
+      }
+    }
+  }
+}
+
+TEST(JobShareTest, SharesAreOfAboutTheSameSize) {
+  MemoryReader reader;
+  reader.Add("a", {900, 1024}, testing::Make(Values::kRandom, 900 * 1024));
+  reader.Add("b", {100, 1024}, testing::Make(Values::kRandom, 100 * 1024));
+  const Plan plan = PlanFor(reader, "int8");
+  CollectedOutput output(plan.manifest);
+  for (uint32_t number = 0; number < 4; ++number) {
+    JobOptions options;
+    options.chunk_bytes = kChunk;
+    options.share = {number, 4};
+    const auto job = Job::Create(&reader, plan, output.emit(), options).value();
+    EXPECT_NEAR(static_cast<double>(job->bytes_total()), 1024e3, 2.0 * kChunk);
+  }
+}
+
+TEST(JobShareTest, ThereIsNoShareBeyondTheLast) {
+  JobOptions options;
+  options.share = {2, 2};
+  ExpectError(ValidateJobOptions(options), absl::StatusCode::kInvalidArgument,
+              "there is no share 2 of 2");
+  options.share = {0, 0};
+  EXPECT_FALSE(ValidateJobOptions(options).ok());
+}
+
 TEST(JobResumeTest, PiecesOfAnotherPlanAreRefused) {
   const MemoryReader reader = Model();
   const Plan plan = PlanFor(reader, "int8");

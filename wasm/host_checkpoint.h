@@ -17,6 +17,9 @@ struct HostCheckpoint {
   CheckpointFiles files;
   OpenOptions options;
   std::shared_ptr<const CheckpointReader> reader;
+  // The same with the floats that quantized weights stand for; made when a
+  // survey asks for it.
+  std::shared_ptr<const CheckpointReader> floats;
 };
 
 }  // namespace monoquant

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -11,23 +12,37 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "core/dequantizing_reader.h"
 #include "core/index_json.h"
+#include "core/tensor_survey.h"
 #include "core/version.h"
 #include "exporters/exporter.h"
 #include "frontends/frontend.h"
+#include "ir/dtype.h"
 #include "ir/errors.h"
 #include "ir/json.h"
+#include "ir/quoted.h"
+#include "ir/sha256.h"
 #include "ir/status_macros.h"
 #include "wasm/host_checkpoint.h"
 #include "wasm/host_io.h"
+#include "wasm/json_members.h"
 #include "wasm/planned_output.h"
 #include "wasm/running_job.h"
 
 namespace monoquant {
 namespace {
 
+// A SHA-256 that can be described once.
+struct Hash {
+  Sha256 sha256;
+  bool described = false;
+};
+
 using Object = std::variant<HostCheckpoint, std::unique_ptr<PlannedOutput>,
-                            std::unique_ptr<RunningJob>>;
+                            std::unique_ptr<RunningJob>,
+                            std::unique_ptr<TensorSurvey>, Hash>;
 
 // The module's whole state.
 struct State {
@@ -73,6 +88,12 @@ absl::StatusOr<RunningJob*> GetJob(uint32_t handle) {
   return job->get();
 }
 
+absl::StatusOr<TensorSurvey*> GetSurvey(uint32_t handle) {
+  MQ_ASSIGN_OR_RETURN(const auto* survey,
+                      Get<std::unique_ptr<TensorSurvey>>(handle, "survey"));
+  return survey->get();
+}
+
 void SetText(const Json& json) { GetState().text = json.ToString(); }
 
 void SetError(const absl::Status& status) {
@@ -89,6 +110,11 @@ uint32_t ToHandle(absl::StatusOr<Object> object) {
   if (object.ok()) return Keep(*std::move(object));
   SetError(object.status());
   return 0;
+}
+int32_t ToResult(const absl::Status& status) {
+  if (status.ok()) return 0;
+  SetError(status);
+  return -1;
 }
 int32_t ToMore(const absl::StatusOr<bool>& more) {
   if (more.ok()) return *more ? 1 : 0;
@@ -128,9 +154,87 @@ absl::StatusOr<Object> MakePlanned(uint32_t checkpoint,
 }
 
 absl::StatusOr<Object> Start(uint32_t plan, uint32_t first_sink,
-                             uint32_t chunk_bytes) {
+                             RunningJobOptions options) {
   MQ_ASSIGN_OR_RETURN(const PlannedOutput* output, GetPlan(plan));
-  return RunningJob::Create(*output, first_sink, chunk_bytes);
+  return RunningJob::Create(*output, first_sink, std::move(options));
+}
+
+absl::StatusOr<Object> Join(uint32_t plan, uint32_t first_sink,
+                            uint32_t chunk_bytes, absl::string_view records) {
+  RunningJobOptions options;
+  options.chunk_bytes = chunk_bytes;
+  MQ_ASSIGN_OR_RETURN(options.finished, DecodeRecords(records));
+  return Start(plan, first_sink, std::move(options));
+}
+
+// The tensor of that name in an open checkpoint.
+absl::StatusOr<SurveyedTensor> FindTensor(uint32_t checkpoint,
+                                          absl::string_view name) {
+  MQ_ASSIGN_OR_RETURN(HostCheckpoint * opened, GetCheckpoint(checkpoint));
+  std::shared_ptr<const CheckpointReader>& floats = opened->floats;
+  if (floats == nullptr && opened->options.as_stored) floats = opened->reader;
+  if (floats == nullptr) {
+    MQ_ASSIGN_OR_RETURN(
+        floats, MakeDequantizingReader(opened->reader, {.dtype = DType::kF32}));
+  }
+  const CheckpointIndex& index = floats->index();
+  for (size_t i = 0; i < index.tensors.size(); ++i) {
+    if (index.tensors[i].name == name) return SurveyedTensor{floats, i};
+  }
+  return absl::NotFoundError(
+      absl::StrCat(index.path, ": there is no tensor ", QuotedName(name)));
+}
+
+absl::StatusOr<Object> StartSurvey(uint32_t checkpoint,
+                                   absl::string_view request) {
+  constexpr uint64_t kDefaultBins = 64;
+  MQ_ASSIGN_OR_RETURN(const Json json, ParseRequest(request));
+  JsonMembers members(json, "the survey's request");
+  const std::string name = members.String("tensor", "");
+  const uint64_t bins =
+      members.Uint("bins", TensorSurvey::kMaxBins, kDefaultBins);
+  const Json* against = members.Find("against");
+  MQ_RETURN_IF_ERROR(members.Finish());
+  MQ_ASSIGN_OR_RETURN(SurveyedTensor tensor, FindTensor(checkpoint, name));
+  std::optional<SurveyedTensor> other;
+  if (against != nullptr) {
+    JsonMembers other_members(*against, "\"against\"");
+    const uint64_t other_checkpoint =
+        other_members.Uint("checkpoint", UINT32_MAX);
+    const std::string other_name = other_members.String("tensor", name);
+    MQ_RETURN_IF_ERROR(other_members.Finish());
+    MQ_ASSIGN_OR_RETURN(
+        other, FindTensor(static_cast<uint32_t>(other_checkpoint), other_name));
+  }
+  return TensorSurvey::Create(std::move(tensor), std::move(other),
+                              static_cast<size_t>(bins));
+}
+
+absl::StatusOr<Hash*> GetHash(uint32_t handle) {
+  MQ_ASSIGN_OR_RETURN(Hash * hash, Get<Hash>(handle, "hash"));
+  if (!hash->described) return hash;
+  return absl::InvalidArgumentError(
+      absl::StrCat("hash ", handle, " was described; begin another one"));
+}
+
+absl::Status AddToHash(uint32_t handle, absl::Span<const uint8_t> bytes) {
+  MQ_ASSIGN_OR_RETURN(Hash * hash, GetHash(handle));
+  hash->sha256.Add(bytes);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Json> DescribeHash(Hash& hash) {
+  hash.described = true;
+  Json json;
+  json.Set("sha256", hash.sha256.ToHex());
+  return json;
+}
+
+absl::Status LeaveRecords(uint32_t part) {
+  MQ_ASSIGN_OR_RETURN(const RunningJob* job, GetJob(part));
+  MQ_ASSIGN_OR_RETURN(const absl::string_view records, job->records());
+  GetState().text = std::string(records);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> Settle(uint32_t plan) {
@@ -139,6 +243,7 @@ absl::StatusOr<bool> Settle(uint32_t plan) {
 }
 
 absl::StatusOr<bool> Step(uint32_t job) {
+  if (const auto survey = GetSurvey(job); survey.ok()) return (*survey)->Step();
   MQ_ASSIGN_OR_RETURN(RunningJob * running, GetJob(job));
   return running->Step();
 }
@@ -148,6 +253,12 @@ absl::StatusOr<Json> Describe(uint32_t handle) {
     return IndexToJson((*checkpoint)->reader->index());
   }
   if (const auto plan = GetPlan(handle); plan.ok()) return (*plan)->Describe();
+  if (const auto survey = GetSurvey(handle); survey.ok()) {
+    return (*survey)->Describe();
+  }
+  if (const auto hash = GetHash(handle); hash.ok()) {
+    return DescribeHash(**hash);
+  }
   MQ_ASSIGN_OR_RETURN(const RunningJob* job, GetJob(handle));
   return job->Describe();
 }
@@ -210,7 +321,40 @@ int32_t mq_settle(uint32_t plan) {
 }
 
 uint32_t mq_start(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes) {
-  return monoquant::ToHandle(monoquant::Start(plan, first_sink, chunk_bytes));
+  monoquant::RunningJobOptions options;
+  options.chunk_bytes = chunk_bytes;
+  return monoquant::ToHandle(
+      monoquant::Start(plan, first_sink, std::move(options)));
+}
+
+uint32_t mq_start_part(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes,
+                       uint32_t part, uint32_t parts) {
+  monoquant::RunningJobOptions options;
+  options.chunk_bytes = chunk_bytes;
+  options.share = monoquant::JobShare{part, parts};
+  return monoquant::ToHandle(
+      monoquant::Start(plan, first_sink, std::move(options)));
+}
+
+int32_t mq_records(uint32_t part) {
+  return monoquant::ToResult(monoquant::LeaveRecords(part));
+}
+
+uint32_t mq_join(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes,
+                 const char* records, uint32_t size) {
+  return monoquant::ToHandle(
+      monoquant::Join(plan, first_sink, chunk_bytes, {records, size}));
+}
+
+uint32_t mq_survey(uint32_t checkpoint, const char* request, uint32_t size) {
+  return monoquant::ToHandle(
+      monoquant::StartSurvey(checkpoint, {request, size}));
+}
+
+uint32_t mq_hash(void) { return monoquant::Keep(monoquant::Hash()); }
+
+int32_t mq_hash_add(uint32_t hash, const uint8_t* bytes, uint32_t size) {
+  return monoquant::ToResult(monoquant::AddToHash(hash, {bytes, size}));
 }
 
 int32_t mq_step(uint32_t job) {
@@ -218,11 +362,17 @@ int32_t mq_step(uint32_t job) {
 }
 
 double mq_bytes_done(uint32_t job) {
+  if (const auto survey = monoquant::GetSurvey(job); survey.ok()) {
+    return static_cast<double>((*survey)->bytes_done());
+  }
   const auto running = monoquant::GetJob(job);
   return running.ok() ? static_cast<double>((*running)->bytes_done()) : 0;
 }
 
 double mq_bytes_total(uint32_t job) {
+  if (const auto survey = monoquant::GetSurvey(job); survey.ok()) {
+    return static_cast<double>((*survey)->bytes_total());
+  }
   const auto running = monoquant::GetJob(job);
   return running.ok() ? static_cast<double>((*running)->bytes_total()) : 0;
 }

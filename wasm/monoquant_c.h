@@ -135,14 +135,50 @@ int32_t mq_settle(uint32_t plan);
 uint32_t mq_start(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes);
 
 // Does the next piece: 1 if there is more to do, 0 if the output is complete
-// and all of its sinks are committed, -1 on failure. To cancel, close the job
-// instead.
+// and all of its sinks are committed (or a part is complete, or a survey), -1
+// on failure. To cancel, close the job instead.
 int32_t mq_step(uint32_t job);
 
-// Input bytes of tensors that a job has done and has to do. 0 for what is no
-// job.
+// Input bytes of tensors that a job or a survey has done and has to do. 0 for
+// what is neither.
 double mq_bytes_done(uint32_t job);
 double mq_bytes_total(uint32_t job);
+
+// The same work, divided among several instances of the module that know
+// nothing of each other, with the same bytes as one of them alone. Each opens
+// the same checkpoint and makes and settles the same plan. mq_start_part begins
+// a job that does part `part` of `parts` (counted from 0), a stretch of the
+// payload: it writes into the same files as all others, and commits nothing.
+// After its last step mq_records leaves what it has done: bytes, no JSON. -1
+// for what is no complete part.
+//
+// mq_join begins the job that completes the output: from the records of the
+// parts, one behind the other in any order, it knows what need not be done
+// again. It does what they lack, writes indexes and whatever else there is
+// beside the payload, and commits all sinks. What a part wrote of an index it
+// writes again, with the same bytes. `chunk_bytes` is the same for all.
+uint32_t mq_start_part(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes,
+                       uint32_t part, uint32_t parts);
+int32_t mq_records(uint32_t part);
+uint32_t mq_join(uint32_t plan, uint32_t first_sink, uint32_t chunk_bytes,
+                 const char* records, uint32_t size);
+
+// Begins to look at the values of a tensor of an open checkpoint, with mq_step,
+// half a megabyte at a time. Of a quantized weight these are the floats that it
+// stands for, unless the checkpoint was opened as it is stored. `request` is
+// JSON:
+//   {"tensor": "a.weight",
+//    "bins": 64,                 of each histogram, 2 to 1024; may be absent
+//    "against": {"checkpoint": 2, "tensor": "a.weight"}}
+//                                a version of it, of the same shape, in a
+//                                checkpoint that may be another; may be absent
+// The checkpoints may be closed after it.
+uint32_t mq_survey(uint32_t checkpoint, const char* request, uint32_t size);
+
+// A new SHA-256; it takes bytes with mq_hash_add, until it is described. -1 for
+// what is none, or has been described.
+uint32_t mq_hash(void);
+int32_t mq_hash_add(uint32_t hash, const uint8_t* bytes, uint32_t size);
 
 // Leaves a text about a handle; -1 on failure, otherwise 0.
 //   checkpoint  docs/schemas/inspect.json
@@ -159,9 +195,24 @@ double mq_bytes_total(uint32_t job);
 //                are those of the input with the same names, byte for byte: a
 //                host that has them at hand may discard what it is given.
 //                "notes" say what is not carried over.
-//   job         when complete: {"tensors": [{"name", "scheme", "sqnr_db",
-//                "mse", "cosine", "max_abs_error", "nonfinite"}]}; sqnr_db is
-//                null where it is infinite
+//   job         when complete: {"complete": true, "tensors": [{"name",
+//                "scheme", "sqnr_db", "mse", "cosine", "max_abs_error",
+//                "nonfinite"}]}; sqnr_db is null where it is infinite. Before:
+//                {"complete": false, "tensor", "signal", "noise"}: the name of
+//                the last tensor that it was at, or null, and the sums over
+//                what it has written so far of the squares of the weights and
+//                of their errors
+//   survey      when complete: {"tensor", "dtype", "shape", "count",
+//                "nonfinite", "zeros", "min", "max", "mean", "std", "bins",
+//                "against": {"count", "nonfinite", "zeros", "min", "max",
+//                "mean", "std", "bins"}, "error": {"min", "max", "bins",
+//                "sqnr_db", "mse", "cosine", "max_abs_error"}}, the last two
+//                only if there was something to compare with. Bins are equal
+//                parts of [min, max] of the tensor, for both of them: what is
+//                beyond is in the one at that end; those of errors (the other
+//                one minus the tensor) of [-max_abs_error, max_abs_error].
+//                "count" and what follows it are of finite values
+//   hash        {"sha256"}: of all bytes that it was given, in hexadecimal
 int32_t mq_describe(uint32_t handle);
 
 // Forgets a handle of any kind; 0 and forgotten handles are ignored. A job that

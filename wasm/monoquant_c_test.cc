@@ -195,18 +195,137 @@ TEST_F(MonoquantCTest, ResultsComeWhenTheJobIsComplete) {
   mq_close(plan);
   mq_close(checkpoint);
 
-  EXPECT_EQ(mq_describe(job), -1);
-  EXPECT_EQ(ErrorCode(), "UsageError");
+  ASSERT_EQ(mq_describe(job), 0);
+  EXPECT_EQ(Text().ToString(),
+            R"({"complete":false,"tensor":null,"signal":0.0,"noise":0.0})");
   EXPECT_EQ(mq_bytes_done(job), 0);
   EXPECT_GE(mq_bytes_total(job), 3000 * 64 * 4);
+  ASSERT_EQ(mq_step(job), 1);
+  ASSERT_EQ(mq_describe(job), 0);
+  EXPECT_EQ(At(Text(), {"tensor"}), "w");
+  EXPECT_GT(*Text().Find("signal")->AsDouble(), 0);
+  EXPECT_GT(*Text().Find("noise")->AsDouble(), 0);
   EXPECT_GT(Run(job), 5) << "one piece a step";
   EXPECT_EQ(mq_bytes_done(job), mq_bytes_total(job));
   ASSERT_EQ(mq_describe(job), 0);
-  EXPECT_THAT(mq_text(), HasSubstr(R"({"tensors":[{"name":"w","scheme":{)"));
+  EXPECT_THAT(mq_text(),
+              HasSubstr(R"({"complete":true,"tensors":[{"name":"w",)"));
   EXPECT_THAT(mq_text(), HasSubstr("sqnr_db"));
   EXPECT_EQ(mq_step(job), 0) << "complete stays complete";
   mq_close(job);
   EXPECT_EQ(mq_bytes_done(job), 0);
+}
+
+// Runs a plan in parts, each as another instance would, and joins them.
+TEST_F(MonoquantCTest, PartsJoinToTheSameOutput) {
+  const std::string file = MatrixFile(3000);
+  for (const char* request :
+       {R"({"format":"torch"})", R"({"format":"mqir"})",
+        R"({"format":"safetensors","recipe":{"defaults":"int8,tensor"}})"}) {
+    SCOPED_TRACE(request);
+    const std::string whole = Output(file, request, 65536);
+    const uint32_t checkpoint = OpenFile(file);
+    const uint32_t plan = Plan(checkpoint, request);
+    std::string records;
+    for (const uint32_t part : {2u, 0u, 1u}) {
+      const uint32_t job = mq_start_part(plan, 9, 65536, part, 3);
+      ASSERT_NE(job, 0u) << mq_text();
+      EXPECT_EQ(mq_records(job), -1) << "not complete";
+      ASSERT_GE(Run(job), 0) << mq_text();
+      ASSERT_EQ(mq_records(job), 0) << mq_text();
+      records.append(mq_text(), mq_text_size());
+      EXPECT_FALSE(GetFakeHost().sinks[9].committed);
+      mq_close(job);
+    }
+    const int reads = GetFakeHost().reads;
+    const uint32_t size = static_cast<uint32_t>(records.size());
+    const uint32_t join = mq_join(plan, 9, 65536, records.data(), size);
+    ASSERT_NE(join, 0u) << mq_text();
+    EXPECT_EQ(mq_bytes_done(join), mq_bytes_total(join));
+    ASSERT_GE(Run(join), 0) << mq_text();
+    EXPECT_EQ(GetFakeHost().reads, reads) << "a part was done again";
+    EXPECT_TRUE(GetFakeHost().sinks[9].committed);
+    EXPECT_EQ(GetFakeHost().sinks[9].bytes, whole);
+    ASSERT_EQ(mq_describe(join), 0);
+    EXPECT_THAT(mq_text(), HasSubstr(R"("name":"w")"));
+    EXPECT_EQ(mq_records(join), -1) << "no part";
+
+    // Records that are cut are an error, missing ones are done again.
+    EXPECT_EQ(mq_join(plan, 9, 65536, records.data(), size - 1), 0u);
+    EXPECT_THAT(ErrorMessage(), HasSubstr("records"));
+    GetFakeHost().sinks.clear();
+    const uint32_t again = mq_join(plan, 9, 65536, nullptr, 0);
+    ASSERT_GE(Run(again), 0) << mq_text();
+    EXPECT_EQ(GetFakeHost().sinks[9].bytes, whole);
+    for (uint32_t handle : {join, again, plan, checkpoint}) mq_close(handle);
+    GetFakeHost().sinks.clear();
+  }
+}
+
+TEST_F(MonoquantCTest, ThereIsNoPartBeyondTheLast) {
+  const uint32_t plan = Plan(OpenFile(MatrixFile(50)), R"({"format":"torch"})");
+  EXPECT_EQ(mq_start_part(plan, 9, 0, 3, 3), 0u);
+  EXPECT_EQ(ErrorCode(), "UsageError");
+  EXPECT_EQ(mq_start_part(plan, 9, 0, 0, 0), 0u);
+}
+
+TEST_F(MonoquantCTest, ASurveyComparesWithTheOutput) {
+  const std::string file = MatrixFile(1000);
+  const std::string small = Output(file, R"({"format":"mqir"})");
+  const uint32_t original = OpenFile(file);
+  GetFakeHost().sources[4] = small;
+  const uint32_t quantized = Open(
+      absl::StrCat(R"({"path":"q","main":"q","files":[{"name":"q","size":)",
+                   small.size(), R"(,"source":4}]})"));
+  ASSERT_NE(quantized, 0u) << mq_text();
+  const auto survey = [&](const std::string& request) {
+    return mq_survey(original, request.data(),
+                     static_cast<uint32_t>(request.size()));
+  };
+  const uint32_t handle = survey(absl::StrCat(
+      R"({"tensor":"w","bins":8,"against":{"checkpoint":)", quantized, "}}"));
+  ASSERT_NE(handle, 0u) << mq_text();
+  mq_close(original);
+  mq_close(quantized);
+  EXPECT_EQ(mq_describe(handle), -1) << "before its end";
+  EXPECT_GE(Run(handle), 2) << mq_text();
+  EXPECT_EQ(mq_bytes_done(handle), mq_bytes_total(handle));
+  ASSERT_EQ(mq_describe(handle), 0) << mq_text();
+  const Json json = Text();
+  EXPECT_EQ(At(json, {"min"}), "-50");
+  EXPECT_EQ(At(json, {"max"}), "50");
+  EXPECT_EQ(At(json, {"against", "count"}), "64000");
+  EXPECT_LT(*json.Find("error")->Find("max_abs_error")->AsDouble(), 0.3);
+  mq_close(handle);
+
+  const uint32_t checkpoint = OpenFile(file);
+  const auto error = [&](const std::string& request) {
+    EXPECT_EQ(mq_survey(checkpoint, request.data(),
+                        static_cast<uint32_t>(request.size())),
+              0u);
+    return ErrorMessage();
+  };
+  EXPECT_THAT(error(R"({"tensor":"x"})"), HasSubstr("no tensor 'x'"));
+  EXPECT_THAT(error(R"({"tensor":"w","bins":9999})"), HasSubstr("bins"));
+  EXPECT_THAT(error(R"({"tensor":"w","against":{"checkpoint":77}})"),
+              HasSubstr("handle 77 is no open checkpoint"));
+  EXPECT_THAT(error(R"({"tensor":"w","against":{"checkpoint":77,"x":1}})"),
+              HasSubstr("x"));
+}
+
+TEST_F(MonoquantCTest, AHashIsThatOfAllBytes) {
+  const uint32_t hash = mq_hash();
+  const uint8_t text[] = {'a', 'b', 'c'};
+  EXPECT_EQ(mq_hash_add(hash, text, 1), 0);
+  EXPECT_EQ(mq_hash_add(hash, text + 1, 2), 0);
+  ASSERT_EQ(mq_describe(hash), 0);
+  // FIPS 180-4's own example.
+  EXPECT_EQ(At(Text(), {"sha256"}),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(mq_hash_add(hash, text, 1), -1);
+  EXPECT_THAT(ErrorMessage(), HasSubstr("was described"));
+  EXPECT_EQ(mq_describe(hash), -1);
+  mq_close(hash);
 }
 
 TEST_F(MonoquantCTest, ShardsAreOpenedTogether) {

@@ -1,7 +1,7 @@
 // SHA-256 as text.
 
-#ifndef MONOQUANT_CLI_SHA256_H_
-#define MONOQUANT_CLI_SHA256_H_
+#ifndef MONOQUANT_IR_SHA256_H_
+#define MONOQUANT_IR_SHA256_H_
 
 #include <cstdint>
 #include <string>
@@ -11,7 +11,7 @@
 #include "absl/types/span.h"
 #include "alg/sha256.h"
 
-namespace monoquant::cli {
+namespace monoquant {
 
 class Sha256 {
  public:
@@ -33,6 +33,6 @@ class Sha256 {
   SHA256_CTX context_;
 };
 
-}  // namespace monoquant::cli
+}  // namespace monoquant
 
-#endif  // MONOQUANT_CLI_SHA256_H_
+#endif  // MONOQUANT_IR_SHA256_H_
