@@ -292,8 +292,8 @@ TEST_F(MonoquantCTest, ASurveyComparesWithTheOutput) {
   EXPECT_EQ(mq_bytes_done(handle), mq_bytes_total(handle));
   ASSERT_EQ(mq_describe(handle), 0) << mq_text();
   const Json json = Text();
-  EXPECT_EQ(At(json, {"min"}), "-50");
-  EXPECT_EQ(At(json, {"max"}), "50");
+  EXPECT_EQ(At(json, {"min"}), "-50.0");
+  EXPECT_EQ(At(json, {"max"}), "50.0");
   EXPECT_EQ(At(json, {"against", "count"}), "64000");
   EXPECT_LT(*json.Find("error")->Find("max_abs_error")->AsDouble(), 0.3);
   mq_close(handle);

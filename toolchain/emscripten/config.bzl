@@ -25,7 +25,7 @@ _COMPILE = _COMPILE_CXX + [
 # Here and not in .bazelrc, because the transition drops the options of the
 # command line, which are meant for the native compiler.
 _COMPILE_OPTIONS = [
-    "-Oz",
+    "-Os",
     "-DNDEBUG",
     # The same bytes as the native programs; see MQ_COPTS.
     "-ffp-contract=off",
