@@ -117,9 +117,8 @@ class Planner {
   // its set, or empty; and the biases that become F32 with theirs.
   std::vector<WeightSet> sets_;
   std::vector<std::string> problem_;
-  // Likewise: the format of its module's codes, and why it is the only one.
-  std::vector<std::optional<NumberFormat>> format_;
-  std::vector<std::string> other_format_problem_;
+  // Likewise: the set that says which format its codes have, or null.
+  std::vector<const WeightSet*> format_set_;
   std::vector<bool> widened_;
   Plan plan_;
 };
@@ -387,8 +386,9 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
     return absl::OkStatus();
   }
   SchemeSpec spec = recipe_.defaults;
-  if (spec.format == NumberFormat::kInt8) {
-    spec.format = format_[plan->input].value_or(spec.format);
+  const WeightSet* const set = format_set_[plan->input];
+  if (set != nullptr && spec.format == NumberFormat::kInt8) {
+    spec.format = *set->format;
   }
   TensorPlan quantized = *plan;
   MQ_RETURN_IF_ERROR(Quantize(spec, std::move(verdict.reason),
@@ -434,15 +434,12 @@ absl::Status Planner::Decide(TensorPlan* plan) const {
 void Planner::FindSets() {
   sets_ = FindWeightSets(index_, options_);
   problem_.resize(index_.tensors.size());
-  format_.resize(index_.tensors.size());
-  other_format_problem_.resize(index_.tensors.size());
+  format_set_.resize(index_.tensors.size());
   widened_.resize(index_.tensors.size());
   for (const WeightSet& set : sets_) {
     for (const size_t weight : set.weights) {
       if (!set.problem.empty()) problem_[weight] = set.problem;
-      if (!set.format.has_value()) continue;
-      format_[weight] = set.format;
-      other_format_problem_[weight] = set.other_format_problem;
+      if (set.format.has_value()) format_set_[weight] = &set;
     }
   }
 }
@@ -453,13 +450,15 @@ absl::Status Planner::CheckProblem(size_t tensor, NumberFormat format) const {
   if (!problem_[tensor].empty()) {
     return absl::FailedPreconditionError(problem_[tensor]);
   }
-  const bool has_sign_of_other =
-      (format == NumberFormat::kInt8 || format == NumberFormat::kUInt8) &&
-      format_[tensor].has_value() && format_[tensor] != format;
-  if (!has_sign_of_other || other_format_problem_[tensor].empty()) {
+  const WeightSet* const set = format_set_[tensor];
+  if (set == nullptr || format == *set->format ||
+      (format != NumberFormat::kInt8 && format != NumberFormat::kUInt8)) {
     return absl::OkStatus();
   }
-  return absl::FailedPreconditionError(other_format_problem_[tensor]);
+  // A rule is not about what is tied to the tensor.
+  const bool is_tied = info(tensor).tie != kNoTie;
+  if (!set->is_format_certain && !is_tied) return absl::OkStatus();
+  return absl::FailedPreconditionError(set->other_format_problem);
 }
 
 absl::Status Planner::KeepSets() {

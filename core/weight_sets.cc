@@ -33,14 +33,13 @@ WeightSet SetOf(TorchAoModuleParts module) {
                                module.problem, "; leave it as it is (--skip)");
   }
   set.format = module.format();
-  if (module.is_certain) {
-    const absl::string_view format = NumberFormatName(module.format());
-    set.other_format_problem = absl::StrCat(
-        StorageName(QuantStorage::kTorchAo), " has weights of ",
-        module.kind == TorchAoModule::kEmbedding ? "embeddings" : "such modules",
-        " as ", format, ", and ", QuotedName(module.name), " is one; use ",
-        format, ", or leave it as it is (--skip)");
-  }
+  const absl::string_view format = NumberFormatName(module.format());
+  set.other_format_problem = absl::StrCat(
+      StorageName(QuantStorage::kTorchAo), " has weights of ",
+      module.kind == TorchAoModule::kEmbedding ? "embeddings" : "other modules",
+      " as ", format, ", and ", QuotedName(module.name), " is one; use ",
+      format, ", or leave it as it is (--skip)");
+  set.is_format_certain = module.is_certain;
   return set;
 }
 

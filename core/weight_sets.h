@@ -38,9 +38,10 @@ struct WeightSet {
   // What int8 becomes where nobody asks for a format: that of the module's
   // codes; none where it makes no difference.
   std::optional<NumberFormat> format;
-  // Why its weights can have that one alone of int8 and uint8, as a whole
-  // message; empty if both.
+  // Why its weights have no place as the other one of int8 and uint8, as a
+  // whole message; and whether that is certain, or a rule may know better.
   std::string other_format_problem;
+  bool is_format_certain = true;
 };
 
 // All sets that the options ask for. A weight may be in several.

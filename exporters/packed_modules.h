@@ -27,8 +27,8 @@ struct PackedWeight {
 struct PackedModule {
   TorchAoModule kind = TorchAoModule::kLinear;
   std::string name;
-  // One weight (HasOneWeight); or that of the input and the hidden one, and such
-  // a pair for each direction of each layer.
+  // One weight (HasOneWeight); or that of the input and the hidden one, and
+  // such a pair for each direction of each layer.
   std::vector<std::array<PackedWeight, 2>> cells;
 
   // Every tensor of the manifest that it is made of.

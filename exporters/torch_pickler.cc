@@ -159,22 +159,22 @@ absl::Status TorchPickler::Tensor(size_t number) {
 }
 
 // torch._utils._rebuild_qtensor(storage, offset, size, stride,
-// (scheme, scales, zero points, axis), requires_grad, hooks)
+// (torch.per_channel_affine, scales, zero points, axis), requires_grad, hooks)
 absl::Status TorchPickler::QuantizedTensor(size_t codes, size_t scale,
                                            size_t zero_point) {
   const OutputTensor& tensor = manifest_.tensors[codes];
-  const bool is_signed = tensor.dtype == DType::kI8;
   const size_t storage = StorageOf(codes);
   writer_.Global("torch._utils", "_rebuild_qtensor");
   writer_.Mark();
-  PickleStorage("torch", is_signed ? "QInt8Storage" : "QUInt8Storage", storage,
-                tensor.byte_size);
+  PickleStorage("torch",
+                tensor.dtype == DType::kI8 ? "QInt8Storage" : "QUInt8Storage",
+                storage, tensor.byte_size);
   writer_.Int(0);
   PickleInts(writer_, tensor.shape);
   PickleInts(writer_, Strides(tensor.shape));
   writer_.Mark();
-  writer_.Global("torch", is_signed ? "per_channel_affine"
-                                    : "per_channel_affine_float_qparams");
+  // Also where zero points are floats, by which torch tells the scheme.
+  writer_.Global("torch", "per_channel_affine");
   MQ_RETURN_IF_ERROR(Tensor(scale));
   MQ_RETURN_IF_ERROR(Tensor(zero_point));
   writer_.Int(0);

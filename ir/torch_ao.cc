@@ -23,9 +23,9 @@ bool ConsumeLayer(absl::string_view* text, size_t* layer) {
 
 }  // namespace
 
-std::optional<TorchAoWeight> ParseTorchAoWeight(
-    absl::string_view name, absl::Span<const int64_t> shape,
-    NumberFormat format) {
+std::optional<TorchAoWeight> ParseTorchAoWeight(absl::string_view name,
+                                                absl::Span<const int64_t> shape,
+                                                NumberFormat format) {
   if (shape.size() < 2 || shape.size() > 5) return std::nullopt;
   const size_t dot = name.rfind('.');
   if (dot == absl::string_view::npos || dot == 0) return std::nullopt;

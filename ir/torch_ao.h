@@ -50,9 +50,9 @@ struct TorchAoWeight {
 // of what a state dict has, nothing else tells a Linear from an Embedding.
 // Nullopt for every other name or number of dimensions, and for weights of the
 // outermost module, which torch does not replace.
-std::optional<TorchAoWeight> ParseTorchAoWeight(
-    absl::string_view name, absl::Span<const int64_t> shape,
-    NumberFormat format);
+std::optional<TorchAoWeight> ParseTorchAoWeight(absl::string_view name,
+                                                absl::Span<const int64_t> shape,
+                                                NumberFormat format);
 
 }  // namespace monoquant
 
