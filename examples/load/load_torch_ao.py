@@ -27,6 +27,9 @@ def _weight_only(quantized, convolve):
 
     class WeightOnly(quantized):
 
+        def _get_name(self):
+            return "WeightOnly" + quantized.__name__
+
         def forward(self, x):
             padding = self.padding
             if self.padding_mode != "zeros":
