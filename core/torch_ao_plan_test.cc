@@ -274,10 +274,14 @@ TEST(TorchAoPlanTest, EmbeddingsHaveTheNumbersOfInt8) {
   const TensorPlan& embed = codes->plan.tensors[0];
   EXPECT_EQ(codes->output->bytes(embed.scale),
             plain->output->bytes(plain->plan.tensors[0].scale));
-  std::vector<uint8_t> shifted =
+  const std::vector<uint8_t>& found = codes->output->bytes(embed.output);
+  const std::vector<uint8_t>& expected =
       plain->output->bytes(plain->plan.tensors[0].output);
-  for (uint8_t& code : shifted) code ^= 0x80;
-  EXPECT_EQ(codes->output->bytes(embed.output), shifted);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    // Values next to the middle of two codes can become either.
+    EXPECT_NEAR(found[i] - 128, static_cast<int8_t>(expected[i]), 1);
+  }
   const std::vector<uint8_t>& zeros = codes->output->bytes(embed.zero_point);
   ASSERT_EQ(zeros.size(), 40 * sizeof(float));
   for (size_t i = 0; i < 40; ++i) {
