@@ -319,6 +319,7 @@ absl::Status Builder::CheckNames() const {
   return absl::OkStatus();
 }
 
+// A matrix that may be a Linear's or an embedding's is taken for a Linear's.
 void Builder::FindModuleFormats() {
   if (storage_ != QuantStorage::kTorchAo) return;
   // The model as it would be in float, as far as modules are told from it.
