@@ -8,6 +8,7 @@
 #include "core/kernels/kernels.h"
 #include "core/nonfinite.h"
 #include "core/registry.h"
+#include "core/zero_points.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -404,14 +405,12 @@ absl::Status JobTensor::EmitZeroPoints(uint64_t first,
     params = params.first(first == 0 ? 1 : 0);
   }
   if (params.empty()) return absl::OkStatus();
-  const size_t width = output.dtype == DType::kI64 ? sizeof(int64_t) : 1;
-  buffers.zero_points.clear();
+  const size_t width = ZeroPointBytes(output.dtype);
+  buffers.zero_points.resize(params.size() * width);
+  uint8_t* next = buffers.zero_points.data();
   for (const QParams& p : params) {
-    // Two's complement, from the lowest byte on.
-    const uint64_t value = static_cast<uint64_t>(int64_t{p.zero_point});
-    for (size_t i = 0; i < width; ++i) {
-      buffers.zero_points.push_back(static_cast<uint8_t>(value >> (8 * i)));
-    }
+    StoreZeroPoint(output.dtype, p.zero_point, next);
+    next += width;
   }
   return emit(tensor_.zero_point, first * width, buffers.zero_points);
 }
@@ -423,8 +422,11 @@ absl::Status JobTensor::EmitParams(uint64_t first,
   const DType dtype = DTypeOf(tensor_.scale);
   const size_t scale_bytes = static_cast<size_t>(FloatBytes(dtype));
   size_t slab_size = std::min<size_t>(kParamSlab, params.size());
-  // F64 with I64 in no more memory than others take.
-  if (dtype == DType::kF64) slab_size = (slab_size + 3) / 4;
+  // Wide zero points, and F64, in no more memory than others take.
+  if (tensor_.zero_point != kNoTensor &&
+      ZeroPointBytes(DTypeOf(tensor_.zero_point)) > 1) {
+    slab_size = (slab_size + 3) / 4;
+  }
   for (size_t begin = 0; begin < params.size(); begin += slab_size) {
     const absl::Span<const QParams> slab = params.subspan(begin, slab_size);
     const uint64_t slot = first + begin;

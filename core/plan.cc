@@ -30,6 +30,11 @@ namespace {
 
 constexpr size_t kNoRule = static_cast<size_t>(-1);
 
+bool IsConvolution(LayerKind kind) {
+  return kind == LayerKind::kConv1d || kind == LayerKind::kConv2d ||
+         kind == LayerKind::kConv3d;
+}
+
 // The last component of a path as the user wrote it.
 std::string BareName(absl::string_view path) {
   while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
@@ -84,7 +89,7 @@ class Planner {
   absl::Status Quantize(const SchemeSpec& spec, std::string reason,
                         bool by_default, TensorPlan* plan) const;
   absl::Status CheckKind(size_t tensor) const;
-  absl::Status CheckProblem(size_t tensor) const;
+  absl::Status CheckProblem(size_t tensor, NumberFormat format) const;
   absl::Status CheckProgram(size_t tensor, QuantStorage storage,
                             const QuantScheme& scheme) const;
   void FindSets();
@@ -112,6 +117,8 @@ class Planner {
   // its set, or empty; and the biases that become F32 with theirs.
   std::vector<WeightSet> sets_;
   std::vector<std::string> problem_;
+  // Likewise: the set that says which format its codes have, or null.
+  std::vector<const WeightSet*> format_set_;
   std::vector<bool> widened_;
   Plan plan_;
 };
@@ -254,10 +261,12 @@ absl::StatusOr<CodePacking> Planner::PackingOf(
     size_t tensor, QuantStorage storage, const QuantScheme& scheme) const {
   if (HasScales(scheme.format)) {
     MQ_RETURN_IF_ERROR(CheckKind(tensor));
-    MQ_RETURN_IF_ERROR(CheckProblem(tensor));
+    MQ_RETURN_IF_ERROR(CheckProblem(tensor, scheme.format));
   }
   for (const size_t tie : ties_[tensor]) {
-    if (HasScales(scheme.format)) MQ_RETURN_IF_ERROR(CheckProblem(tie));
+    if (HasScales(scheme.format)) {
+      MQ_RETURN_IF_ERROR(CheckProblem(tie, scheme.format));
+    }
     MQ_RETURN_IF_ERROR(Store(info(tie), storage, scheme).status());
   }
   MQ_ASSIGN_OR_RETURN(const StoredWeight stored,
@@ -357,6 +366,11 @@ Verdict Planner::DefaultVerdict(size_t tensor) const {
   if (!recipe_.layer_types.empty() && !WantsKind(kind_[tensor])) {
     return {false, absl::StrCat("layer type ", LayerKindName(kind_[tensor]))};
   }
+  if (in_modules() && recipe_.layer_types.empty() &&
+      IsConvolution(kind_[tensor])) {
+    return {false, absl::StrCat("layer type ", LayerKindName(kind_[tensor]),
+                                ", which quantize_dynamic leaves in float")};
+  }
   if (for_engines()) {
     std::string reason = ReasonForEngines(info(tensor), options_.storage);
     if (!reason.empty()) return {false, std::move(reason)};
@@ -371,8 +385,13 @@ absl::Status Planner::QuantizeByDefault(TensorPlan* plan) const {
     plan->reason = std::move(verdict.reason);
     return absl::OkStatus();
   }
+  SchemeSpec spec = recipe_.defaults;
+  const WeightSet* const set = format_set_[plan->input];
+  if (set != nullptr && spec.format == NumberFormat::kInt8) {
+    spec.format = *set->format;
+  }
   TensorPlan quantized = *plan;
-  MQ_RETURN_IF_ERROR(Quantize(recipe_.defaults, std::move(verdict.reason),
+  MQ_RETURN_IF_ERROR(Quantize(spec, std::move(verdict.reason),
                               /*by_default=*/true, &quantized));
   // One scale for every few values can take more than it saves.
   if (!in_modules() && quantized.action == Action::kQuantize &&
@@ -415,17 +434,31 @@ absl::Status Planner::Decide(TensorPlan* plan) const {
 void Planner::FindSets() {
   sets_ = FindWeightSets(index_, options_);
   problem_.resize(index_.tensors.size());
+  format_set_.resize(index_.tensors.size());
   widened_.resize(index_.tensors.size());
   for (const WeightSet& set : sets_) {
-    if (set.problem.empty()) continue;
-    for (const size_t weight : set.weights) problem_[weight] = set.problem;
+    for (const size_t weight : set.weights) {
+      if (!set.problem.empty()) problem_[weight] = set.problem;
+      if (set.format.has_value()) format_set_[weight] = &set;
+    }
   }
 }
 
-// FailedPrecondition if a weight cannot be quantized with the others of a set.
-absl::Status Planner::CheckProblem(size_t tensor) const {
-  if (problem_[tensor].empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(problem_[tensor]);
+// FailedPrecondition if a weight cannot be quantized with the others of a set,
+// or not by this format.
+absl::Status Planner::CheckProblem(size_t tensor, NumberFormat format) const {
+  if (!problem_[tensor].empty()) {
+    return absl::FailedPreconditionError(problem_[tensor]);
+  }
+  const WeightSet* const set = format_set_[tensor];
+  if (set == nullptr || format == *set->format ||
+      (format != NumberFormat::kInt8 && format != NumberFormat::kUInt8)) {
+    return absl::OkStatus();
+  }
+  // A rule is not about what is tied to the tensor.
+  const bool is_tied = info(tensor).tie != kNoTie;
+  if (!set->is_format_certain && !is_tied) return absl::OkStatus();
+  return absl::FailedPreconditionError(set->other_format_problem);
 }
 
 absl::Status Planner::KeepSets() {

@@ -12,6 +12,7 @@
 #include "core/codecs/codec.h"
 #include "core/qparams.h"
 #include "core/registry.h"
+#include "core/zero_points.h"
 #include "ir/dtype.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -450,18 +451,16 @@ absl::Status RepackedWeight::ReadZeroPoints(const CheckpointReader& reader,
     return ReadZeroPointWords(reader, range, dst);
   }
   std::vector<QParams> params;
-  const uint64_t width = to_.zero_point->dtype == DType::kI64 ? 8 : 1;
+  const DType dtype = to_.zero_point->dtype;
+  const uint64_t width = ZeroPointBytes(dtype);
   const uint64_t first = range.offset / width;
   const uint64_t count = range.size / width;
   for (uint64_t done = 0; done < count; done += kBlockParams) {
     MQ_RETURN_IF_ERROR(ReadParams(
         reader, {first + done, std::min(kBlockParams, count - done)}, &params));
     for (const QParams& p : params) {
-      // Two's complement, from the lowest byte on.
-      const uint64_t value = static_cast<uint64_t>(int64_t{p.zero_point});
-      for (uint64_t i = 0; i < width; ++i) {
-        *dst++ = static_cast<uint8_t>(value >> (8 * i));
-      }
+      StoreZeroPoint(dtype, p.zero_point, dst);
+      dst += width;
     }
   }
   return absl::OkStatus();

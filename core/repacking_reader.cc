@@ -153,6 +153,7 @@ class Builder {
                             const StoredTensorPlace& place) const;
   absl::Status CheckNames() const;
   absl::Status CheckModules() const;
+  void FindModuleFormats();
   size_t AddCopy(size_t tensor);
   absl::StatusOr<size_t> AddPart(const StoredPart& part, Source source,
                                  size_t tie);
@@ -167,6 +168,9 @@ class Builder {
   // By the owner of what they are copied from, or of their codes.
   absl::flat_hash_map<size_t, size_t> copies_;
   absl::flat_hash_map<size_t, std::vector<Done>> done_;
+  // In kTorchAo: of weights of int8 and uint8 that lie elsewhere, the one of
+  // the two that their modules have.
+  absl::flat_hash_map<absl::string_view, NumberFormat> module_formats_;
 };
 
 absl::Status Builder::Refuse(const QuantizedTensor& tensor,
@@ -246,7 +250,10 @@ absl::Status Builder::AddWeight(size_t codes, const QuantizedTensor& tensor) {
                   absl::StrCat(StorageName(storage_),
                                " has scales that are quantized themselves"));
   }
-  absl::StatusOr<Stored> stored = StoreAnew(storage_, tensor);
+  const auto format = module_formats_.find(tensor.name);
+  QuantizedTensor wanted = tensor;
+  if (format != module_formats_.end()) wanted.scheme.format = format->second;
+  absl::StatusOr<Stored> stored = StoreAnew(storage_, wanted);
   if (!stored.ok()) return Refuse(tensor, stored.status().message());
   const StoredWeight& to = stored->weight;
   nothing_changes_ &=
@@ -312,6 +319,33 @@ absl::Status Builder::CheckNames() const {
   return absl::OkStatus();
 }
 
+// A matrix that may be a Linear's or an embedding's is taken for a Linear's.
+void Builder::FindModuleFormats() {
+  if (storage_ != QuantStorage::kTorchAo) return;
+  // The model as it would be in float, as far as modules are told from it.
+  CheckpointIndex floats;
+  floats.tensors = base_.tensors;
+  absl::flat_hash_set<absl::string_view> elsewhere;
+  for (const QuantizedTensor& tensor : base_.quant.tensors) {
+    TensorInfo& info = floats.tensors[by_name_.at(tensor.codes_name())];
+    info.name = tensor.name;
+    info.shape = tensor.shape;
+    info.dtype = tensor.dtype;
+    if (IsStoredIn(storage_, tensor)) continue;
+    if (tensor.scheme.format != NumberFormat::kInt8 &&
+        tensor.scheme.format != NumberFormat::kUInt8) {
+      continue;
+    }
+    elsewhere.insert(tensor.name);
+  }
+  for (const TorchAoModuleParts& module : FindTorchAoModules(floats)) {
+    for (const size_t weight : module.weights) {
+      const auto found = elsewhere.find(floats.tensors[weight].name);
+      if (found != elsewhere.end()) module_formats_[*found] = module.format();
+    }
+  }
+}
+
 // torch has whole modules.
 absl::Status Builder::CheckModules() const {
   if (storage_ != QuantStorage::kTorchAo) return absl::OkStatus();
@@ -348,6 +382,7 @@ absl::Status Builder::Build() {
   for (size_t i = 0; i < base_.tensors.size(); ++i) {
     by_name_[base_.tensors[i].name] = i;
   }
+  FindModuleFormats();
   absl::flat_hash_map<size_t, const QuantizedTensor*> codes;
   std::vector<bool> is_part(base_.tensors.size(), false);
   for (const QuantizedTensor& tensor : base_.quant.tensors) {

@@ -521,6 +521,40 @@ TEST(RepackingReaderTest, NoPlace) {
               "rows are no multiple of 32");
 }
 
+// In torch's modules embeddings have codes without a sign, and others have them
+// with one, wherever they come from.
+TEST(RepackingReaderTest, ModulesOfTorch) {
+  for (const char* spec : {"int8", "uint8"}) {
+    MemoryReader original;
+    for (const auto& [name, shape] : std::vector<std::pair<std::string, Shape>>{
+             {"embed.weight", {40, 6}},
+             {"fc.weight", {12, 6}},
+             {"conv.weight", {8, 3, 5}}}) {
+      original.Add(name, shape, testing::Make(Values::kRandom, Count(shape)),
+                   DType::kF32);
+    }
+    const auto plan =
+        MakePlan(original.index(), testing::EveryTensor(spec), PlanOptions());
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    const std::shared_ptr<MemoryReader> plain = Execute(original, *plan);
+    ASSERT_NE(plain, nullptr);
+    const std::shared_ptr<MemoryReader> there = Repack(plain, kTorchAo);
+    ASSERT_NE(there, nullptr);
+    const std::vector<QuantizedTensor>& weights = there->index().quant.tensors;
+    ASSERT_EQ(weights.size(), 3u);
+    EXPECT_EQ(weights[0].scheme.format, NumberFormat::kUInt8);
+    EXPECT_EQ(weights[1].scheme.format, NumberFormat::kInt8);
+    EXPECT_EQ(weights[2].scheme.format, NumberFormat::kInt8);
+    EXPECT_EQ(there->index().tensors[2].name, "embed.weight.zero_point");
+    EXPECT_EQ(there->index().tensors[2].dtype, DType::kF32);
+    ExpectSameFloats(plain, there);
+    EXPECT_EQ(MakeRepackingReader(there, kTorchAo)->get(), there.get());
+    const std::shared_ptr<MemoryReader> back = Repack(there, kPlain);
+    ASSERT_NE(back, nullptr);
+    ExpectSameFloats(plain, back);
+  }
+}
+
 // Scales that are quantized become the floats that they stand for, and never
 // come to be.
 TEST(RepackingReaderTest, NestedScales) {

@@ -10,6 +10,7 @@
 #include "core/casts.h"
 #include "core/registry.h"
 #include "core/word_order.h"
+#include "core/zero_points.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quoted.h"
@@ -233,23 +234,26 @@ absl::Status ReadLevelRows(const CheckpointReader& reader,
   return absl::OkStatus();
 }
 
-// Zero points that are stored as I64, a byte each.
+// Zero points that are stored as I64 or as F32, a byte each.
 absl::Status ReadWideZeroPoints(const CheckpointReader& reader,
                                 const StoredTensorPlace& place,
                                 const SlotRange& slots,
                                 std::vector<uint8_t>* zero_points) {
   const bool is_signed = ZeroPointDType(place.scheme.format) == DType::kI8;
-  const int64_t smallest = is_signed ? INT8_MIN : 0;
-  const int64_t largest = is_signed ? INT8_MAX : UINT8_MAX;
+  const int smallest = is_signed ? INT8_MIN : 0;
+  const int largest = is_signed ? INT8_MAX : UINT8_MAX;
   const size_t count = static_cast<size_t>(slots.count);
-  std::vector<uint8_t> bytes(count * sizeof(int64_t));
+  const DType dtype = reader.index().tensors[place.zero_point].dtype;
+  const size_t width = ZeroPointBytes(dtype);
+  std::vector<uint8_t> bytes(count * width);
   MQ_RETURN_IF_ERROR(reader.Read(place.zero_point, slots.first, slots.count,
                                  absl::MakeSpan(bytes)));
   zero_points->resize(count);
   for (size_t i = 0; i < count; ++i) {
-    int64_t value;
-    std::memcpy(&value, bytes.data() + i * sizeof(value), sizeof(value));
-    if (value < smallest || value > largest) {
+    const double value = LoadWideZeroPoint(dtype, &bytes[i * width]);
+    // A NaN is in no range.
+    if (!(value >= smallest && value <= largest) ||
+        value != static_cast<int>(value)) {
       const CheckpointIndex& index = reader.index();
       return absl::DataLossError(
           absl::StrCat(index.path, ": tensor ",
@@ -257,7 +261,7 @@ absl::Status ReadWideZeroPoints(const CheckpointReader& reader,
                        " has the zero point ", value, ", which is no level of ",
                        NumberFormatName(place.scheme.format)));
     }
-    (*zero_points)[i] = static_cast<uint8_t>(value);
+    (*zero_points)[i] = static_cast<uint8_t>(static_cast<int>(value));
   }
   return absl::OkStatus();
 }
@@ -312,7 +316,7 @@ absl::Status ReadParamRows(const CheckpointReader& reader,
     return ReadZeroPointWords(reader, place, slots, zero_points);
   }
   const DType dtype = reader.index().tensors[place.zero_point].dtype;
-  if (dtype == DType::kI64) {
+  if (ZeroPointBytes(dtype) > 1) {
     return ReadWideZeroPoints(reader, place, slots, zero_points);
   }
   SlotRange stored = slots;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "core/layer_kind.h"
 #include "ir/dtype.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
@@ -38,8 +39,8 @@ bool IsOneOf(absl::string_view name,
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Whether torch has a dynamic module in place of one of this class.
-bool HasDynamicModule(TorchAoModule kind, absl::string_view module_kind) {
+// Whether torch has a quantized module in place of one of this class.
+bool HasQuantizedModule(TorchAoModule kind, absl::string_view module_kind) {
   switch (kind) {
     case TorchAoModule::kLinear:
       return module_kind == "Linear";
@@ -47,13 +48,18 @@ bool HasDynamicModule(TorchAoModule kind, absl::string_view module_kind) {
       return IsOneOf(module_kind, {"LSTM", "GRU"});
     case TorchAoModule::kCell:
       return IsOneOf(module_kind, {"LSTMCell", "GRUCell", "RNNCell"});
+    case TorchAoModule::kConvolution:
+      return true;  // told by its layer kind
+    case TorchAoModule::kEmbedding:
+      return IsOneOf(module_kind, {"Embedding", "EmbeddingBag"});
   }
   return false;
 }
 
 class Finder {
  public:
-  explicit Finder(const CheckpointIndex& index) : index_(index) {
+  explicit Finder(const CheckpointIndex& index)
+      : index_(index), layer_kinds_(FindLayerKinds(index)) {
     by_name_.reserve(index.tensors.size());
     for (size_t i = 0; i < index.tensors.size(); ++i) {
       by_name_[index.tensors[i].name] = i;
@@ -72,16 +78,51 @@ class Finder {
     return by_name_.contains(absl::StrCat(module, parameter));
   }
 
+  std::optional<TorchAoWeight> Parse(size_t tensor) const;
   std::string Problem(const NamedModule& module) const;
+  std::string ProblemOfConvolution(const NamedModule& module) const;
   std::string ProblemOfLinear(const NamedModule& module) const;
   std::string ProblemOfGates(const NamedModule& module) const;
   std::string ProblemOfLayers(const NamedModule& module) const;
   std::string ProblemOfBias(const NamedWeight& weight) const;
 
   const CheckpointIndex& index_;
+  const std::vector<LayerKind> layer_kinds_;
   absl::flat_hash_map<absl::string_view, size_t> by_name_;
   absl::flat_hash_set<size_t> tied_;
 };
+
+// Embeddings have no bias, whatever their name says.
+std::optional<TorchAoWeight> Finder::Parse(size_t tensor) const {
+  const TensorInfo& weight = info(tensor);
+  const auto parse = [&weight](NumberFormat format) {
+    return ParseTorchAoWeight(weight.name, weight.shape, format);
+  };
+  std::optional<TorchAoWeight> parsed = parse(NumberFormat::kInt8);
+  if (!parsed.has_value() || parsed->kind != TorchAoModule::kLinear ||
+      layer_kinds_[tensor] != LayerKind::kEmbedding ||
+      (weight.module_kind.empty() && by_name_.contains(parsed->bias))) {
+    return parsed;
+  }
+  return parse(NumberFormat::kUInt8);
+}
+
+std::string Finder::ProblemOfConvolution(const NamedModule& module) const {
+  const size_t weight = module.weights.front().tensor;
+  switch (layer_kinds_[weight]) {
+    case LayerKind::kConv1d:
+    case LayerKind::kConv2d:
+    case LayerKind::kConv3d:
+      return "";
+    case LayerKind::kConvTranspose1d:
+    case LayerKind::kConvTranspose2d:
+    case LayerKind::kConvTranspose3d:
+      return "is a transposed convolution, for which torch has no scales of "
+             "rows";
+    default:
+      return "is no convolution by its class, its name or its bias";
+  }
+}
 
 std::string Finder::ProblemOfLinear(const NamedModule& module) const {
   absl::string_view parent = module.name;
@@ -139,7 +180,7 @@ std::string Finder::ProblemOfLayers(const NamedModule& module) const {
 std::string Finder::ProblemOfBias(const NamedWeight& weight) const {
   const auto found = by_name_.find(weight.name.bias);
   if (found == by_name_.end()) {
-    return weight.name.kind == TorchAoModule::kLinear
+    return HasOneWeight(weight.name.kind)
                ? ""
                : "has no biases, without which torch has no dynamic one";
   }
@@ -160,16 +201,26 @@ std::string Finder::ProblemOfBias(const NamedWeight& weight) const {
 std::string Finder::Problem(const NamedModule& module) const {
   for (const NamedWeight& weight : module.weights) {
     const std::string& kind = info(weight.tensor).module_kind;
-    if (!kind.empty() && !HasDynamicModule(module.kind, kind)) {
+    if (!kind.empty() && !HasQuantizedModule(module.kind, kind)) {
       return absl::StrCat("is of class ", QuotedName(kind),
-                          ", which torch has no dynamic module for");
+                          ", which torch has no quantized module for");
     }
   }
-  std::string problem = module.kind == TorchAoModule::kLinear
-                            ? ProblemOfLinear(module)
-                            : ProblemOfLayers(module);
-  if (problem.empty() && module.kind != TorchAoModule::kLinear) {
-    problem = ProblemOfGates(module);
+  std::string problem;
+  switch (module.kind) {
+    case TorchAoModule::kLinear:
+      problem = ProblemOfLinear(module);
+      break;
+    case TorchAoModule::kConvolution:
+      problem = ProblemOfConvolution(module);
+      break;
+    case TorchAoModule::kEmbedding:
+      break;
+    case TorchAoModule::kRecurrent:
+    case TorchAoModule::kCell:
+      problem = ProblemOfLayers(module);
+      if (problem.empty()) problem = ProblemOfGates(module);
+      break;
   }
   for (const NamedWeight& weight : module.weights) {
     if (problem.empty()) problem = ProblemOfBias(weight);
@@ -181,8 +232,7 @@ std::vector<TorchAoModuleParts> Finder::Find() {
   std::vector<NamedModule> modules;
   absl::flat_hash_map<std::pair<TorchAoModule, std::string>, size_t> numbers;
   for (size_t i = 0; i < index_.tensors.size(); ++i) {
-    if (info(i).shape.size() != 2) continue;
-    std::optional<TorchAoWeight> weight = ParseTorchAoWeight(info(i).name);
+    std::optional<TorchAoWeight> weight = Parse(i);
     if (!weight.has_value()) continue;
     const auto [it, is_new] =
         numbers.try_emplace({weight->kind, weight->module}, modules.size());
@@ -193,6 +243,7 @@ std::vector<TorchAoModuleParts> Finder::Find() {
   result.reserve(modules.size());
   for (const NamedModule& module : modules) {
     TorchAoModuleParts parts;
+    parts.kind = module.kind;
     parts.name = module.name;
     parts.problem = Problem(module);
     for (const NamedWeight& weight : module.weights) {
@@ -200,6 +251,9 @@ std::vector<TorchAoModuleParts> Finder::Find() {
       const auto bias = by_name_.find(weight.name.bias);
       if (bias != by_name_.end()) parts.biases.push_back(bias->second);
     }
+    parts.is_certain = module.kind != TorchAoModule::kLinear ||
+                       !parts.biases.empty() ||
+                       !info(parts.weights.front()).module_kind.empty();
     result.push_back(std::move(parts));
   }
   return result;

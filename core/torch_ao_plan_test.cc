@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "core/job.h"
+#include "core/layer_kind.h"
 #include "core/plan.h"
 #include "core/recipe.h"
 #include "core/testing/collected_output.h"
@@ -19,9 +20,11 @@
 #include "gtest/gtest.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/shape.h"
 #include "ir/testing.h"
+#include "ir/torch_ao.h"
 
 namespace monoquant {
 namespace {
@@ -63,22 +66,27 @@ Recipe Rules(const std::vector<std::string>& rules) {
   return recipe;
 }
 
-absl::StatusOr<Plan> MakeTorchAo(const MemoryReader& reader,
-                                 const std::vector<std::string>& rules = {}) {
+absl::StatusOr<Plan> MakeTorchAo(
+    const MemoryReader& reader, const std::vector<std::string>& rules = {},
+    const std::vector<LayerKind>& layer_types = {}) {
   PlanOptions options;
   options.storage = QuantStorage::kTorchAo;
-  return MakePlan(reader.index(), Rules(rules), options);
+  Recipe recipe = Rules(rules);
+  recipe.layer_types = layer_types;
+  return MakePlan(reader.index(), recipe, options);
 }
 
-// The reason for what happens to a tensor, "int8: " before it if it is
-// quantized.
+// The reason for what happens to a tensor, its format before it if it is
+// quantized: "int8: float weight".
 std::string ReasonFor(const MemoryReader& reader, const std::string& name,
-                      const std::vector<std::string>& rules = {}) {
-  const absl::StatusOr<Plan> plan = MakeTorchAo(reader, rules);
+                      const std::vector<std::string>& rules = {},
+                      const std::vector<LayerKind>& layer_types = {}) {
+  const absl::StatusOr<Plan> plan = MakeTorchAo(reader, rules, layer_types);
   if (!plan.ok()) return std::string(plan.status().message());
   for (const TensorPlan& tensor : plan->tensors) {
     if (reader.index().tensors[tensor.input].name != name) continue;
-    return absl::StrCat(tensor.action == Action::kQuantize ? "int8: " : "",
+    if (tensor.action != Action::kQuantize) return tensor.reason;
+    return absl::StrCat(NumberFormatName(tensor.scheme.format), ": ",
                         tensor.reason);
   }
   return "absent";
@@ -117,7 +125,10 @@ TEST(TorchAoPlanTest, ModulesAreQuantizedHoweverSmall) {
 
 TEST(TorchAoPlanTest, WhatHasNoPlaceStays) {
   MemoryReader reader;
-  Add(reader, "conv.weight", {16, 8, 3, 3});
+  Add(reader, "up.weight", {16, 8, 3, 3});
+  Add(reader, "up.bias", {8});
+  Add(reader, "deconv.weight", {8, 8, 3});
+  Add(reader, "deep.weight", {2, 2, 2, 2, 2, 2});
   Add(reader, "attn.in_proj_weight", {12, 4});
   Add(reader, "attn.out_proj.weight", {4, 4});
   Add(reader, "cross.q_proj_weight", {4, 4});
@@ -140,7 +151,12 @@ TEST(TorchAoPlanTest, WhatHasNoPlaceStays) {
     const char* name;
     const char* reason;
   } cases[] = {
-      {"conv.weight", "torch-ao has no place for a quantized tensor of 4"},
+      {"up.weight",
+       "torch-ao has no place for module 'up', which is a transposed "
+       "convolution, for which torch has no scales of rows; leave it as it is "
+       "(--skip)"},
+      {"deconv.weight", "'deconv', which is a transposed convolution"},
+      {"deep.weight", "torch-ao has no place for a quantized tensor of 6"},
       {"attn.in_proj_weight", "a quantized tensor whose name is not that"},
       {"attn.out_proj.weight",
        "torch-ao has no place for module 'attn.out_proj', which is a part of a "
@@ -158,7 +174,7 @@ TEST(TorchAoPlanTest, WhatHasNoPlaceStays) {
       {"half.weight_ih_l0", "module 'half', which lacks a weight;"},
       {"two.weight_hh", "has weights of another shape than those of an LSTM"},
       {"bilinear.weight",
-       "is of class 'Factorized', which torch has no dynamic module for"},
+       "is of class 'Factorized', which torch has no quantized module for"},
   };
   for (const auto& c : cases) {
     EXPECT_THAT(ReasonFor(reader, c.name), HasSubstr(c.reason)) << c.name;
@@ -166,6 +182,112 @@ TEST(TorchAoPlanTest, WhatHasNoPlaceStays) {
     // A rule that asks for it is told the same.
     ExpectError(MakeTorchAo(reader, {absl::StrCat(c.name, "=int8")}), kCannot,
                 absl::StrCat("tensor '", c.name, "': torch-ao has no place"));
+  }
+}
+
+// torch leaves them in float where nobody asks for more.
+TEST(TorchAoPlanTest, ConvolutionsAreAskedFor) {
+  MemoryReader reader;
+  Add(reader, "one.weight", {6, 4, 3});
+  Add(reader, "two.weight", {6, 4, 3, 3});
+  Add(reader, "two.bias", {6}, DType::kF16);
+  Add(reader, "three.weight", {6, 4, 1, 2, 2});
+  Add(reader, "fc.weight", {6, 4});
+  Add(reader, "wide.weight", {6, 4, 3});
+  Add(reader, "wide.bias", {6}, DType::kF64);
+  EXPECT_EQ(ReasonFor(reader, "two.weight"),
+            "layer type Conv2d, which quantize_dynamic leaves in float");
+  EXPECT_EQ(ReasonFor(reader, "three.weight"),
+            "layer type Conv3d, which quantize_dynamic leaves in float");
+  EXPECT_EQ(ReasonFor(reader, "fc.weight"), "int8: float weight");
+  const std::vector<LayerKind> types = {LayerKind::kConv1d, LayerKind::kConv2d};
+  EXPECT_EQ(ReasonFor(reader, "one.weight", {}, types), "int8: float weight");
+  EXPECT_EQ(ReasonFor(reader, "two.weight", {}, types), "int8: float weight");
+  EXPECT_EQ(ReasonFor(reader, "three.weight", {}, types), "layer type Conv3d");
+  EXPECT_EQ(ReasonFor(reader, "fc.weight", {}, types), "layer type Linear");
+  EXPECT_THAT(ReasonFor(reader, "wide.weight", {}, types),
+              HasSubstr("'wide', which has a bias of F64"));
+  EXPECT_EQ(ReasonFor(reader, "three.weight", {"three.weight=int8"}),
+            "int8: rule three.weight");
+  ExpectError(MakeTorchAo(reader, {"two.weight=uint8"}), kCannot,
+              "tensor 'two.weight': torch-ao has weights of other modules "
+              "as int8, and 'two' is one; use int8");
+  ExpectError(MakeTorchAo(reader, {"two.weight=int8,axis=1"}), kCannot,
+              "use a scale for each index of axis 0");
+  // The bias becomes a part of the module.
+  EXPECT_THAT(ReasonFor(reader, "two.weight", {"two.bias=bf16"}, types),
+              HasSubstr("and not with 'two.bias' as it is"));
+  const Plan plan = *MakeTorchAo(reader, {}, types);
+  const OutputTensor& bias = plan.manifest.tensors[plan.tensors[2].output];
+  EXPECT_EQ(bias.name, "two.bias");
+  EXPECT_EQ(bias.dtype, DType::kF32);
+}
+
+// So are embeddings, which have codes without a sign.
+TEST(TorchAoPlanTest, EmbeddingsAreAskedFor) {
+  MemoryReader reader;
+  Add(reader, "embed.weight", {10, 8});
+  Add(reader, "items.weight", {10, 8});
+  Add(reader, "fc.weight", {4, 8});
+  Add(reader, "fc.bias", {4});
+  // Embeddings have no bias.
+  Add(reader, "token_embedding.weight", {4, 8});
+  Add(reader, "token_embedding.bias", {4});
+  const std::vector<LayerKind> types = {LayerKind::kLinear,
+                                        LayerKind::kEmbedding};
+  EXPECT_EQ(ReasonFor(reader, "embed.weight"), "embedding (name)");
+  EXPECT_EQ(ReasonFor(reader, "embed.weight", {}, types),
+            "uint8: float weight");
+  EXPECT_EQ(ReasonFor(reader, "fc.weight", {}, types), "int8: float weight");
+  EXPECT_EQ(ReasonFor(reader, "embed.weight", {"embed.weight=uint8"}),
+            "uint8: rule embed.weight");
+  ExpectError(MakeTorchAo(reader, {"embed.weight=int8"}), kCannot,
+              "tensor 'embed.weight': torch-ao has weights of embeddings as "
+              "uint8, and 'embed' is one; use uint8, or leave it as it is "
+              "(--skip)");
+  ExpectError(MakeTorchAo(reader, {"embed.weight=uint8,asymmetric"}), kCannot,
+              "use symmetric");
+  ExpectError(MakeTorchAo(reader, {"fc.weight=uint8"}), kCannot,
+              "torch-ao has weights of other modules as int8, and 'fc' is one");
+  EXPECT_EQ(ReasonFor(reader, "token_embedding.weight",
+                      {"token_embedding.weight=int8"}),
+            "int8: rule token_embedding.weight");
+  // What may be either is what the rule says.
+  EXPECT_EQ(ReasonFor(reader, "items.weight"), "int8: float weight");
+  EXPECT_EQ(ReasonFor(reader, "items.weight", {"items.weight=uint8"}),
+            "uint8: rule items.weight");
+  // A Linear that shares it has no place for its codes.
+  reader.AddTie("head.weight", 0);
+  EXPECT_THAT(ReasonFor(reader, "embed.weight", {}, types),
+              HasSubstr("and 'head' is one; use int8"));
+}
+
+TEST(TorchAoPlanTest, EmbeddingsHaveTheNumbersOfInt8) {
+  MemoryReader reader;
+  Add(reader, "embed.weight", {40, 6});
+  const auto codes = RunPlan(
+      reader, *MakeTorchAo(reader, {}, {LayerKind::kEmbedding}), 64 << 10);
+  ASSERT_TRUE(codes.ok()) << codes.status();
+  const auto plain =
+      RunPlan(reader, *MakePlan(reader.index(), Rules({"embed.weight=int8"})));
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  const TensorPlan& embed = codes->plan.tensors[0];
+  EXPECT_EQ(codes->output->bytes(embed.scale),
+            plain->output->bytes(plain->plan.tensors[0].scale));
+  const std::vector<uint8_t>& found = codes->output->bytes(embed.output);
+  const std::vector<uint8_t>& expected =
+      plain->output->bytes(plain->plan.tensors[0].output);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    // Values next to the middle of two codes can become either.
+    EXPECT_NEAR(found[i] - 128, static_cast<int8_t>(expected[i]), 1);
+  }
+  const std::vector<uint8_t>& zeros = codes->output->bytes(embed.zero_point);
+  ASSERT_EQ(zeros.size(), 40 * sizeof(float));
+  for (size_t i = 0; i < 40; ++i) {
+    float zero;
+    std::memcpy(&zero, &zeros[i * sizeof(zero)], sizeof(zero));
+    EXPECT_EQ(zero, 128);
   }
 }
 
@@ -298,8 +420,9 @@ TEST(TorchAoModulesTest, PartsOfModules) {
   Add(reader, "fc.weight", {4, 4});
   Add(reader, "cell.bias_hh", {4});
   Add(reader, "conv.weight", {4, 4, 1});
+  Add(reader, "embed.weight", {4, 4});
   const auto modules = FindTorchAoModules(reader.index());
-  ASSERT_EQ(modules.size(), 2u);
+  ASSERT_EQ(modules.size(), 4u);
   EXPECT_EQ(modules[0].name, "cell");
   EXPECT_THAT(modules[0].weights, ElementsAre(1));
   EXPECT_THAT(modules[0].biases, ElementsAre(3));
@@ -308,6 +431,14 @@ TEST(TorchAoModulesTest, PartsOfModules) {
   EXPECT_THAT(modules[1].weights, ElementsAre(2));
   EXPECT_THAT(modules[1].biases, ElementsAre(0));
   EXPECT_EQ(modules[1].problem, "");
+  EXPECT_EQ(modules[1].kind, TorchAoModule::kLinear);
+  EXPECT_EQ(modules[2].name, "conv");
+  EXPECT_EQ(modules[2].kind, TorchAoModule::kConvolution);
+  EXPECT_EQ(modules[2].format(), NumberFormat::kInt8);
+  EXPECT_EQ(modules[2].problem, "");
+  EXPECT_EQ(modules[3].kind, TorchAoModule::kEmbedding);
+  EXPECT_EQ(modules[3].format(), NumberFormat::kUInt8);
+  EXPECT_TRUE(modules[3].biases.empty());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "ir/quant_storage.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
+#include "ir/torch_ao.h"
 
 namespace monoquant {
 namespace {
@@ -31,6 +32,14 @@ WeightSet SetOf(TorchAoModuleParts module) {
                                QuotedName(module.name), ", which ",
                                module.problem, "; leave it as it is (--skip)");
   }
+  set.format = module.format();
+  const absl::string_view format = NumberFormatName(module.format());
+  set.other_format_problem = absl::StrCat(
+      StorageName(QuantStorage::kTorchAo), " has weights of ",
+      module.kind == TorchAoModule::kEmbedding ? "embeddings" : "other modules",
+      " as ", format, ", and ", QuotedName(module.name), " is one; use ",
+      format, ", or leave it as it is (--skip)");
+  set.is_format_certain = module.is_certain;
   return set;
 }
 

@@ -5,6 +5,7 @@
 #define MONOQUANT_CORE_WEIGHT_SETS_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "absl/types/span.h"
 #include "core/plan.h"
 #include "ir/checkpoint.h"
+#include "ir/quant_scheme.h"
 
 namespace monoquant {
 
@@ -33,6 +35,13 @@ struct WeightSet {
   // Why none of its weights can be quantized, as a whole message; empty if they
   // can.
   std::string problem;
+  // What int8 becomes where nobody asks for a format: that of the module's
+  // codes; none where it makes no difference.
+  std::optional<NumberFormat> format;
+  // Why its weights have no place as the other one of int8 and uint8, as a
+  // whole message; and whether that is certain, or a rule may know better.
+  std::string other_format_problem;
+  bool is_format_certain = true;
 };
 
 // All sets that the options ask for. A weight may be in several.

@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t kGroup = 128;
 const char* const kName = "m.weight";
 const char* const kRecurrentName = "m.weight_ih_l0";
+const char* const kOtherName = "m.kernel";
 
 bool HasPlace(QuantStorage storage, NumberFormat format,
               Granularity granularity, bool symmetric, const Shape& shape,
@@ -87,12 +88,17 @@ std::string Weights(QuantStorage storage) {
     return HasPlace(storage, NumberFormat::kInt8, Granularity::kAxis,
                     /*symmetric=*/true, shape, name);
   };
-  // Of a convolution, as an example of more than two dimensions.
-  if (has_place({kGroup, kGroup, 3, 3}, kName)) return "any";
-  return absl::StrCat("`*.weight` of Linear layers",
-                      has_place({kGroup, kGroup}, kRecurrentName)
-                          ? ", weights of LSTM, GRU and cells"
-                          : "");
+  if (has_place({kGroup, kGroup}, kOtherName)) return "any";
+  // Storages of whole modules tell embeddings from others by their codes.
+  const bool in_modules = has_place({kGroup, kGroup}, kRecurrentName);
+  const bool embeddings =
+      in_modules && HasPlace(storage, NumberFormat::kUInt8, Granularity::kAxis,
+                             /*symmetric=*/true, {kGroup, kGroup});
+  return absl::StrCat(
+      "`*.weight` of Linear layers",
+      has_place({kGroup, kGroup, 3, 3}, kName) ? ", convolutions" : "",
+      embeddings ? ", embeddings (`uint8`)" : "",
+      in_modules ? ", weights of LSTM, GRU and cells" : "");
 }
 
 std::string Files(const ExporterRow& row) {

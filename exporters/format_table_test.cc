@@ -30,9 +30,12 @@ TEST(FormatTableTest, TellsWhatAStorageHolds) {
                                "`fp16`, `bf16` | `*.weight` of Linear layers"));
   EXPECT_THAT(table, HasSubstr("| `fp8` | model directory of `.safetensors` | "
                                "`fp8_e4m3` block; `fp16`, `bf16` | "));
-  EXPECT_THAT(table, HasSubstr("`int8` axis; `fp16`, `bf16` | `*.weight` of "
-                               "Linear layers, weights of LSTM, GRU and cells "
-                               "| `load_state_dict` after"));
+  EXPECT_THAT(table,
+              HasSubstr("`int8`, `uint8` axis; `fp16`, `bf16` | `*.weight` of "
+                        "Linear layers, convolutions, embeddings (`uint8`), "
+                        "weights of LSTM, GRU and cells | `load_state_dict` "
+                        "after"));
+  EXPECT_THAT(table, HasSubstr("`fp16`, `bf16` | any | `torch.load("));
 }
 
 }  // namespace

@@ -64,7 +64,8 @@ absl::Status CheckBias(const OutputTensor& bias, int64_t rows) {
 absl::StatusOr<Placed> Place(const Manifest& manifest,
                              const IndexByName& by_name,
                              const QuantizedTensor& tensor) {
-  std::optional<TorchAoWeight> name = ParseTorchAoWeight(tensor.name);
+  std::optional<TorchAoWeight> name =
+      ParseTorchAoWeight(tensor.name, tensor.shape, tensor.scheme.format);
   if (tensor.storage != QuantStorage::kTorchAo || !name.has_value()) {
     return Refuse(tensor.name,
                   "is quantized already, and stored in another way than "
@@ -80,7 +81,7 @@ absl::StatusOr<Placed> Place(const Manifest& manifest,
     weight.bias = bias->second;
     MQ_RETURN_IF_ERROR(
         CheckBias(manifest.tensors[weight.bias], tensor.shape[0]));
-  } else if (name->kind != TorchAoModule::kLinear) {
+  } else if (!HasOneWeight(name->kind)) {
     return Refuse(tensor.name, "its module has no biases");
   }
   placed.name = *std::move(name);
@@ -92,7 +93,7 @@ absl::StatusOr<PackedModule> Pack(Found found) {
   PackedModule module;
   module.kind = found.kind;
   module.name = std::move(found.name);
-  const size_t per_cell = found.kind == TorchAoModule::kLinear ? 1 : 2;
+  const size_t per_cell = HasOneWeight(found.kind) ? 1 : 2;
   // So there can be no more cells than weights.
   if (found.weights.size() != found.cells * per_cell) {
     return Refuse(module.name, "not all weights of the module are quantized");

@@ -27,7 +27,7 @@ struct PackedWeight {
 struct PackedModule {
   TorchAoModule kind = TorchAoModule::kLinear;
   std::string name;
-  // Of Linear one weight; otherwise that of the input and the hidden one, and
+  // One weight (HasOneWeight); or that of the input and the hidden one, and
   // such a pair for each direction of each layer.
   std::vector<std::array<PackedWeight, 2>> cells;
 

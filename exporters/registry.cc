@@ -141,7 +141,8 @@ absl::Span<const ExporterRow> AllExporters() {
           .python_hint =
               "import torch; "
               "torch.serialization.add_safe_globals([torch.ScriptObject]); "
-              "model.load_state_dict(torch.load(PATH, weights_only=True))",
+              "model.load_state_dict(torch.load(PATH, weights_only=True))  "
+              "# after quantize_dynamic: docs/formats.md#torch-ao",
           .description =
               "torch.save archive for a model after quantize_dynamic",
           .loaded_by =

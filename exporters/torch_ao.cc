@@ -49,7 +49,12 @@ class StateDictPickler {
   absl::Status Linear(const PackedModule& module);
   absl::Status Recurrent(const PackedModule& module);
   absl::Status Cell(const PackedModule& module);
+  absl::Status Convolution(const PackedModule& module);
+  absl::Status Embedding(const PackedModule& module);
 
+  absl::Status ScaleAndZeroPoint(const PackedModule& module);
+  absl::Status Weight(const PackedWeight& weight);
+  absl::Status Bias(const PackedWeight& weight);
   absl::Status WeightAndBias(const PackedWeight& weight);
   absl::Status LinearObject(const PackedWeight& weight);
   absl::Status CellObject(const std::array<PackedWeight, 2>& cell);
@@ -74,16 +79,22 @@ absl::Status StateDictPickler::Key(std::string name) {
       "that module as it is (--skip), or choose another format"));
 }
 
+absl::Status StateDictPickler::Weight(const PackedWeight& weight) {
+  return tensors_.QuantizedTensor(weight.codes, weight.scale,
+                                  weight.zero_point);
+}
+
+absl::Status StateDictPickler::Bias(const PackedWeight& weight) {
+  if (weight.bias != kNoTie) return tensors_.Tensor(weight.bias);
+  out_.None();
+  return absl::OkStatus();
+}
+
 // (weight, bias)
 absl::Status StateDictPickler::WeightAndBias(const PackedWeight& weight) {
   out_.Mark();
-  MQ_RETURN_IF_ERROR(
-      tensors_.QuantizedTensor(weight.codes, weight.scale, weight.zero_point));
-  if (weight.bias == kNoTie) {
-    out_.None();
-  } else {
-    MQ_RETURN_IF_ERROR(tensors_.Tensor(weight.bias));
-  }
+  MQ_RETURN_IF_ERROR(Weight(weight));
+  MQ_RETURN_IF_ERROR(Bias(weight));
   out_.Tuple();
   return absl::OkStatus();
 }
@@ -136,12 +147,18 @@ absl::Status StateDictPickler::CellObject(
   return absl::OkStatus();
 }
 
-absl::Status StateDictPickler::Linear(const PackedModule& module) {
-  const std::string packed = absl::StrCat(module.name, "._packed_params");
+// Of the output, as float modules have it.
+absl::Status StateDictPickler::ScaleAndZeroPoint(const PackedModule& module) {
   MQ_RETURN_IF_ERROR(Key(absl::StrCat(module.name, ".scale")));
   tensors_.Scalar(DType::kF32, kOne);
   MQ_RETURN_IF_ERROR(Key(absl::StrCat(module.name, ".zero_point")));
   tensors_.Scalar(DType::kI64, kZero);
+  return absl::OkStatus();
+}
+
+absl::Status StateDictPickler::Linear(const PackedModule& module) {
+  const std::string packed = absl::StrCat(module.name, "._packed_params");
+  MQ_RETURN_IF_ERROR(ScaleAndZeroPoint(module));
   MQ_RETURN_IF_ERROR(Key(absl::StrCat(packed, ".dtype")));
   out_.Global("torch", "qint8");
   MQ_RETURN_IF_ERROR(Key(absl::StrCat(packed, "._packed_params")));
@@ -173,6 +190,26 @@ absl::Status StateDictPickler::Cell(const PackedModule& module) {
   return LinearObject(module.cells[0][1]);
 }
 
+absl::Status StateDictPickler::Convolution(const PackedModule& module) {
+  const PackedWeight& weight = module.cells[0][0];
+  versions_.push_back({module.name, 1});
+  MQ_RETURN_IF_ERROR(Key(absl::StrCat(module.name, ".weight")));
+  MQ_RETURN_IF_ERROR(Weight(weight));
+  MQ_RETURN_IF_ERROR(Key(absl::StrCat(module.name, ".bias")));
+  MQ_RETURN_IF_ERROR(Bias(weight));
+  return ScaleAndZeroPoint(module);
+}
+
+absl::Status StateDictPickler::Embedding(const PackedModule& module) {
+  const std::string packed = absl::StrCat(module.name, "._packed_params");
+  versions_.push_back({module.name, 1});
+  versions_.push_back({packed, 1});
+  MQ_RETURN_IF_ERROR(Key(absl::StrCat(packed, ".dtype")));
+  out_.Global("torch", "quint8");
+  MQ_RETURN_IF_ERROR(Key(absl::StrCat(packed, "._packed_weight")));
+  return Weight(module.cells[0][0]);
+}
+
 absl::Status StateDictPickler::Module(const PackedModule& module) {
   switch (module.kind) {
     case TorchAoModule::kLinear:
@@ -181,6 +218,10 @@ absl::Status StateDictPickler::Module(const PackedModule& module) {
       return Recurrent(module);
     case TorchAoModule::kCell:
       return Cell(module);
+    case TorchAoModule::kConvolution:
+      return Convolution(module);
+    case TorchAoModule::kEmbedding:
+      return Embedding(module);
   }
   return absl::InternalError("a module of no kind");
 }

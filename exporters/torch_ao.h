@@ -3,8 +3,9 @@
 // strictly. Checked against torch 2.13.
 //
 // A weight of the torch-ao storage (ir/quant_storage.h) is a tensor of qint8,
-// per channel along axis 0, called Q(name) here. With it comes the bias of its
-// module, of float32, or None. Everything else is as in torch_pt.h.
+// per_channel_affine along axis 0, called Q(name) here; that of an embedding is
+// one of quint8, per_channel_affine_float_qparams. With it comes the bias of
+// its module, of float32, or None. Everything else is as in torch_pt.h.
 //
 //   Linear M     M.scale = 1.0, M.zero_point = 0: of its output, not used
 //                M._packed_params.dtype = torch.qint8
@@ -13,6 +14,10 @@
 //                                 [LINEAR(w_ih, b_ih), LINEAR(w_hh, b_hh)])
 //                for each direction of each layer, I = 0, 1, ...
 //   cell M       M._packed_weight_ih = LINEAR(w_ih, b_ih), and the same for hh
+//   convolution  M.weight = Q(M.weight), M.bias = M.bias
+//     M          M.scale = 1.0, M.zero_point = 0: of its output, not used
+//   embedding M  M._packed_params.dtype = torch.quint8
+//                M._packed_params._packed_weight = Q(M.weight)
 //
 // where LINEAR and RNN are objects of C++ classes, which torch makes of what
 // it calls their state:
@@ -24,8 +29,8 @@
 //
 // The 1 is reduce_range, which is about activations: weights have the whole
 // range of int8 in torch too. torch.load(weights_only=True) refuses objects of
-// C++ classes unless torch.ScriptObject is among its safe globals; files with
-// Linear alone need nothing.
+// C++ classes unless torch.ScriptObject is among its safe globals; files
+// without LSTM, GRU and cells need nothing.
 //
 // The dict has the attribute _metadata, {module: {"version": number}}: 4 for
 // Linear and 3 for its _packed_params, 2 for LSTM and GRU, 1 for the others.

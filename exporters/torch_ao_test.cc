@@ -212,8 +212,10 @@ class Model {
  public:
   Model() { manifest_.record.version = "1.0"; }
 
-  Model& Quantize(const std::string& name, const Shape& shape) {
-    const QuantScheme scheme;
+  Model& Quantize(const std::string& name, const Shape& shape,
+                  NumberFormat format = NumberFormat::kInt8) {
+    QuantScheme scheme;
+    scheme.format = format;
     const StoredWeight stored =
         StoreWeight(QuantStorage::kTorchAo, name, scheme, shape).value();
     for (const StoredPart& part :
@@ -317,6 +319,45 @@ TEST(TorchAoTest, Cells) {
                          "'c': {'version': 1}}})"));
 }
 
+TEST(TorchAoTest, Convolutions) {
+  Model model;
+  model.Quantize("a.conv.weight", {4, 3, 2}).Add("a.conv.bias", {4});
+  const std::string file = model.Quantize("b.weight", {2, 1, 5, 3}).Write();
+  const auto output = [](const char* module) {
+    return absl::StrCat("'", module, ".scale': T(P(FloatStorage, '4', 1), 0, ",
+                        "(), ()), '", module,
+                        ".zero_point': T(P(LongStorage, '5', 1), 0, (), ())");
+  };
+  EXPECT_EQ(
+      Short(file),
+      absl::StrCat(
+          "D{'a.conv.weight': Q(P(QInt8Storage, '0', 24), 0, (4, 3, 2), ",
+          "(6, 2, 1), (torch.per_channel_affine, ", T("Double", 1, 4), ", ",
+          T("Long", 2, 4), ", 0)), 'a.conv.bias': ", T("Float", 3, 4), ", ",
+          output("a.conv"),
+          // No bias, which torch asks for all the same.
+          ", 'b.weight': Q(P(QInt8Storage, '6', 30), 0, (2, 1, 5, 3), ",
+          "(15, 15, 3, 1), (torch.per_channel_affine, ", T("Double", 7, 2),
+          ", ", T("Long", 8, 2), ", 0)), 'b.bias': None, ", output("b"),
+          "}.build({'_metadata': D{'': {'version': 1}, ",
+          "'a.conv': {'version': 1}, 'b': {'version': 1}}})"));
+  EXPECT_EQ(Member(file, "data/4"), std::string("\0\0\x80\x3f", 4));
+  EXPECT_EQ(Member(file, "data/5"), std::string(8, '\0'));
+}
+
+// torch tells them by the type of zero points.
+TEST(TorchAoTest, Embeddings) {
+  Model model;
+  EXPECT_EQ(
+      Short(model.Quantize("e.weight", {3, 4}, NumberFormat::kUInt8).Write()),
+      absl::StrCat(
+          "D{'e._packed_params.dtype': torch.quint8, ",
+          "'e._packed_params._packed_weight': Q(P(QUInt8Storage, '0', 12), 0, ",
+          "(3, 4), (4, 1), (torch.per_channel_affine, ", T("Float", 1, 3), ", ",
+          T("Float", 2, 3), ", 0))}.build({'_metadata': D{'': {'version': 1}, ",
+          "'e': {'version': 1}, 'e._packed_params': {'version': 1}}})"));
+}
+
 TEST(TorchAoTest, TiedWeightsShareStorages) {
   Model model;
   model.Quantize("a.weight", {3, 2}).Quantize("b.weight", {3, 2});
@@ -366,6 +407,11 @@ TEST(TorchAoTest, Refusals) {
   ExpectError(
       Model().Quantize("m.weight", {4, 1}).Add("m.bias", {4, 1}).Refusal(),
       kCannot, "and it is F32 [4, 1];");
+  ExpectError(Model()
+                  .Quantize("m.weight", {4, 1, 3})
+                  .Add("m.bias", {4}, DType::kF16)
+                  .Refusal(),
+              kCannot, "torch packs biases of F32 and shape [4]");
   ExpectError(Model().Quantize("m.weight", {4, 1}).Add("m.scale", {}).Refusal(),
               kCannot,
               "tensor 'm.scale': has a name that torch gives to a part of a "

@@ -166,11 +166,14 @@ absl::Status TorchPickler::QuantizedTensor(size_t codes, size_t scale,
   const size_t storage = StorageOf(codes);
   writer_.Global("torch._utils", "_rebuild_qtensor");
   writer_.Mark();
-  PickleStorage("torch", "QInt8Storage", storage, tensor.byte_size);
+  PickleStorage("torch",
+                tensor.dtype == DType::kI8 ? "QInt8Storage" : "QUInt8Storage",
+                storage, tensor.byte_size);
   writer_.Int(0);
   PickleInts(writer_, tensor.shape);
   PickleInts(writer_, Strides(tensor.shape));
   writer_.Mark();
+  // Also where zero points are floats, by which torch tells the scheme.
   writer_.Global("torch", "per_channel_affine");
   MQ_RETURN_IF_ERROR(Tensor(scale));
   MQ_RETURN_IF_ERROR(Tensor(zero_point));

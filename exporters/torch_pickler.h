@@ -48,8 +48,9 @@ class TorchPickler {
   // does not have; see torch_pt.h.
   absl::Status Tensor(size_t tensor);
 
-  // torch's qint8 tensor of codes, with a scale (F64) and a zero point (I64)
-  // for each index of its first dimension.
+  // torch's qint8 tensor of codes (I8), with a scale (F64) and a zero point
+  // (I64) for each index of its first dimension; or its quint8 tensor (U8),
+  // with both as F32.
   absl::Status QuantizedTensor(size_t codes, size_t scale, size_t zero_point);
 
   // A tensor without dimensions of these bytes, which equal ones share.

@@ -67,11 +67,16 @@ enum class QuantStorage : uint8_t {
   //   M._weight_scale       F32 [rows, 1]
   //   M._weight_zero_point  I8 [rows, 1], all 0; of int8 only
   kTorchao = 5,
-  // That of torch.ao.nn.quantized.dynamic, for symmetric int8 of axis 0 in
-  // weights of ir/torch_ao.h, which are matrices W of modules of float32:
+  // That of torch.ao.nn.quantized, for symmetric int8 of axis 0 in weights of
+  // ir/torch_ao.h, which are tensors W of 2 to 5 dimensions of modules of
+  // float32:
   //   W             I8
   //   W.scale       F64 [rows], rounded to the scheme's type
   //   W.zero_point  I64 [rows], all 0
+  // And for symmetric uint8 of axis 0 in matrices of embeddings:
+  //   W             U8
+  //   W.scale       F32 [rows]
+  //   W.zero_point  F32 [rows], all 128
   // The exporter packs them, with the module's bias, into torch's objects.
   kTorchAo = 6,
 

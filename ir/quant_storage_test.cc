@@ -544,6 +544,25 @@ TEST(QuantStorageTest, TorchAo) {
     EXPECT_EQ(ConstantsText(stored), "");
     EXPECT_EQ(stored.packing, CodePacking());
   }
+  const StoredWeight convolution =
+      StoreWeight(QuantStorage::kTorchAo, "m.weight", scheme, {6, 9, 3, 3})
+          .value();
+  EXPECT_EQ(Text(convolution.codes), "m.weight I8 [6, 9, 3, 3]");
+  EXPECT_EQ(Text(convolution.scale), "m.weight.scale F64 [6]");
+  EXPECT_EQ(Text(convolution.zero_point), "m.weight.zero_point I64 [6]");
+}
+
+// Embeddings have codes without a sign, and parameters that are floats.
+TEST(QuantStorageTest, TorchAoEmbeddings) {
+  const StoredWeight stored =
+      StoreWeight(QuantStorage::kTorchAo, "m.weight",
+                  Scheme(NumberFormat::kUInt8, Granularity::kAxis), {6, 9})
+          .value();
+  EXPECT_EQ(Text(stored.codes), "m.weight U8 [6, 9]");
+  EXPECT_EQ(Text(stored.scale), "m.weight.scale F32 [6]");
+  EXPECT_EQ(Text(stored.zero_point), "m.weight.zero_point F32 [6]");
+  EXPECT_EQ(ConstantsText(stored), "");
+  EXPECT_EQ(stored.packing, CodePacking());
 }
 
 // As torch.ao's modules have them, of any shape.
@@ -581,8 +600,12 @@ TEST(QuantStorageTest, TorchQuantized) {
 
 TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
   const QuantScheme good = Scheme(NumberFormat::kInt8, Granularity::kAxis);
+  const QuantScheme embedding =
+      Scheme(NumberFormat::kUInt8, Granularity::kAxis);
   QuantScheme asymmetric = good;
   asymmetric.symmetric = false;
+  QuantScheme asymmetric_embedding = embedding;
+  asymmetric_embedding.symmetric = false;
   QuantScheme columns = good;
   columns.axis = 1;
   const struct {
@@ -593,17 +616,19 @@ TEST(QuantStorageTest, TorchAoHasNoPlaceFor) {
   } cases[] = {
       {"m.weight",
        good,
-       {6, 9, 3},
-       "torch-ao has no place for a quantized tensor of 3 dimensions: torch "
-       "has no dynamic convolution, and a static one needs the range of its "
-       "outputs; leave it as it is (--skip)"},
+       {2, 1, 1, 1, 1, 1},
+       "torch-ao has no place for a quantized tensor of 6 dimensions; leave it "
+       "as it is (--skip)"},
       {"m.weight", good, {6}, "a quantized tensor of 1 dimensions; leave"},
+      {"m.weight_ih", good, {6, 9, 3}, "whose name is not that of a weight"},
       {"weight", good, {6, 9}, "whose name is not that of a weight of"},
       {"m.in_proj_weight", good, {6, 9}, "whose name is not that of a weight"},
-      {"m.weight",
-       Scheme(NumberFormat::kUInt8, Granularity::kAxis),
+      {"m.weight_ih",
+       embedding,
        {6, 9},
        "torch-ao has no place for uint8; use int8"},
+      {"m.weight", embedding, {6, 9, 3}, "no place for uint8; use int8"},
+      {"m.weight", asymmetric_embedding, {6, 9}, "use symmetric"},
       {"m.weight",
        Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis),
        {6, 9},

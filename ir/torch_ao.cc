@@ -23,7 +23,10 @@ bool ConsumeLayer(absl::string_view* text, size_t* layer) {
 
 }  // namespace
 
-std::optional<TorchAoWeight> ParseTorchAoWeight(absl::string_view name) {
+std::optional<TorchAoWeight> ParseTorchAoWeight(absl::string_view name,
+                                                absl::Span<const int64_t> shape,
+                                                NumberFormat format) {
+  if (shape.size() < 2 || shape.size() > 5) return std::nullopt;
   const size_t dot = name.rfind('.');
   if (dot == absl::string_view::npos || dot == 0) return std::nullopt;
   TorchAoWeight weight;
@@ -31,7 +34,14 @@ std::optional<TorchAoWeight> ParseTorchAoWeight(absl::string_view name) {
   absl::string_view rest = name.substr(dot + 1);
   if (!absl::ConsumePrefix(&rest, "weight")) return std::nullopt;
   weight.bias = absl::StrCat(weight.module, ".bias", rest);
+  if (rest.empty() && shape.size() > 2) {
+    weight.kind = TorchAoModule::kConvolution;
+  } else if (rest.empty() && format == NumberFormat::kUInt8) {
+    weight.kind = TorchAoModule::kEmbedding;
+    weight.bias.clear();
+  }
   if (rest.empty()) return weight;
+  if (shape.size() > 2) return std::nullopt;
   weight.hidden = absl::ConsumePrefix(&rest, "_hh");
   if (!weight.hidden && !absl::ConsumePrefix(&rest, "_ih")) return std::nullopt;
   weight.kind = TorchAoModule::kCell;

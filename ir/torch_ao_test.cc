@@ -6,14 +6,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "ir/quant_scheme.h"
+#include "ir/shape.h"
 
 namespace monoquant {
 namespace {
 
 // "KIND MODULE BIAS", with h for hidden weights, and the layer, with r for the
 // other direction; "-" if it is none.
-std::string Text(absl::string_view name) {
-  const auto weight = ParseTorchAoWeight(name);
+std::string Text(absl::string_view name, const Shape& shape = {4, 4},
+                 NumberFormat format = NumberFormat::kInt8) {
+  const auto weight = ParseTorchAoWeight(name, shape, format);
   if (!weight.has_value()) return "-";
   std::string text;
   switch (weight->kind) {
@@ -25,6 +28,12 @@ std::string Text(absl::string_view name) {
       break;
     case TorchAoModule::kCell:
       text = "cell";
+      break;
+    case TorchAoModule::kConvolution:
+      text = "convolution";
+      break;
+    case TorchAoModule::kEmbedding:
+      text = "embedding";
       break;
   }
   absl::StrAppend(&text, " ", weight->module, " ", weight->bias, " ",
@@ -43,6 +52,21 @@ TEST(TorchAoTest, Names) {
   EXPECT_EQ(Text("cell.weight_hh"), "cell cell cell.bias_hh h0");
 }
 
+TEST(TorchAoTest, ShapesAndFormats) {
+  for (const Shape& shape : {Shape{4, 2, 3}, {4, 2, 3, 3}, {4, 2, 3, 3, 3}}) {
+    EXPECT_EQ(Text("m.weight", shape), "convolution m m.bias 0");
+    EXPECT_EQ(Text("m.weight", shape, NumberFormat::kUInt8),
+              "convolution m m.bias 0");
+    EXPECT_EQ(Text("m.weight_ih", shape), "-");
+    EXPECT_EQ(Text("m.weight_ih_l0", shape), "-");
+  }
+  EXPECT_EQ(Text("m.weight", {4, 2}, NumberFormat::kUInt8), "embedding m  0");
+  EXPECT_EQ(Text("m.weight_ih", {4, 2}, NumberFormat::kUInt8),
+            "cell m m.bias_ih 0");
+  EXPECT_EQ(Text("m.weight", {4}), "-");
+  EXPECT_EQ(Text("m.weight", {4, 1, 1, 1, 1, 1}), "-");
+}
+
 TEST(TorchAoTest, OtherNames) {
   for (const char* name :
        {"", "weight", ".weight", "weight_ih_l0", "fc.bias", "fc.weights",
@@ -55,11 +79,12 @@ TEST(TorchAoTest, OtherNames) {
 }
 
 TEST(TorchAoTest, Cells) {
-  const TorchAoWeight weight =
-      ParseTorchAoWeight("rnn.weight_ih_l2_reverse").value();
-  EXPECT_EQ(weight.Cell(/*bidirectional=*/true), 5u);
-  EXPECT_EQ(ParseTorchAoWeight("rnn.weight_hh_l2").value().Cell(true), 4u);
-  EXPECT_EQ(ParseTorchAoWeight("rnn.weight_hh_l2").value().Cell(false), 2u);
+  const auto parse = [](absl::string_view name) {
+    return ParseTorchAoWeight(name, {4, 4}, NumberFormat::kInt8).value();
+  };
+  EXPECT_EQ(parse("rnn.weight_ih_l2_reverse").Cell(/*bidirectional=*/true), 5u);
+  EXPECT_EQ(parse("rnn.weight_hh_l2").Cell(true), 4u);
+  EXPECT_EQ(parse("rnn.weight_hh_l2").Cell(false), 2u);
 }
 
 }  // namespace

@@ -25,6 +25,10 @@ bool IsPacked(const QuantizedTensor& tensor) {
          HasScales(tensor.scheme.format);
 }
 
+std::optional<TorchAoWeight> Parse(const QuantizedTensor& tensor) {
+  return ParseTorchAoWeight(tensor.name, tensor.shape, tensor.scheme.format);
+}
+
 // From the paths in the pickle (packed_params.h) to names; "" for what is left
 // out. Only of paths that are there: a record may tell of many that are not.
 class Names {
@@ -32,13 +36,13 @@ class Names {
   Names(const QuantRecord& record, const CheckpointIndex& index) {
     for (const TensorInfo& info : index.tensors) names_[info.name];
     for (const QuantizedTensor& tensor : record.tensors) {
-      const auto weight = ParseTorchAoWeight(tensor.name);
+      const auto weight = Parse(tensor);
       if (weight.has_value() && weight->reverse) {
         bidirectional_.insert(weight->module);
       }
     }
     for (const QuantizedTensor& tensor : record.tensors) {
-      const auto weight = ParseTorchAoWeight(tensor.name);
+      const auto weight = Parse(tensor);
       if (IsPacked(tensor) && weight.has_value()) Add(tensor, *weight);
     }
   }
@@ -59,12 +63,12 @@ class Names {
   void Add(const QuantizedTensor& tensor, const TorchAoWeight& weight) {
     const std::string& module = weight.module;
     const std::string place = weight.hidden ? "1" : "0";
+    // Of a pair of weight and bias.
     std::string packed;
     switch (weight.kind) {
       case TorchAoModule::kLinear:
         packed = absl::StrCat(module, "._packed_params._packed_params");
-        Put(absl::StrCat(module, ".scale"), "");
-        Put(absl::StrCat(module, ".zero_point"), "");
+        PutOutput(module);
         break;
       case TorchAoModule::kRecurrent: {
         const size_t cell = weight.Cell(bidirectional_.contains(module));
@@ -79,12 +83,30 @@ class Names {
         packed = absl::StrCat(module, "._packed_weight_",
                               weight.hidden ? "hh" : "ih");
         break;
+      case TorchAoModule::kConvolution:
+        PutCodes(absl::StrCat(module, ".weight"), tensor);
+        PutOutput(module);
+        return;
+      case TorchAoModule::kEmbedding:
+        PutCodes(absl::StrCat(module, "._packed_params._packed_weight"),
+                 tensor);
+        return;
     }
-    const std::string codes = absl::StrCat(packed, ".0");
-    Put(codes, tensor.codes_name());
-    Put(absl::StrCat(codes, ".scale"), tensor.scale);
-    Put(absl::StrCat(codes, ".zero_point"), tensor.zero_point);
+    PutCodes(absl::StrCat(packed, ".0"), tensor);
     Put(absl::StrCat(packed, ".1"), weight.bias);
+  }
+
+  // The quantized tensor at this path.
+  void PutCodes(const std::string& path, const QuantizedTensor& tensor) {
+    Put(path, tensor.codes_name());
+    Put(absl::StrCat(path, ".scale"), tensor.scale);
+    Put(absl::StrCat(path, ".zero_point"), tensor.zero_point);
+  }
+
+  // Scale and zero point of the output.
+  void PutOutput(const std::string& module) {
+    Put(absl::StrCat(module, ".scale"), "");
+    Put(absl::StrCat(module, ".zero_point"), "");
   }
 
   absl::flat_hash_map<std::string, std::optional<std::string>> names_;
@@ -110,6 +132,7 @@ void NamePackedTensors(const QuantRecord& record, CheckpointIndex* index,
       // That of what it is packed in.
       info.module_kind.clear();
       if (info.dtype == DType::kQI8) info.dtype = DType::kI8;
+      if (info.dtype == DType::kQU8) info.dtype = DType::kU8;
     }
     if (kept != i) {
       index->tensors[kept] = std::move(info);

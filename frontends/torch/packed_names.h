@@ -18,9 +18,9 @@ namespace monoquant {
 bool HasPackedModules(const QuantRecord& record);
 
 // Gives the tensors of packed modules the names that `record` has for them, and
-// their biases those of the float modules; codes become I8. Leaves out what the
-// modules have besides, scale and zero point of an output and the second copy
-// of a bias. What is not where torch has it stays, to be found by
+// their biases those of the float modules; codes become I8 or U8. Leaves out
+// what the modules have besides, scale and zero point of an output and the
+// second copy of a bias. What is not where torch has it stays, to be found by
 // ValidateQuantRecord.
 void NamePackedTensors(const QuantRecord& record, CheckpointIndex* index,
                        std::vector<PlacedTensor>* placed);

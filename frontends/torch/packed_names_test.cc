@@ -12,19 +12,25 @@
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
 #include "ir/quant_record.h"
+#include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
+#include "ir/shape.h"
 
 namespace monoquant {
 namespace {
 
 using ::testing::ElementsAre;
 
-QuantRecord RecordOfWeights(const std::vector<std::string>& names) {
+QuantRecord RecordOfWeights(const std::vector<std::string>& names,
+                            const Shape& shape = {8, 8},
+                            NumberFormat format = NumberFormat::kInt8) {
   QuantRecord record;
   record.version = "1.0";
   for (const std::string& name : names) {
     QuantizedTensor tensor;
     tensor.name = name;
+    tensor.shape = shape;
+    tensor.scheme.format = format;
     tensor.scale = name + ".scale";
     tensor.zero_point = name + ".zero_point";
     tensor.storage = QuantStorage::kTorchAo;
@@ -33,14 +39,23 @@ QuantRecord RecordOfWeights(const std::vector<std::string>& names) {
   return record;
 }
 
+// Of a part of a convolution.
+bool IsNamedAsItsPath(const QuantRecord& record, const std::string& path) {
+  const QuantizedTensor& first = record.tensors.front();
+  return first.shape.size() > 2 && (path == first.name || path == first.scale ||
+                                    path == first.zero_point);
+}
+
 // What becomes of tensors at these paths.
 std::vector<std::string> Named(const QuantRecord& record,
-                               const std::vector<std::string>& paths) {
+                               const std::vector<std::string>& paths,
+                               DType codes = DType::kQI8,
+                               DType integers = DType::kI8) {
   CheckpointIndex index;
   for (const std::string& path : paths) {
     TensorInfo info;
     info.name = path;
-    info.dtype = DType::kQI8;
+    info.dtype = codes;
     info.module_kind = "ScriptObject";
     index.tensors.push_back(info);
   }
@@ -55,8 +70,9 @@ std::vector<std::string> Named(const QuantRecord& record,
     const TensorInfo& info = index.tensors[i];
     // What has no name of its own is left as it is.
     const std::string& path = paths[placed[i].elements_per_item];
-    EXPECT_EQ(info.dtype, info.name == path ? DType::kQI8 : DType::kI8);
-    EXPECT_EQ(info.module_kind, info.name == path ? "ScriptObject" : "");
+    const bool left = info.name == path && !IsNamedAsItsPath(record, path);
+    EXPECT_EQ(info.dtype, left ? codes : integers);
+    EXPECT_EQ(info.module_kind, left ? "ScriptObject" : "");
     names.push_back(info.name);
   }
   return names;
@@ -101,6 +117,24 @@ TEST(PackedNamesTest, Cells) {
                      "c._packed_weight_hh.0.scale", "c._packed_weight_hh.1"}),
               ElementsAre("c.weight_ih", "c.bias_ih", "c.weight_hh.scale",
                           "c.bias_hh"));
+}
+
+TEST(PackedNamesTest, Convolutions) {
+  EXPECT_THAT(
+      Named(RecordOfWeights({"a.conv.weight"}, {8, 4, 3}),
+            {"a.conv.weight", "a.conv.weight.scale", "a.conv.weight.zero_point",
+             "a.conv.bias", "a.conv.scale", "a.conv.zero_point", "conv.scale"}),
+      ElementsAre("a.conv.weight", "a.conv.weight.scale",
+                  "a.conv.weight.zero_point", "a.conv.bias", "conv.scale"));
+}
+
+TEST(PackedNamesTest, Embeddings) {
+  const std::string path = "e._packed_params._packed_weight";
+  EXPECT_THAT(Named(RecordOfWeights({"e.weight"}, {8, 4}, NumberFormat::kUInt8),
+                    {path, path + ".scale", path + ".zero_point", "e.scale"},
+                    DType::kQU8, DType::kU8),
+              ElementsAre("e.weight", "e.weight.scale", "e.weight.zero_point",
+                          "e.scale"));
 }
 
 TEST(PackedNamesTest, OtherRecordsHaveNone) {

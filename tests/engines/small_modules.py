@@ -96,6 +96,30 @@ class Attention(nn.Module):
     inputs = (2, 5, 16)
 
 
+class Mixed(nn.Module):
+    """Convolutions and embeddings, which torch quantizes where it is asked to: in
+    groups, without a bias, with padding of every kind that it has. A transposed
+    convolution, which stays."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(20, 12)
+        self.bag = nn.EmbeddingBag(20, 8, mode="sum")
+        self.one = nn.Conv1d(12, 6, 3, padding=1, groups=2, bias=False)
+        self.two = nn.Conv2d(1, 4, 3, padding=(1, 1), padding_mode="reflect")
+        self.up = nn.ConvTranspose2d(4, 2, 2)
+        self.three = nn.Conv3d(1, 3, 2, dilation=(1, 2, 1))
+        self.out = nn.Linear(83, 4)
+
+    def forward(self, x):
+        tokens = (x.abs() * 20).long() % 20
+        x = self.one(self.embed(tokens).transpose(1, 2)).unsqueeze(1)
+        x = self.three(self.up(self.two(x).relu()).unsqueeze(1))
+        return self.out(torch.cat([x.flatten(1), self.bag(tokens)], 1))
+
+    inputs = (6, 5)
+
+
 class VoiceEncoder(nn.Module):
     """That of the package resemblyzer, of whose weights it is made."""
 

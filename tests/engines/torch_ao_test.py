@@ -8,7 +8,6 @@ A file with another zero point, or without versions, is told from that.
 """
 
 import os
-import pathlib
 import pickletools
 import subprocess
 import sys
@@ -25,7 +24,8 @@ import torch
 from torch.ao import quantization
 
 from tests.engines import small_modules
-from tests.engines.torch_ao_engine import load, quantized, weights
+from tests.engines.torch_ao_engine import (
+    EXAMPLE, load, load_as_the_example, quantized, weights)
 from tests.support import monoquant
 from tests.support import real_checkpoints
 
@@ -34,6 +34,11 @@ warnings.filterwarnings("ignore")
 
 # The error of the outputs, by their size: activations have 7 bits.
 LARGEST_ERROR = 0.08
+
+# All of small_modules.Mixed but its transposed convolution. Of the bag, nothing
+# tells that it is an embedding.
+EVERY_KIND = ("--layer-types", "Linear,Conv1d,Conv2d,Conv3d,Embedding",
+              "--rule", "bag.weight=uint8")
 
 
 def structure(value):
@@ -147,6 +152,102 @@ class TorchAoTest(unittest.TestCase):
                         {n: t.dequantize() for n, t in a.items()},
                         {n: t.dequantize() for n, t in b.items()})
 
+    def test_convolutions_and_embeddings(self):
+        model = small_modules.make(small_modules.Mixed)
+        _, output = self.write(model, *EVERY_KIND)
+        # The restricted unpickler needs to be told of nothing.
+        state = torch.load(output, weights_only=True)
+        engine = quantized(small_modules.make(small_modules.Mixed),
+                           every_kind=True)
+        self.assertEqual(engine.load_state_dict(state), ([], []))
+        floats = self.floats(output)
+        self.assertEqual(floats.keys(), model.state_dict().keys())
+        codes, biases = weights(engine)
+        self.assertCountEqual(codes, [
+            name + ".weight"
+            for name in ("embed", "bag", "one", "two", "three", "out")])
+        for name, tensor in codes.items():
+            self.assertTrue(torch.equal(tensor.dequantize(), floats[name]), name)
+        for name, tensor in biases.items():
+            self.assertTrue(torch.equal(tensor, floats[name]), name)
+        for name, tensor in model.state_dict().items():
+            if name not in codes:
+                self.assertTrue(torch.equal(tensor, floats[name]), name)
+        # What is looked up is the weight, bit for bit.
+        self.assertTrue(torch.equal(engine.embed(torch.arange(20)),
+                                    floats["embed.weight"]))
+        self.assertTrue(torch.equal(
+            engine.bag(torch.arange(20), torch.arange(20)),
+            floats["bag.weight"]))
+        # torch's own state dict has the same structure; and the same numbers,
+        # but in embeddings, of which it has zero points that are no numbers of
+        # codes.
+        theirs = quantized(small_modules.make(small_modules.Mixed),
+                           per_channel=True, every_kind=True)
+        torch.save(theirs.state_dict(), self.path("theirs.pt"))
+        saved = load(self.path("theirs.pt"))
+        self.assertEqual(saved.keys(), state.keys())
+        for key in saved:
+            self.assertEqual(structure(saved[key]), structure(state[key]), key)
+        self.assertEqual(saved._metadata, {
+            **saved._metadata, **state._metadata})
+        self.assertEqual(globals_of(self.path("theirs.pt")) -
+                         {"torch._utils _rebuild_parameter"},
+                         globals_of(output))
+        for name, tensor in weights(theirs)[0].items():
+            if tensor.dtype == torch.qint8:
+                self.assertTrue(torch.equal(tensor.dequantize(), floats[name]),
+                                name)
+        expected = small_modules.outputs(model, small_modules.Mixed)
+        engine = load_as_the_example(
+            small_modules.make(small_modules.Mixed), output)
+        error = small_modules.outputs(engine, small_modules.Mixed) - expected
+        self.assertLess((error.norm() / expected.norm()).item(), LARGEST_ERROR)
+
+    def test_convolutions_and_embeddings_are_read_back(self):
+        # Other containers and another storage hold the same, and lead back. In
+        # another storage nothing tells of the bag what it is.
+        for args, middle in (
+                (EVERY_KIND, ("q.safetensors",)),
+                (EVERY_KIND[:2] + ("--skip", "bag.weight"),
+                 ("plain.safetensors", "--to", "safetensors"))):
+            model = small_modules.make(small_modules.Mixed)
+            source, output = self.write(model, "--verify", "all", *args)
+            report = monoquant.run_json("compare", source, output)
+            self.assertFalse(report["missing"] or report["extra"])
+            other, again = self.path(middle[0]), self.path("again.pt")
+            monoquant.run("convert", "-m", output, "-o", other, "--force",
+                          *middle[1:])
+            floats = self.floats(output)
+            self.assert_same(floats, self.floats(other))
+            monoquant.run("convert", "-m", other, "-o", again, "--force", "--to",
+                          "torch-ao")
+            self.assert_same(floats, self.floats(again))
+            codes, _ = weights(load_as_the_example(model, again))
+            self.assertEqual("bag.weight" in codes, "--skip" not in args)
+            for name in ("embed", "one", "two", "three", "out"):
+                name += ".weight"
+                self.assertTrue(torch.equal(codes[name].dequantize(),
+                                            floats[name]), name)
+
+    def test_convolutions_of_torch_in_another_form(self):
+        """One that torch quantized becomes one of `--to torch-ao`."""
+        theirs = quantized(small_modules.make(small_modules.Mixed),
+                           per_channel=True, every_kind=True)
+        source, output = self.path("theirs.pt"), self.path("again.pt")
+        state = {key: value for key, value in theirs.state_dict().items()
+                 if not key.startswith(("embed", "bag"))}
+        torch.save(state, source)
+        monoquant.run("convert", "-m", source, "-o", output, "--force", "--to",
+                      "torch-ao")
+        found = load(output)
+        self.assertEqual(found.keys(), state.keys())
+        for name in ("one", "two", "three"):
+            key = name + ".weight"
+            self.assertTrue(torch.equal(found[key].int_repr(),
+                                        state[key].int_repr()))
+            self.assertEqual(structure(found[key]), structure(state[key]))
+
     def test_linear_layers_load_as_they_are(self):
         """The restricted unpickler needs to be told of nothing."""
         _, output = self.write(small_modules.make(small_modules.Layers))
@@ -253,7 +354,7 @@ class TorchAoTest(unittest.TestCase):
         cases = (
             (("-b", "4", "--rule", "first.weight=int4"), "use int8"),
             (("--rule", "first.weight=int8,asymmetric"), "use symmetric"),
-            (("--rule", "conv.weight=int8"), "no dynamic convolution"),
+            (("--rule", "conv.weight=int8,axis=1"), "each index of axis 0"),
             (("--max-shard-size", "1M"), "is always one file"),
         )
         for args, message in cases:
@@ -261,16 +362,33 @@ class TorchAoTest(unittest.TestCase):
                 self.write(model, *args)
             self.assertIn(message, failed.exception.message)
 
+        mixed = small_modules.make(small_modules.Mixed)
+        for args, message in (
+                (("--rule", "up.weight=int8"), "a transposed convolution"),
+                (("--rule", "embed.weight=int8"), "use uint8"),
+                (("--rule", "out.weight=uint8"), "use int8")):
+            with self.assertRaises(monoquant.Failed) as failed:
+                self.write(mixed, *args)
+            self.assertIn(message, failed.exception.message)
+
     def test_the_example(self):
-        _, output = self.write(small_modules.make(small_modules.Classifier))
-        root = pathlib.Path(__file__).absolute().parents[2]
-        text = subprocess.run(
-            [sys.executable, root / "examples/load/load_torch_ao.py", output,
-             "tests.engines.small_modules:Classifier"],
-            check=True, stdout=subprocess.PIPE, encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}).stdout
-        self.assertIn("DynamicQuantizedLSTM", text)
-        self.assertIn("DynamicQuantizedLinear", text)
+        for kind, args, expected in (
+                (small_modules.Classifier, (),
+                 ("DynamicQuantizedLSTM", "DynamicQuantizedLinear",
+                  "(embed): Embedding")),
+                (small_modules.Mixed, EVERY_KIND,
+                 ("WeightOnlyConv1d", "WeightOnlyConv2d", "WeightOnlyConv3d",
+                  "(up): ConvTranspose2d", "(embed): QuantizedEmbedding(",
+                  "(bag): QuantizedEmbeddingBag"))):
+            _, output = self.write(small_modules.make(kind), *args)
+            text = subprocess.run(
+                [sys.executable, EXAMPLE, output,
+                 "tests.engines.small_modules:" + kind.__name__],
+                check=True, stdout=subprocess.PIPE, encoding="utf-8",
+                env={**os.environ,
+                     "PYTHONPATH": os.pathsep.join(sys.path)}).stdout
+            for name in expected:
+                self.assertIn(name, text)
 
 
 if __name__ == "__main__":
