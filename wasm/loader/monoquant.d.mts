@@ -27,6 +27,9 @@ export interface Sink {
   abort(): void;
 }
 
+/** What Plan.runPart needs of a sink. */
+export type PartSink = Pick<Sink, 'writeAt'>;
+
 /** One file, or all files of a directory. */
 export interface CheckpointFiles {
   files: Source[];
@@ -72,11 +75,70 @@ export interface PlanRequest {
 export interface Progress {
   bytesDone: number;
   bytesTotal: number;
+  /** Of the last piece, if there was one of a tensor. */
+  tensor: string|null;
+  /**
+   * Sums of squares so far: of the weights that are quantized, and of their
+   * errors. The SQNR is 10 log10(signal / noise) dB.
+   */
+  signal: number;
+  noise: number;
 }
 
 export interface RunOptions {
   /** Input bytes of one step, 65,536 to 2^30; 8 MiB by default. */
   chunkBytes?: number;
+}
+
+export interface PartOptions extends RunOptions {
+  /** Which of the parts: 0 to parts - 1. */
+  part: number;
+  parts: number;
+}
+
+export interface SurveyRequest {
+  tensor: string;
+  /** Of each histogram; 64 by default. */
+  bins?: number;
+  /** A tensor of the same shape, of a checkpoint of the same instance. */
+  against?: {checkpoint: Checkpoint; tensor: string};
+}
+
+/** Figures about values that are not all the same. */
+export interface Moments {
+  min: number;
+  max: number;
+  mean: number;
+  std: number;
+  /** NaN and infinities, which the other figures leave out. */
+  nonfinite: number;
+}
+
+/** What all values of a tensor are like. */
+export interface Survey extends Moments {
+  tensor: string;
+  dtype: string;
+  shape: number[];
+  count: number;
+  zeros: number;
+  /** How many values lie in each of the equal parts of min to max. */
+  bins: number[];
+  /**
+   * The same of the other tensor, over the range of the first; what lies
+   * beyond is in the bins at the ends.
+   */
+  against?: Moments&{bins: number[]};
+  /** Of the differences, over -max_abs_error to max_abs_error. */
+  error?: {
+    min: number;
+    max: number;
+    bins: number[];
+    /** null where it is infinite. */
+    sqnr_db: number|null;
+    mse: number;
+    cosine: number;
+    max_abs_error: number;
+  };
 }
 
 export interface TensorInfo {
@@ -185,6 +247,10 @@ export class Plan {
   settle(): Generator<void, void, void>;
   run(sinks: Sink|Sink[], options?: RunOptions):
       Generator<Progress, Results, void>;
+  runPart(sinks: PartSink|PartSink[], options: PartOptions):
+      Generator<Progress, Uint8Array, void>;
+  join(sinks: Sink|Sink[], records: Uint8Array, options?: RunOptions):
+      Generator<Progress, Results, void>;
   close(): void;
 }
 
@@ -192,6 +258,15 @@ export class Checkpoint {
   private constructor();
   readonly info: CheckpointInfo;
   plan(request: PlanRequest): Plan;
+  survey(request: SurveyRequest): Generator<void, Survey, void>;
+  close(): void;
+}
+
+export class Sha256 {
+  private constructor();
+  add(bytes: Uint8Array): void;
+  /** Of all bytes so far, in hexadecimal digits. */
+  digest(): string;
   close(): void;
 }
 
@@ -199,6 +274,7 @@ export class Monoquant {
   private constructor();
   readonly about: About;
   readonly memoryBytes: number;
+  sha256(): Sha256;
   open(files: CheckpointFiles): Checkpoint;
   inspect(files: CheckpointFiles): CheckpointInfo;
   quantize(

@@ -158,32 +158,43 @@ class Instance {
     }
   }
 
-  // Calls a function that takes text after its other arguments.
-  callWithText(name, args, text) {
-    const encoded = new TextEncoder().encode(text);
-    // At least one byte: no memory and an empty text look alike otherwise.
-    const pointer = this.call('mq_alloc', encoded.length + 1) >>> 0;
+  // Calls a function that takes bytes after its other arguments.
+  callWithBytes(name, args, bytes) {
+    // At least one byte: no memory and nothing at all look alike otherwise.
+    const pointer = this.call('mq_alloc', bytes.length + 1) >>> 0;
     if (pointer === 0) {
       throw new MonoquantError({
         code: 'ResourceExhaustedError',
         exit_code: 5,
-        message: `no memory for a request of ${encoded.length} bytes`,
+        message: `no memory for a request of ${bytes.length} bytes`,
       });
     }
-    new Uint8Array(this.#exports.memory.buffer, pointer, encoded.length)
-        .set(encoded);
+    new Uint8Array(this.#exports.memory.buffer, pointer, bytes.length)
+        .set(bytes);
     try {
-      return this.call(name, ...args, pointer, encoded.length);
+      return this.call(name, ...args, pointer, bytes.length);
     } finally {
       if (this.#dead === null) this.#exports.mq_free(pointer);
     }
   }
 
-  json() {
+  callWithText(name, args, text) {
+    return this.callWithBytes(name, args, new TextEncoder().encode(text));
+  }
+
+  // The bytes that the last call left: memory of the module.
+  #left() {
     const pointer = this.call('mq_text') >>> 0;
     const size = this.call('mq_text_size') >>> 0;
-    return JSON.parse(new TextDecoder().decode(
-        new Uint8Array(this.#exports.memory.buffer, pointer, size)));
+    return new Uint8Array(this.#exports.memory.buffer, pointer, size);
+  }
+
+  bytes() {
+    return this.#left().slice();
+  }
+
+  json() {
+    return JSON.parse(new TextDecoder().decode(this.#left()));
   }
 
   // The error that the last call left.
@@ -291,50 +302,105 @@ export class Plan {
 
   /**
    * Runs the plan into a sink for each of info.outputs, in their order, or into
-   * the one sink of a single file; a piece at a time. Yields {bytesDone,
-   * bytesTotal} after each and returns the results. The sinks are committed at
-   * the end, in their order; if the generator is left early, by return() or by
-   * an error, those that are not committed are aborted.
+   * the one sink of a single file; a piece at a time. Yields Progress after
+   * each and returns the results. The sinks are committed at the end, in their
+   * order; if the generator is left early, by return() or by an error, those
+   * that are not committed are aborted.
    */
   * run(sinks, {chunkBytes = 0} = {}) {
-    const {instance} = this.#handle;
+    const {instance, handle} = this.#handle;
+    return yield* this.#runWhole(
+        sinks,
+        (first) => instance.call('mq_start', handle, first, chunkBytes));
+  }
+
+  /**
+   * Does share `part` of `parts` of the work, and returns the records of what
+   * it did, for join(). The other shares are done by other instances, which
+   * have planned the same, into sinks for the same files. The sinks are only
+   * written to, neither committed nor aborted.
+   */
+  * runPart(sinks, {part, parts, chunkBytes = 0}) {
+    const {instance, handle} = this.#handle;
+    const list = Array.isArray(sinks) ? sinks : [sinks];
+    return yield* this.#steps(
+        list.map((sink) => ({
+          writeAt: (offset, bytes) => sink.writeAt(offset, bytes),
+          commit: () => {},
+        })),
+        (first) => instance.call(
+            'mq_start_part', handle, first, chunkBytes, part, parts),
+        (job) => {
+          if (instance.call('mq_records', job) !== 0) throw instance.error();
+          return instance.bytes();
+        });
+  }
+
+  /**
+   * Completes an output whose parts have been run: takes over what `records`,
+   * those of all parts one after the other, say is done, does what is missing,
+   * and ends as run() does.
+   */
+  * join(sinks, records, {chunkBytes = 0} = {}) {
+    const {instance, handle} = this.#handle;
+    return yield* this.#runWhole(
+        sinks,
+        (first) => instance.callWithBytes(
+            'mq_join', [handle, first, chunkBytes], records));
+  }
+
+  // Runs a job that commits its sinks; aborts those that it has not committed.
+  * #runWhole(sinks, start) {
     const pending = new Set(Array.isArray(sinks) ? sinks : [sinks]);
+    try {
+      return yield* this.#steps(
+          [...pending].map((sink) => ({
+            writeAt: (offset, bytes) => sink.writeAt(offset, bytes),
+            commit: () => {
+              sink.commit();
+              pending.delete(sink);
+            },
+          })),
+          start, (job) => this.#handle.instance.describe(job));
+    } finally {
+      abortAll(pending);
+    }
+  }
+
+  // The steps of a job that `start` makes for the sinks from number `first` on,
+  // and what `end` says of the complete job.
+  * #steps(sinks, start, end) {
+    const {instance} = this.#handle;
     const numbers = [];
     let job = null;
     try {
       const {outputs} = this.info;
-      if (pending.size !== outputs.length) {
+      if (sinks.length !== outputs.length) {
         throw usageError(
             `the plan has ${outputs.length} outputs, so it runs into as many ` +
-            `sinks, not ${pending.size}`);
+            `sinks, not ${sinks.length}`);
       }
       // The numbers of one output follow each other.
-      for (const sink of pending) {
-        numbers.push(instance.addSink({
-          writeAt: (offset, bytes) => sink.writeAt(offset, bytes),
-          commit: () => {
-            sink.commit();
-            pending.delete(sink);
-          },
-        }));
-      }
-      const started = instance.call(
-          'mq_start', this.#handle.handle, numbers[0], chunkBytes);
+      for (const sink of sinks) numbers.push(instance.addSink(sink));
+      const started = start(numbers[0]);
       if (started === 0) throw instance.error();
       job = new Handle(instance, started, this.#handle.lease);
       for (;;) {
         const more = instance.call('mq_step', started);
         if (more < 0) throw instance.error();
-        if (more === 0) return instance.describe(started);
+        if (more === 0) return end(started);
+        const {tensor, signal, noise} = instance.describe(started);
         yield {
           bytesDone: instance.call('mq_bytes_done', started),
           bytesTotal: instance.call('mq_bytes_total', started),
+          tensor,
+          signal,
+          noise,
         };
       }
     } finally {
       job?.close();
       for (const number of numbers) instance.removeSink(number);
-      abortAll(pending);
     }
   }
 
@@ -367,8 +433,70 @@ export class Checkpoint {
     return new Plan(new Handle(instance, plan, lease));
   }
 
+  /**
+   * Reads all values of one tensor and returns a histogram of them and figures;
+   * with `against`, which has to be of the same instance, also those of another
+   * tensor of that shape and of the differences. Yields after each piece.
+   */
+  * survey({tensor, bins, against}) {
+    const {instance, handle, lease} = this.#handle;
+    const request = {tensor};
+    if (bins !== undefined) request.bins = bins;
+    if (against !== undefined) {
+      const other = against.checkpoint.#handle;
+      if (other.instance !== instance) {
+        throw usageError(
+            'a tensor is surveyed against one of the same instance; open ' +
+            'both checkpoints there');
+      }
+      request.against = {checkpoint: other.handle, tensor: against.tensor};
+    }
+    const started =
+        instance.callWithText('mq_survey', [handle], JSON.stringify(request));
+    if (started === 0) throw instance.error();
+    const survey = new Handle(instance, started, lease);
+    try {
+      for (;;) {
+        const more = instance.call('mq_step', started);
+        if (more < 0) throw instance.error();
+        if (more === 0) return instance.describe(started);
+        yield;
+      }
+    } finally {
+      survey.close();
+    }
+  }
+
   close() {
     this.#handle.close();
+  }
+}
+
+/** The SHA-256 of bytes that come one after the other. */
+export class Sha256 {
+  #instance;
+  #handle;
+
+  constructor(instance) {
+    this.#instance = instance;
+    this.#handle = instance.call('mq_hash');
+    if (this.#handle === 0) throw instance.error();
+  }
+
+  add(bytes) {
+    const done =
+        this.#instance.callWithBytes('mq_hash_add', [this.#handle], bytes);
+    if (done !== 0) throw this.#instance.error();
+  }
+
+  /** Of all bytes so far, in hexadecimal digits. */
+  digest() {
+    return this.#instance.describe(this.#handle).sha256;
+  }
+
+  close() {
+    this.#instance.close(this.#handle);
+    this.#handle = 0;
   }
 }
 
@@ -419,6 +547,11 @@ export class Monoquant {
     }
   }
 
+  /** Begins a SHA-256: {add(bytes), digest(), close()}. */
+  sha256() {
+    return new Sha256(this.#instance);
+  }
+
   /** What is in a checkpoint: the document of docs/schemas/inspect.json. */
   inspect(files) {
     const checkpoint = this.open(files);
@@ -440,7 +573,13 @@ export class Monoquant {
     try {
       plan = checkpoint.plan(request);
       for (const _ of plan.settle()) {
-        yield {bytesDone: 0, bytesTotal: plan.info.plan.input_bytes};
+        yield {
+          bytesDone: 0,
+          bytesTotal: plan.info.plan.input_bytes,
+          tensor: null,
+          signal: 0,
+          noise: 0,
+        };
       }
       const {info} = plan;
       const results =

@@ -6,6 +6,7 @@ export function openFiles(where: string): CheckpointFiles&{close(): void};
 
 export class FileSink implements Sink {
   constructor(where: string, bytes: number, options?: {overwrite?: boolean});
+  readonly temporaryPath: string;
   writeAt(offset: number, bytes: Uint8Array): void;
   commit(): void;
   abort(): void;
@@ -13,6 +14,7 @@ export class FileSink implements Sink {
 
 export class OutputDirectory {
   constructor(where: string);
+  readonly temporaryPath: string;
   createSink(bytes: number, name: string): FileSink;
   commit(): void;
   abort(): void;

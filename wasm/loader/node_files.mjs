@@ -96,6 +96,11 @@ export class FileSink {
     }
   }
 
+  /** Where the bytes are until commit: other writers and readers open it. */
+  get temporaryPath() {
+    return this.#temporary;
+  }
+
   writeAt(offset, bytes) {
     let count = 0;
     while (count < bytes.length) {
@@ -138,6 +143,11 @@ export class OutputDirectory {
     checkFree(this.#path, 'choose another directory');
     this.#temporary = temporaryName(this.#path);
     fs.mkdirSync(this.#temporary);
+  }
+
+  /** Where the files are until commit. */
+  get temporaryPath() {
+    return this.#temporary;
   }
 
   /** A sink for the file `name` of `bytes` bytes. */

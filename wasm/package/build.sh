@@ -1,0 +1,20 @@
+#!/bin/bash
+# usage: build.sh NODE_MODULES MONOQUANT_WASM OUTPUT
+#
+# Makes the package @monoquant/core in the directory OUTPUT, as npm publishes
+# it. NODE_MODULES has typescript and @types/node.
+set -euo pipefail
+
+modules=$(realpath "$1")
+wasm=$(realpath "$2")
+mkdir -p "$3/dist"
+output=$(realpath "$3")
+package=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+loader=$package/../loader
+
+cd "$package"
+node "$modules/typescript/bin/tsc" --project . --outDir "$output/dist" \
+  --typeRoots "$modules/@types"
+install -m 644 "$loader"/{monoquant,node_files}{.mjs,.d.mts} "$output/dist"
+install -m 644 "$wasm" "$output/dist/monoquant.wasm"
+install -m 644 package.json README.md ../../LICENSE "$output"

@@ -1,0 +1,2 @@
+export interface CliNames {}
+export function cliCommand(): string { return ''; }
