@@ -138,8 +138,10 @@ absl::StatusOr<File> BuildFile(const Manifest& manifest) {
                                  ? file.layout.offsets[i] + begin
                                  : file.layout.offsets[tensors[i].tie];
   }
+  // Not of size_t, which has 32 bits in WebAssembly.
+  const uint64_t length = json.size();
   for (uint64_t i = 0; i < kLengthBytes; ++i) {
-    file.head.push_back(static_cast<char>(json.size() >> (8 * i) & 0xFF));
+    file.head.push_back(static_cast<char>(length >> (8 * i) & 0xFF));
   }
   file.head += json;
   return file;
