@@ -10,7 +10,7 @@ export {
   type Against, type Checkpoint, type Plan, type Run, type RunResult,
   type SurveyOptions,
 } from './checkpoint.js';
-export {cliCommand, type CliNames} from './cli_command.js';
+export {cliCommand, type CliNames, type CliOptions} from './cli_command.js';
 export {MonoquantError} from './errors.js';
 export type * from './types.js';
 
