@@ -104,31 +104,34 @@ export interface SurveyRequest {
   against?: {checkpoint: Checkpoint; tensor: string};
 }
 
-/** Figures about values that are not all the same. */
-export interface Moments {
+/** What all values of a tensor are like. */
+export interface ValueFigures {
+  /** Of finite values; all else is of these. */
+  count: number;
+  /** NaN and infinities. */
+  nonfinite: number;
+  zeros: number;
   min: number;
   max: number;
   mean: number;
   std: number;
-  /** NaN and infinities, which the other figures leave out. */
-  nonfinite: number;
+  /**
+   * How many values lie in each of the equal parts of min to max of the
+   * tensor that is surveyed.
+   */
+  bins: number[];
 }
 
-/** What all values of a tensor are like. */
-export interface Survey extends Moments {
+export interface Survey extends ValueFigures {
   tensor: string;
   dtype: string;
   shape: number[];
-  count: number;
-  zeros: number;
-  /** How many values lie in each of the equal parts of min to max. */
-  bins: number[];
+  /** What lies beyond the range of the first tensor is in the bins at its ends. */
+  against?: ValueFigures;
   /**
-   * The same of the other tensor, over the range of the first; what lies
-   * beyond is in the bins at the ends.
+   * Of the differences, the other tensor minus the first; bins are of
+   * -max_abs_error to max_abs_error.
    */
-  against?: Moments&{bins: number[]};
-  /** Of the differences, over -max_abs_error to max_abs_error. */
   error?: {
     min: number;
     max: number;
@@ -265,7 +268,7 @@ export class Checkpoint {
 export class Sha256 {
   private constructor();
   add(bytes: Uint8Array): void;
-  /** Of all bytes so far, in hexadecimal digits. */
+  /** Of all bytes, in hexadecimal digits; it takes no more then. */
   digest(): string;
   close(): void;
 }

@@ -489,7 +489,7 @@ export class Sha256 {
     if (done !== 0) throw this.#instance.error();
   }
 
-  /** Of all bytes so far, in hexadecimal digits. */
+  /** Of all bytes, in hexadecimal digits; it takes no more then. */
   digest() {
     return this.#instance.describe(this.#handle).sha256;
   }

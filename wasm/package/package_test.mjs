@@ -159,14 +159,14 @@ test('gives the bytes of the command line with any number of workers',
       for (const chunkBytes of [65536, undefined]) {
         const sink = path.join(freshDirectory(), 'out.safetensors');
         const run = plan.run({sink, workers, chunkBytes});
-        let bytesDone = 0;
-        for await (const progress of run) {
-          if (progress.phase === 'run') bytesDone = progress.bytesDone;
+        let share = 0;
+        for await (const {phase, bytesDone, bytesTotal} of run) {
+          if (phase === 'run') share = bytesDone / bytesTotal;
         }
-        const {files, results, bytesIn} = await run.result;
+        const {files, results} = await run.result;
         assert.equal(files[0].sha256, expected, `${defaults}, ${workers}`);
         assert.equal(sha256(sink), expected);
-        assert.ok(bytesDone <= bytesIn);
+        assert.ok(share > 0 && share <= 1);
         assert.ok(results.tensors.length >= 3);
       }
     }
@@ -198,8 +198,16 @@ test('writes directories with any number of workers', async () => {
   checkpoint.close();
 });
 
+// Large enough to be in the middle of something.
+const LARGE = {
+  name: 'w',
+  dtype: 'F32',
+  shape: [8192, 4096],
+  bytes: new Uint8Array(2 ** 27),
+};
+
 test('a run that is cancelled leaves nothing', async () => {
-  const checkpoint = await open(writeModel());
+  const checkpoint = await open(writeModel([LARGE]));
   const plan = await checkpoint.plan({format: 'torch'});
   for (const workers of [1, 3]) {
     for (const phase of ['run', 'hash']) {
@@ -208,7 +216,6 @@ test('a run that is cancelled leaves nothing', async () => {
       const run = plan.run({
         sink: path.join(directory, 'out.pt'),
         workers,
-        chunkBytes: 65536,
         signal: controller.signal,
       });
       let abortedAt = 0;
@@ -260,7 +267,7 @@ test('errors have a code and an advice', async () => {
   await fails(open(page), 'UnsupportedError', 'page.pt', 'web page');
   const cut = path.join(directory, 'cut.safetensors');
   fs.writeFileSync(cut, safetensorsFile(TENSORS).subarray(0, 100000));
-  const malformed = await fails(open(cut), 'MalformedInputError', cut);
+  const malformed = await fails(open(cut), 'MalformedInputError', 'cut.safetensors');
   assert.equal(malformed.exitCode, 6);
   assert.ok(malformed.advice.length > 0);
   assert.ok(malformed.message.endsWith(malformed.advice));
@@ -403,8 +410,7 @@ test('surveys tensors', async () => {
   assert.equal(survey.bins.length, 16);
   assert.equal(survey.bins.reduce((a, b) => a + b), survey.count);
   assert.ok(survey.min < -0.99 && survey.max > 0.99);
-  await fails(checkpoint.survey('none'), 'NotFoundError', 'none')
-      .catch(() => fails(checkpoint.survey('none'), 'UsageError', 'none'));
+  await fails(checkpoint.survey('none'), 'NotFoundError', 'none');
 
   const plan = await checkpoint.plan({format: 'torch'});
   const result =

@@ -51,8 +51,9 @@ export class ProgressSum {
   #speed = new Speed();
   #energies = {signal: 0, noise: 0};
 
-  /** @param bytesTotal Of the phase "run": all of its workers together. */
-  constructor(private readonly bytesTotal: number) {}
+  /** For `workers` that share the work on `inputBytes`, or do it twice. */
+  constructor(
+      private readonly inputBytes: number, private readonly workers: number) {}
 
   /** What is to be told after a step of a worker, `seconds` after the start. */
   add(worker: number, step: StepMessage, seconds: number): RunProgress {
@@ -63,9 +64,8 @@ export class ProgressSum {
     }
     this.#latest[worker] = step;
     const bytesDone = this.#sum('bytesDone');
-    const bytesTotal = step.phase === 'run' ?
-        Math.max(this.bytesTotal, bytesDone) :
-        step.bytesTotal;
+    const bytesTotal =
+        step.phase === 'run' ? this.#runTotal() : step.bytesTotal;
     this.#speed.add(seconds, bytesDone);
     if (step.phase === 'run') {
       this.#energies = {signal: this.#sum('signal'), noise: this.#sum('noise')};
@@ -83,8 +83,15 @@ export class ProgressSum {
     };
   }
 
-  #sum(member: 'bytesDone'|'signal'|'noise'): number {
-    // Workers that have not told anything yet are holes.
+  /** Who has not told anything yet is taken to have an equal share. */
+  #runTotal(): number {
+    const told = this.#latest.filter((step) => step !== undefined).length;
+    return this.#sum('bytesTotal') +
+        (this.workers - told) * Math.ceil(this.inputBytes / this.workers);
+  }
+
+  #sum(member: 'bytesDone'|'bytesTotal'|'signal'|'noise'): number {
+    // Holes in the array are passed over.
     return this.#latest.reduce((sum, step) => sum + step[member], 0);
   }
 }

@@ -104,7 +104,7 @@ class RunningRun {
   readonly #engines: Engine[] = [];
   /** Aborted by the user or by the first failure. */
   readonly #stop = new AbortController();
-  readonly #progress: ProgressSum;
+  #progress: ProgressSum;
   #owner: {engine: Engine; output: number}|null = null;
   #temporary: string[] = [];
   #lease: RunLease|null = null;
@@ -113,7 +113,7 @@ class RunningRun {
       private readonly source: RunSource,
       private readonly options: RunOptions,
       private readonly feed: Feed<RunProgress>) {
-    this.#progress = new ProgressSum(source.info.plan.input_bytes);
+    this.#progress = this.#progressOf(1);
   }
 
   async execute(): Promise<Finished> {
@@ -134,6 +134,7 @@ class RunningRun {
 
   async #execute(): Promise<Finished> {
     const count = await numWorkers(this.source, this.options.workers);
+    this.#progress = this.#progressOf(count);
     if (!isNode && this.options.sink !== 'memory') {
       this.#lease = await leaseRunDirectory();
     }
@@ -153,6 +154,10 @@ class RunningRun {
       seconds: this.#seconds(),
       lease: this.#lease,
     };
+  }
+
+  #progressOf(workers: number): ProgressSum {
+    return new ProgressSum(this.source.info.plan.input_bytes, workers);
   }
 
   #seconds(): number {

@@ -13,7 +13,7 @@ export interface Port {
   onMessage(handle: (message: ToWorker) => void): void;
 }
 
-/** Progress is told at most this often, except for the last of a call. */
+/** Progress is told at most this often, but for the first and last of a call. */
 const PROGRESS_MS = 100;
 
 export function serve(port: Port, platform: WorkerPlatform): void {
@@ -32,7 +32,7 @@ export function serve(port: Port, platform: WorkerPlatform): void {
     const task = new Task();
     tasks.set(id, task);
     const timer = setInterval(() => port.send({type: 'alive'}), ALIVE_MS);
-    let toldAt = 0;
+    let toldAt = -Infinity;
     try {
       if (calls === null) throw new Error('a call before the module');
       const all = await calls;
