@@ -248,6 +248,20 @@ test('a run that is cancelled leaves nothing', async () => {
   checkpoint.close();
 });
 
+test('plans can be closed before and after their checkpoint', async () => {
+  const checkpoint = await open(writeModel());
+  const plans = [
+    await checkpoint.plan({format: 'torch'}),
+    await checkpoint.plan({format: 'torch'}),
+  ];
+  // What is not caught ends the test.
+  plans[0].close();
+  checkpoint.close();
+  plans[1].close();
+  plans[1].close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+});
+
 test('leaving the loop does not end the run', async () => {
   const checkpoint = await open(writeModel());
   const plan = await checkpoint.plan({format: 'torch'});

@@ -87,7 +87,8 @@ export class Checkpoint {
     const {plan, info} = await engine.call(
         'plan', {checkpoint: this.#handle, request}, {signal});
     return new Plan(this.#origin, structuredClone(request), info, () => {
-      if (!engine.isDead) void engine.call('close', {handle: plan});
+      // With its worker it is gone in any case.
+      engine.call('close', {handle: plan}).catch(() => {});
     });
   }
 

@@ -10,7 +10,9 @@ import type {WorkerHandle} from './worker_handle.js';
 export function startNodeWorker(script: URL|string): WorkerHandle {
   const worker = new Worker(
       script instanceof URL || !script.startsWith('file:') ? script :
-                                                             new URL(script));
+                                                             new URL(script),
+      // Those of the program may be for the program alone (--input-type).
+      {execArgv: []});
   // Until a call is made of it, a worker does not keep the program alive.
   worker.unref();
   return {
