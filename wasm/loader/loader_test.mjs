@@ -169,6 +169,95 @@ test('gives the bytes of the native program', async () => {
   }
 });
 
+test('parts of several instances join to the same bytes', async () => {
+  const input = oneFile('m.safetensors', safetensorsFile(TENSORS));
+  const plans = [];
+  for (let i = 0; i < 3; ++i) {
+    const monoquant = await loadMonoquant(module);
+    plans.push(monoquant.open(input).plan({format: 'torch'}));
+  }
+  const bytes = plans[0].info.output.bytes;
+  const options = {chunkBytes: 65536};
+  const whole = new MemorySink(bytes);
+  const expected = finish(plans[0].run(whole, options));
+  for (const parts of [1, 2, 3]) {
+    const sink = new MemorySink(bytes);
+    const records = plans.slice(0, parts).map(
+        (plan, part) => finish(plan.runPart(sink, {...options, part, parts})));
+    assert.equal(sink.state, 'open');
+    const joined =
+        finish(plans[0].join(sink, Buffer.concat(records.reverse()), options));
+    assert.equal(sink.state, 'open committed');
+    assert.equal(sha256(sink.bytes), sha256(whole.bytes));
+    assert.deepEqual(joined, expected);
+  }
+
+  // What a part has not done, the last job does.
+  const sink = new MemorySink(bytes);
+  finish(plans[0].join(sink, new Uint8Array(0), options));
+  assert.equal(sha256(sink.bytes), sha256(whole.bytes));
+  const damaged = new MemorySink(bytes);
+  fails(
+      () => finish(plans[0].join(damaged, new Uint8Array([9, 0, 0]), options)),
+      'MalformedInputError');
+  assert.equal(damaged.state, 'open aborted');
+  // A part that is left leaves the sink to its owner.
+  const left = new MemorySink(bytes);
+  const steps = plans[0].runPart(left, {...options, part: 0, parts: 2});
+  steps.next();
+  steps.return();
+  assert.equal(left.state, 'open');
+});
+
+test('surveys a tensor, also against another', async () => {
+  const monoquant = await loadMonoquant(module);
+  const tensor = floatTensor('w', [64, 64], 1);
+  const values = new Float32Array(tensor.bytes.buffer);
+  const original =
+      monoquant.open(oneFile('a.safetensors', safetensorsFile([tensor])));
+  const other = floatTensor('v', [64, 64], 1);
+  new Float32Array(other.bytes.buffer)[7] += 0.5;
+  const changed =
+      monoquant.open(oneFile('b.safetensors', safetensorsFile([other])));
+
+  const alone = finish(original.survey({tensor: 'w', bins: 10}));
+  assert.equal(alone.count, values.length);
+  assert.equal(alone.bins.length, 10);
+  assert.equal(alone.bins.reduce((a, b) => a + b), values.length);
+  assert.equal(alone.min, Math.min(...values));
+  assert.equal(alone.max, Math.max(...values));
+  assert.equal(alone.error, undefined);
+
+  const both = finish(original.survey(
+      {tensor: 'w', against: {checkpoint: changed, tensor: 'v'}}));
+  assert.equal(both.bins.length, 64);
+  assert.equal(both.against.count, values.length);
+  assert.ok(Math.abs(both.error.max_abs_error - 0.5) < 1e-6);
+
+  fails(() => finish(original.survey({tensor: 'none'})), 'NotFoundError');
+  const elsewhere = (await loadMonoquant(module))
+                        .open(oneFile(
+                            'b.safetensors', safetensorsFile([other])));
+  fails(
+      () => finish(original.survey(
+          {tensor: 'w', against: {checkpoint: elsewhere, tensor: 'v'}})),
+      'UsageError', 'same instance');
+});
+
+test('sums up bytes as SHA-256', async () => {
+  const monoquant = await loadMonoquant(module);
+  const bytes = safetensorsFile(TENSORS);
+  const hash = monoquant.sha256();
+  for (let at = 0; at < bytes.length; at += 9999) {
+    hash.add(bytes.subarray(at, at + 9999));
+  }
+  assert.equal(hash.digest(), sha256(bytes));
+  fails(() => hash.add(bytes), 'UsageError');
+  hash.close();
+  const empty = monoquant.sha256();
+  assert.equal(empty.digest(), sha256(''));
+});
+
 test('progress ends at the total', async () => {
   const monoquant = await loadMonoquant(module);
   const checkpoint =
@@ -176,10 +265,16 @@ test('progress ends at the total', async () => {
   const plan = checkpoint.plan({format: 'torch'});
   const sink = new MemorySink(plan.info.output.bytes);
   let last = 0;
-  for (const {bytesDone, bytesTotal} of plan.run(sink, {chunkBytes: 65536})) {
-    assert.ok(bytesDone >= last && bytesDone <= bytesTotal);
-    last = bytesDone;
+  let energies = null;
+  for (const step of plan.run(sink, {chunkBytes: 65536})) {
+    assert.ok(step.bytesDone >= last && step.bytesDone <= step.bytesTotal);
+    last = step.bytesDone;
+    const known = step.tensor === null ||
+        TENSORS.some(({name}) => name === step.tensor);
+    assert.ok(known, step.tensor);
+    energies = step;
   }
+  assert.ok(energies.signal > 100 * energies.noise && energies.noise > 0);
   assert.equal(last, TENSORS.reduce((sum, t) => sum + t.bytes.length, 0));
   assert.equal(sink.state, 'open committed');
   plan.close();

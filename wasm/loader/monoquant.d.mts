@@ -126,7 +126,7 @@ export interface Survey extends ValueFigures {
   tensor: string;
   dtype: string;
   shape: number[];
-  /** What lies beyond the range of the first tensor is in the bins at its ends. */
+  /** What lies beyond the range of the first one is in the bins at its ends. */
   against?: ValueFigures;
   /**
    * Of the differences, the other tensor minus the first; bins are of

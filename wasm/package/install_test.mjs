@@ -95,7 +95,8 @@ test('the example of the README runs', () => {
 test('has types', () => {
   const consumer = path.join(project, 'consumer.ts');
   fs.writeFileSync(consumer, `
-import {cliCommand, MonoquantError, open, type RunProgress} from '@monoquant/core';
+import {cliCommand, MonoquantError, open} from '@monoquant/core';
+import type {RunProgress} from '@monoquant/core';
 
 const checkpoint = await open('m.pt', {root: 'model'});
 const plan = await checkpoint.plan({for: 'vllm'}, {});
@@ -104,17 +105,19 @@ let last: RunProgress|null = null;
 for await (const progress of run) last = progress;
 const {files} = await run.result;
 const digest: string = files[0]!.sha256;
-const survey = await checkpoint.survey('a', {against: {checkpoint, tensor: 'b'}});
+const survey =
+    await checkpoint.survey('a', {against: {checkpoint, tensor: 'b'}});
 const worst: number|undefined = survey.error?.max_abs_error;
 const line: string = cliCommand({for: 'vllm'}, {input: 'm.pt', output: 'out'});
-console.log(last, digest, worst, line, new MonoquantError({code: 'x', exitCode: 1, message: ''}).advice);
+const error = new MonoquantError({code: 'x', exitCode: 1, message: ''});
+console.log(last, digest, worst, line, error.advice);
 // @ts-expect-error There is no such option.
 plan.run({sinks: 'out'});
 `);
   const options = [
     path.join(modules, 'typescript/bin/tsc'), '--noEmit', '--strict',
-    '--target', 'es2022', '--lib', 'es2022,dom,dom.asynciterable', '--typeRoots',
-    path.join(modules, '@types'), '--types', 'node',
+    '--target', 'es2022', '--lib', 'es2022,dom,dom.asynciterable',
+    '--typeRoots', path.join(modules, '@types'), '--types', 'node',
   ];
   for (const [module, resolution] of [
     ['nodenext', 'nodenext'], ['esnext', 'bundler'],

@@ -281,7 +281,8 @@ test('errors have a code and an advice', async () => {
   await fails(open(page), 'UnsupportedError', 'page.pt', 'web page');
   const cut = path.join(directory, 'cut.safetensors');
   fs.writeFileSync(cut, safetensorsFile(TENSORS).subarray(0, 100000));
-  const malformed = await fails(open(cut), 'MalformedInputError', 'cut.safetensors');
+  const malformed =
+      await fails(open(cut), 'MalformedInputError', 'cut.safetensors');
   assert.equal(malformed.exitCode, 6);
   assert.ok(malformed.advice.length > 0);
   assert.ok(malformed.message.endsWith(malformed.advice));

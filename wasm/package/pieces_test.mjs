@@ -50,8 +50,14 @@ test('a speed follows what is measured', () => {
 
 test('progress adds up over workers', () => {
   const sum = new ProgressSum(1000, 2);
-  const step = (bytesDone, bytesTotal) => (
-      {phase: 'run', bytesDone, bytesTotal, tensor: 'a', signal: 50, noise: 0.5});
+  const step = (bytesDone, bytesTotal) => ({
+    phase: 'run',
+    bytesDone,
+    bytesTotal,
+    tensor: 'a',
+    signal: 50,
+    noise: 0.5,
+  });
   const first = sum.add(1, step(100, 600), 1);
   assert.equal(first.bytesDone, 100);
   assert.equal(first.bytesTotal, 1100);

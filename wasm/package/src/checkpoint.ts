@@ -40,8 +40,8 @@ export class Checkpoint {
   readonly #origin: Origin;
   #engine: Engine;
   #handle: number;
-  /** Checkpoints of other workers, opened in this one too. */
-  #others = new Map<Checkpoint, number>();
+  /** What else was opened in its worker, to be surveyed against. */
+  #others = new Map<Checkpoint|RunResult, number>();
   #reopening: Promise<void>|null = null;
   #closed = false;
 
@@ -144,15 +144,14 @@ export class Checkpoint {
   async #handleOf(
       engine: Engine, other: Checkpoint|RunResult,
       signal: AbortSignal|undefined): Promise<number> {
-    const checkpoint = other instanceof RunResult ? await other.open() : other;
-    if (checkpoint === this) return this.#handle;
-    const known = this.#others.get(checkpoint);
+    if (other === this) return this.#handle;
+    const known = this.#others.get(other);
     if (known !== undefined) return known;
-    const {input, openArgs} = checkpoint.origin;
-    const opened =
+    const {input, openArgs} = other.origin;
+    const {checkpoint} =
         await engine.call('open', {input, options: openArgs}, {signal});
-    this.#others.set(checkpoint, opened.checkpoint);
-    return opened.checkpoint;
+    this.#others.set(other, checkpoint);
+    return checkpoint;
   }
 }
 
@@ -238,9 +237,13 @@ export class RunResult {
 
   /** The output as a checkpoint, opened once. */
   open(): Promise<Checkpoint> {
-    this.#checkpoint ??= Checkpoint.open(
-        {input: this.#input(), openArgs: {}, load: this.#load});
+    this.#checkpoint ??= Checkpoint.open(this.origin);
     return this.#checkpoint;
+  }
+
+  /** @internal */
+  get origin(): Origin {
+    return {input: this.#input(), openArgs: {}, load: this.#load};
   }
 
   #input(): Input {

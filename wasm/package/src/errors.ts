@@ -89,7 +89,8 @@ export function toMonoquantError(thrown: unknown): MonoquantError {
   }
   // That of the loader, which is a class of its own, or an Error that has been
   // given a code of ours.
-  const {code, exitCode, message, cause} = thrown as Partial<MonoquantError>&Error;
+  const {code, exitCode, message, cause} =
+      thrown as Partial<MonoquantError>&Error;
   if (cause instanceof MonoquantError) return cause;
   if (code !== undefined && exitCode !== undefined) {
     return new MonoquantError({code, exitCode, message}, {cause});

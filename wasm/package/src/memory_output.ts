@@ -6,6 +6,7 @@ import {FileSource} from './file_source.js';
 import type {PlanInfo, Source} from './monoquant.mjs';
 import type {OpenedInput, OutgoingFile, Output} from './output.js';
 import type {SharedFiles} from './protocol.js';
+import {sizeText} from './sizes.js';
 import {turn} from './turn.js';
 
 /** A tab takes about this much twice over before browsers end it. */
@@ -118,9 +119,9 @@ export class MemoryOutput implements Output {
     if (info.output.bytes > MEMORY_LIMIT) {
       throw makeError(
           'ResourceExhaustedError',
-          `the output has ${(info.output.bytes / 2 ** 30).toFixed(2)} GiB, and in memory there ` +
-              'is room for 1 GiB; use a browser that has a private file ' +
-              'system (and no private window), or the command line');
+          `the output has ${sizeText(info.output.bytes)}, and memory has room ` +
+              `for ${sizeText(MEMORY_LIMIT)}; use a browser with a private ` +
+              'file system (and no private window), or the command line');
     }
     this.files = info.outputs.map((planned) => {
       const copy = planned.copied ? input.fileOf?.(planned.name) : undefined;

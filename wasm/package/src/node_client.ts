@@ -3,7 +3,9 @@
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import {fileURLToPath} from 'node:url';
-import {Worker, type Transferable as NodeTransferable} from 'node:worker_threads';
+import {
+  Worker, type Transferable as NodeTransferable,
+} from 'node:worker_threads';
 
 import type {WorkerHandle} from './worker_handle.js';
 

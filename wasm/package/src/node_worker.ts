@@ -2,7 +2,9 @@
 
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {parentPort, type Transferable as NodeTransferable} from 'node:worker_threads';
+import {
+  parentPort, type Transferable as NodeTransferable,
+} from 'node:worker_threads';
 
 import {makeError} from './errors.js';
 import type {PartSink, PlanInfo, Source} from './monoquant.mjs';

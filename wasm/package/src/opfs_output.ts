@@ -9,6 +9,7 @@ import type {
   OpenedInput, OutgoingFile, Output, SharedWriters,
 } from './output.js';
 import type {SharedFiles} from './protocol.js';
+import {sizeText} from './sizes.js';
 
 /** Several handles of one file at once, where the browser knows the mode. */
 const SHARED_MODE = {mode: 'readwrite-unsafe'};
@@ -187,14 +188,14 @@ export async function withQuota(
     const {quota, usage} = await navigator.storage.estimate();
     if (quota !== undefined) {
       const left = Math.max(0, quota - (usage ?? 0));
-      offer = ` and the browser offers about ${gigabytes(left)}`;
+      offer = ` and the browser offers about ${sizeText(left)}`;
     }
   } catch {
     // Then without.
   }
   return makeError(
       'ResourceExhaustedError',
-      `the output needs ${gigabytes(needed)}${offer}; free space on the ` +
+      `the output needs ${sizeText(needed)}${offer}; free space on the ` +
           'disk, delete data of other sites, or use the command line',
       {cause: root});
 }
@@ -205,10 +206,4 @@ function rootCause(error: unknown): unknown {
     root = root.cause;
   }
   return root;
-}
-
-export function gigabytes(bytes: number): string {
-  if (bytes < 2 ** 20) return `${bytes} bytes`;
-  if (bytes < 2 ** 30) return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }

@@ -47,7 +47,7 @@ export interface OpenedInput {
   path?: string;
   /** The File behind a source's name, in a browser. */
   fileOf?(name: string): File|undefined;
-  /** Throws if a file has changed since it was opened, where that can be told. */
+  /** Throws if a file has changed meanwhile, where that can be told. */
   check(): void;
   close(): void;
 }

@@ -24,7 +24,7 @@ export interface OpenArgs {
 export type SharedFiles =
     /** Under Node: the temporary path of each file. */
     {kind: 'paths'; paths: string[]}|
-    /** Names in a directory of the OPFS; null for a file that is not written. */
+    /** Names in a directory of the OPFS; null for what is not written. */
     {kind: 'opfs'; directory: string; names: Array<string|null>}|
     /** The owner writes what it is sent through a port. */
     {kind: 'port'; files: number};
@@ -87,7 +87,7 @@ export interface Calls {
       temporary: string[];
     };
   };
-  /** The whole run, up to files that are complete and not yet in their place. */
+  /** The whole run: the files are complete then, but not in their place. */
   run: {
     args: {plan: number; output: number; chunkBytes: number};
     result: Results;

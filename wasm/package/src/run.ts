@@ -8,7 +8,9 @@ import {Engine} from './engine.js';
 import {isNode} from './environment.js';
 import {makeError} from './errors.js';
 import {Feed} from './feed.js';
-import {leaseRunDirectory, removeRunDirectory, type RunLease} from './opfs_paths.js';
+import {
+  leaseRunDirectory, removeRunDirectory, type RunLease,
+} from './opfs_paths.js';
 import {ProgressSum} from './progress.js';
 import type {
   Calls, FinishedFile, OpenArgs, SharedFiles, StepMessage,

@@ -12,8 +12,8 @@ export type {
 
 /**
  * A checkpoint. In a browser a File, or all Files of a directory or of a set of
- * shards: what lies in subdirectories, by webkitRelativePath, is left out. Under
- * Node the path of a file or of a directory.
+ * shards: what lies in subdirectories, by webkitRelativePath, is left out.
+ * Under Node the path of a file or of a directory.
  */
 export type Input = string|File|readonly File[];
 
@@ -32,7 +32,7 @@ export interface OpenOptions extends LoadOptions {
   path?: string;
   /** Which dict of a training checkpoint holds the weights: "model". */
   root?: string;
-  /** Reads it even if a pickle calls something dangerous. Nothing is executed. */
+  /** Reads it though a pickle calls what is dangerous. Nothing is executed. */
   allowOpaque?: boolean;
   /** Codes and scales of an already quantized checkpoint, not its floats. */
   asStored?: boolean;

@@ -13,7 +13,7 @@ export interface Port {
   onMessage(handle: (message: ToWorker) => void): void;
 }
 
-/** Progress is told at most this often, but for the first and last of a call. */
+/** How often progress is told, but for the first and last of a call. */
 const PROGRESS_MS = 100;
 
 export function serve(port: Port, platform: WorkerPlatform): void {
