@@ -153,7 +153,7 @@ test('memory has an end', () => {
   const outputs = [{name: 'a', bytes: 2 ** 31, copied: false}];
   assert.throws(
       () => new MemoryOutput({output: {bytes: 2 ** 31}, outputs}, {}),
-      {code: 'ResourceExhaustedError', message: /2\.00 GiB.*command line/});
+      {code: 'ResourceExhaustedError', message: /2\.00 GiB.*1\.00 GiB.*command line/});
 });
 
 test('one worker writes for the others', async () => {

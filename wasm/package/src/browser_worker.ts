@@ -6,7 +6,7 @@ import {openFileInput} from './file_input.js';
 import {MemoryOutput} from './memory_output.js';
 import type {PlanInfo} from './monoquant.mjs';
 import {OpfsOutput, openOpfsFiles} from './opfs_output.js';
-import {hasOpfs} from './opfs_paths.js';
+import {hasOpfs, isRefusal} from './opfs_paths.js';
 import type {
   OpenedInput, Output, SharedWriters, WorkerPlatform,
 } from './output.js';
@@ -15,13 +15,6 @@ import type {SharedFiles} from './protocol.js';
 function canWriteOpfs(): boolean {
   return hasOpfs() && typeof FileSystemFileHandle !== 'undefined' &&
       'createSyncAccessHandle' in FileSystemFileHandle.prototype;
-}
-
-/** In private windows some browsers have the functions and then refuse. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof DOMException &&
-      (error.name === 'SecurityError' || error.name === 'UnknownError' ||
-       error.name === 'InvalidStateError');
 }
 
 async function createOutput(
@@ -44,10 +37,13 @@ async function createOutput(
   try {
     return await OpfsOutput.create(info, input, directory, shareable);
   } catch (error) {
-    if (sink === undefined && isRefusal(error)) {
-      return new MemoryOutput(info, input);
-    }
-    throw error;
+    if (!isRefusal(error)) throw error;
+    if (sink === undefined) return new MemoryOutput(info, input);
+    throw makeError(
+        'UnavailableError',
+        'the browser keeps no data of this site; allow it to, or use ' +
+            '\'memory\' for outputs of up to 1 GiB',
+        {cause: error});
   }
 }
 

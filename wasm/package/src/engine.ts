@@ -47,8 +47,9 @@ export class Engine {
     worker.onMessage((message) => this.#receive(message));
     worker.onDeath((reason) => this.#die(makeError(
         'InternalError',
-        `the worker stopped, perhaps for lack of memory (${reason}); start ` +
-            'again, with fewer workers if there were several')));
+        'the worker stopped, perhaps for lack of memory; start again, with ' +
+            'fewer workers if there were several',
+        {cause: new Error(reason)})));
   }
 
   static async start(options: LoadOptions): Promise<Engine> {

@@ -119,9 +119,9 @@ export class MemoryOutput implements Output {
     if (info.output.bytes > MEMORY_LIMIT) {
       throw makeError(
           'ResourceExhaustedError',
-          `the output has ${sizeText(info.output.bytes)}, and memory has room ` +
-              `for ${sizeText(MEMORY_LIMIT)}; use a browser with a private ` +
-              'file system (and no private window), or the command line');
+          `the output has ${sizeText(info.output.bytes)}, and memory has ` +
+              `room for ${sizeText(MEMORY_LIMIT)}; let the browser keep data ` +
+              'of this site (no private window), or use the command line');
     }
     this.files = info.outputs.map((planned) => {
       const copy = planned.copied ? input.fileOf?.(planned.name) : undefined;

@@ -78,7 +78,7 @@ export class OpfsOutput implements Output {
       }
       return output;
     } catch (error) {
-      await output.abort();
+      await output.abort().catch(() => {});
       throw await withQuota(error, info.output.bytes);
     }
   }

@@ -23,6 +23,16 @@ export async function runDirectory(name: string, options?: {create: boolean}):
   return (await runsDirectory()).getDirectoryHandle(name, options);
 }
 
+/**
+ * Whether a browser has the functions and then refuses: where it keeps no data
+ * of sites, or in private windows.
+ */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof DOMException &&
+      ['SecurityError', 'UnknownError', 'InvalidStateError', 'NotAllowedError']
+          .includes(error.name);
+}
+
 /** Waits a little for the handles of a worker that was just ended. */
 export async function removeRunDirectory(name: string): Promise<void> {
   for (let attempt = 0;; ++attempt) {
@@ -30,6 +40,8 @@ export async function removeRunDirectory(name: string): Promise<void> {
       await (await runsDirectory()).removeEntry(name, {recursive: true});
       return;
     } catch (error) {
+      // Then there is nothing.
+      if (isRefusal(error)) return;
       if (error instanceof DOMException && error.name === 'NotFoundError') {
         return;
       }
@@ -56,7 +68,11 @@ export async function leaseRunDirectory(): Promise<RunLease> {
             LOCK_PREFIX + directory,
             () => new Promise<void>(
                 (release) => resolve({directory, release})))
-        .catch(reject);
+        .catch((error: unknown) => {
+          // Without data of sites there are no locks, and no directory.
+          if (!isRefusal(error)) reject(error);
+          resolve({directory, release: () => {}});
+        });
   });
 }
 
@@ -65,13 +81,20 @@ function randomName(): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+async function listRunDirectories(): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const name of (await runsDirectory()).keys()) names.push(name);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+  }
+  return names;
+}
+
 /** Removes the directories that nobody holds. */
 export async function sweepRunDirectories(): Promise<void> {
   if (!hasOpfs() || navigator.locks === undefined) return;
-  const runs = await runsDirectory();
-  const names: string[] = [];
-  for await (const name of runs.keys()) names.push(name);
-  for (const name of names) {
+  for (const name of await listRunDirectories()) {
     await navigator.locks.request(
         LOCK_PREFIX + name, {ifAvailable: true}, async (lock) => {
           if (lock === null) return;

@@ -87,7 +87,8 @@ export function serve(port: Port, platform: WorkerPlatform): void {
   const report = (reason: unknown) => port.send({
     type: 'dead',
     error: toMessage(makeError(
-        'InternalError', `the worker stopped: ${String(reason)}`)),
+        'InternalError', 'the worker stopped; start again',
+        {cause: new Error(String(reason))})),
   });
   globalThis.addEventListener?.('unhandledrejection', (event) => report(
       (event as PromiseRejectionEvent).reason));
