@@ -2,7 +2,7 @@
 // every tensor, and says what it is. Weights and their parts have been found
 // when the checkpoint was opened.
 
-#include "frontends/engines/torchao_metadata.h"
+#include "ir/torchao_metadata.h"
 
 #include <string>
 

@@ -14,7 +14,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
-#include "frontends/engines/torchao_metadata.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/quant_scheme.h"
@@ -22,6 +21,7 @@
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
+#include "ir/torchao_metadata.h"
 
 namespace monoquant {
 namespace {

@@ -1,5 +1,8 @@
-#include "frontends/engines/torchao_metadata.h"
+#include "ir/torchao_metadata.h"
 
+#include <algorithm>
+
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 
 namespace monoquant {
@@ -24,5 +27,22 @@ std::vector<absl::string_view> TorchaoPartsListed(const Json& description) {
   }
   return parts;
 }
+
+bool TorchaoNames::Add(absl::string_view text) {
+  const absl::StatusOr<Json> list = ParseJson(text);
+  if (!list.ok() || !list->is_array()) return false;
+  const Json::Array& names = *list->AsArray();
+  if (!std::all_of(names.begin(), names.end(), [](const Json& name) {
+        return name.AsString() != nullptr;
+      })) {
+    return false;
+  }
+  for (const Json& name : names) {
+    if (added_.insert(*name.AsString()).second) names_.push_back(name);
+  }
+  return true;
+}
+
+std::string TorchaoNames::ToString() const { return Json(names_).ToString(); }
 
 }  // namespace monoquant
