@@ -121,7 +121,7 @@ absl::Status ApplyGranularity(const RecipeArgs& args, SchemeSpec& spec) {
   if (!implied) return absl::OkStatus();
   // A new granularity leaves nothing of the recipe's old one behind.
   if (spec.granularity != implied) {
-    spec.axis = 0;
+    spec.axis.reset();
     spec.group_size = 0;
   }
   spec.granularity = implied;

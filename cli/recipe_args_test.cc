@@ -99,7 +99,7 @@ TEST(BuildRecipeTest, ATypeMayBeAWholeScheme) {
   ASSERT_TRUE(recipe.ok()) << recipe.status();
   EXPECT_EQ(recipe->defaults.format, NumberFormat::kFp4E2M1);
   EXPECT_EQ(recipe->defaults.granularity, Granularity::kGroup);
-  EXPECT_EQ(recipe->defaults.axis, 0);
+  EXPECT_EQ(recipe->defaults.axis, std::nullopt);
   EXPECT_EQ(recipe->defaults.scale_dtype, DType::kF8E4M3);
   EXPECT_EQ(TypeName(args, *recipe), "nvfp4");
   EXPECT_EQ(TypeName(RecipeArgs(), *recipe), "fp4_e2m1");

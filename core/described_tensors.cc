@@ -8,11 +8,10 @@
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/quant_storage.h"
+#include "ir/torchao_metadata.h"
 
 namespace monoquant {
 namespace {
-
-constexpr absl::string_view kNames = "tensor_names";
 
 bool IsDescribed(const QuantizedTensor& tensor) {
   return tensor.storage == QuantStorage::kTorchao ||
@@ -36,11 +35,11 @@ std::vector<std::pair<std::string, std::string>> MetadataWithoutClasses(
   if (!std::any_of(weights.begin(), weights.end(), IsDescribed)) {
     return index.metadata;
   }
-  absl::flat_hash_set<std::string> keys = {std::string(kNames)};
+  absl::flat_hash_set<std::string> keys = {std::string(kTorchaoNamesKey)};
   for (const TensorInfo& tensor : index.tensors) keys.insert(tensor.name);
   for (const QuantizedTensor& tensor : weights) keys.insert(tensor.name);
   for (const auto& [key, text] : index.metadata) {
-    if (key == kNames) AddListed(text, &keys);
+    if (key == kTorchaoNamesKey) AddListed(text, &keys);
   }
   std::vector<std::pair<std::string, std::string>> metadata;
   for (const auto& entry : index.metadata) {

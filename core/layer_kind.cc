@@ -136,6 +136,7 @@ class Finder {
   }
 
   std::vector<LayerKind> Find();
+  int OutputAxis(const TensorInfo& tensor, LayerKind kind) const;
 
  private:
   // What the bias says of a matrix.
@@ -265,6 +266,16 @@ std::vector<LayerKind> Finder::Find() {
   return kinds;
 }
 
+int Finder::OutputAxis(const TensorInfo& tensor, LayerKind kind) const {
+  if (kind == LayerKind::kTransposedLinear) return 1;
+  if (kind < LayerKind::kConvTranspose1d ||
+      kind > LayerKind::kConvTranspose3d) {
+    return 0;
+  }
+  const std::optional<absl::string_view> module = ModuleOf(tensor.name);
+  return module.has_value() && BiasOf(*module) == tensor.shape[1] ? 1 : 0;
+}
+
 }  // namespace
 
 absl::string_view LayerKindName(LayerKind kind) {
@@ -288,6 +299,17 @@ absl::StatusOr<LayerKind> ParseLayerKind(absl::string_view name) {
 
 std::vector<LayerKind> FindLayerKinds(const CheckpointIndex& index) {
   return Finder(index).Find();
+}
+
+std::vector<int> FindOutputAxes(const CheckpointIndex& index,
+                                absl::Span<const LayerKind> kinds) {
+  const Finder finder(index);
+  std::vector<int> axes;
+  axes.reserve(kinds.size());
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    axes.push_back(finder.OutputAxis(index.tensors[i], kinds[i]));
+  }
+  return axes;
 }
 
 }  // namespace monoquant

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "ir/checkpoint.h"
 
 namespace monoquant {
@@ -59,6 +60,14 @@ absl::StatusOr<LayerKind> ParseLayerKind(absl::string_view name);
 // The kind of each tensor. Tensors of less than two dimensions, biases among
 // them, are kOther. Reads names, shapes and module kinds alone.
 std::vector<LayerKind> FindLayerKinds(const CheckpointIndex& index);
+
+// The dimension of each tensor that is the output channels of its layer, where
+// `kinds` are those of FindLayerKinds: 1 in a kTransposedLinear, and in a
+// transposed convolution whose bias has the size of that dimension; otherwise
+// 0. In a transposed convolution of several groups a channel is no index of any
+// dimension, and without a bias nothing tells how many there are.
+std::vector<int> FindOutputAxes(const CheckpointIndex& index,
+                                absl::Span<const LayerKind> kinds);
 
 }  // namespace monoquant
 

@@ -24,8 +24,7 @@ struct Named {
   const char* module_kind = "";
 };
 
-// All in one checkpoint.
-void ExpectKinds(const std::vector<Named>& tensors) {
+CheckpointIndex IndexOf(const std::vector<Named>& tensors) {
   CheckpointIndex index;
   for (const Named& tensor : tensors) {
     TensorInfo info;
@@ -35,6 +34,12 @@ void ExpectKinds(const std::vector<Named>& tensors) {
     info.module_kind = tensor.module_kind;
     index.tensors.push_back(std::move(info));
   }
+  return index;
+}
+
+// All in one checkpoint.
+void ExpectKinds(const std::vector<Named>& tensors) {
+  const CheckpointIndex index = IndexOf(tensors);
   const std::vector<LayerKind> kinds = FindLayerKinds(index);
   ASSERT_EQ(kinds.size(), tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -203,6 +208,32 @@ TEST(LayerKindTest, WhatIsNoWeightOfALayer) {
       {"scalar", {}, "other"},
       {"weight", {4, 4}, "Linear"},
   });
+}
+
+TEST(LayerKindTest, OutputAxes) {
+  const std::vector<Named> tensors = {
+      {"fc.weight", {8, 4}, "Linear"},
+      {"h.0.c_fc.weight", {4, 8}, "TransposedLinear"},
+      {"h.0.c_fc.bias", {8}, "other"},
+      {"h.0.c_proj.weight", {4, 4}, "TransposedLinear"},
+      {"conv.weight", {8, 4, 3}, "Conv1d"},
+      {"up.weight", {4, 8, 3, 3}, "ConvTranspose2d"},
+      {"up.bias", {8}, "other"},
+      {"deconv.weight", {8, 8, 3}, "ConvTranspose1d"},
+      {"deconv.bias", {8}, "other"},
+      // In two groups; one for each channel; and in nobody knows how many.
+      {"halves.weight", {4, 8, 3}, "ConvTranspose1d"},
+      {"halves.bias", {16}, "other"},
+      {"deconv2.weight", {8, 1, 3}, "ConvTranspose1d"},
+      {"deconv2.bias", {8}, "other"},
+      {"deconv3.weight", {4, 8, 3}, "ConvTranspose1d"},
+      {"told", {4, 8, 3}, "ConvTranspose1d", "ConvTranspose1d"},
+  };
+  const std::vector<int> expected = {0, 1, 0, 1, 0, 1, 0, 1,
+                                     0, 0, 0, 0, 0, 0, 0};
+  ExpectKinds(tensors);
+  const CheckpointIndex index = IndexOf(tensors);
+  EXPECT_EQ(FindOutputAxes(index, FindLayerKinds(index)), expected);
 }
 
 TEST(LayerKindTest, NamesAreParsedWhateverTheirCase) {

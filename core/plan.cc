@@ -82,7 +82,7 @@ class Planner {
   Verdict DefaultVerdict(size_t tensor) const;
   absl::Status QuantizeByDefault(TensorPlan* plan) const;
   absl::StatusOr<ResolvedScheme> Resolve(const SchemeSpec& spec,
-                                         const TensorInfo& tensor) const;
+                                         size_t tensor) const;
   QuantStorage StorageOf(const SchemeSpec& spec) const;
   absl::StatusOr<CodePacking> PackingOf(size_t tensor, QuantStorage storage,
                                         const QuantScheme& scheme) const;
@@ -110,6 +110,8 @@ class Planner {
   // Likewise: what kind of layer has it as its weight. One that is an embedding
   // under any name is an embedding.
   std::vector<LayerKind> kind_;
+  // And which dimension its output channels are.
+  std::vector<int> output_axis_;
   // For each tensor those that are tied to it.
   std::vector<std::vector<size_t>> ties_;
   std::vector<std::string> kept_;
@@ -172,6 +174,7 @@ absl::Status Planner::MatchRules() {
   rule_.assign(count, kNoRule);
   embedding_.assign(count, false);
   kind_ = FindLayerKinds(index_);
+  output_axis_ = FindOutputAxes(index_, kind_);
   ties_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     const size_t owner = info(i).tie == kNoTie ? i : info(i).tie;
@@ -180,6 +183,7 @@ absl::Status Planner::MatchRules() {
     if (kind_[owner] == LayerKind::kOther ||
         kind_[i] == LayerKind::kEmbedding) {
       kind_[owner] = kind_[i];
+      output_axis_[owner] = output_axis_[i];
     }
   }
   for (size_t r = 0; r < recipe_.rules.size(); ++r) {
@@ -295,11 +299,15 @@ absl::Status Planner::CheckProgram(size_t tensor, QuantStorage storage,
   return absl::OkStatus();
 }
 
-absl::StatusOr<ResolvedScheme> Planner::Resolve(
-    const SchemeSpec& spec, const TensorInfo& tensor) const {
-  const DType weight = IsScaleDType(tensor.dtype) ? tensor.dtype : DType::kF32;
-  return ResolveScheme(spec, tensor.shape,
-                       DefaultScaleDType(options_.storage, weight));
+absl::StatusOr<ResolvedScheme> Planner::Resolve(const SchemeSpec& spec,
+                                                size_t tensor) const {
+  const DType dtype = info(tensor).dtype;
+  const DType weight = IsScaleDType(dtype) ? dtype : DType::kF32;
+  // Engines and torch have axis 0 for the layers that they quantize.
+  const bool plain = options_.storage == QuantStorage::kPlain;
+  return ResolveScheme(spec, info(tensor).shape,
+                       DefaultScaleDType(options_.storage, weight),
+                       plain ? output_axis_[tensor] : 0);
 }
 
 absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
@@ -309,7 +317,7 @@ absl::Status Planner::Quantize(const SchemeSpec& spec, std::string reason,
     plan->reason = "empty";
     return absl::OkStatus();
   }
-  absl::StatusOr<ResolvedScheme> resolved = Resolve(spec, tensor);
+  absl::StatusOr<ResolvedScheme> resolved = Resolve(spec, plan->input);
   if (!resolved.ok()) return Annotate(Where(plan->input), resolved.status());
   const QuantScheme& scheme = resolved->scheme;
   if (!HasScales(scheme.format) && CodeDType(scheme.format) == tensor.dtype) {

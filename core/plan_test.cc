@@ -94,6 +94,39 @@ TEST(MakePlanTest, Defaults) {
           "none: copy (fewer than 512 elements)"));
 }
 
+// Where columns are the output channels, they have the scales, unless the
+// recipe says otherwise or the output is an engine's.
+TEST(MakePlanTest, OutputChannels) {
+  MemoryReader reader;
+  Add(reader, "h.c_fc.weight", {64, 100});
+  Add(reader, "h.c_fc.bias", {100});
+  Add(reader, "up.weight", {32, 16, 3, 3});
+  Add(reader, "up.bias", {16});
+  const auto lines = [&](const Recipe& recipe) {
+    const absl::StatusOr<Plan> plan = MakePlan(reader.index(), recipe);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return Lines(reader, *plan);
+  };
+  EXPECT_THAT(lines(Recipe()),
+              ::testing::IsSupersetOf(
+                  {"h.c_fc.weight: int8 axis 1 symmetric (float weight)",
+                   "up.weight: int8 axis 1 symmetric (float weight)"}));
+  EXPECT_THAT(lines(Rules({"h.*weight=int8,axis=0"}, "int4")),
+              ::testing::IsSupersetOf(
+                  {"h.c_fc.weight: int8 axis 0 symmetric (rule h.*weight)",
+                   "up.weight: int4 axis 1 symmetric (float weight; no group "
+                   "of 128, 64 or 32 divides its row of 144)"}));
+  // torch replaces a Linear, whatever its bias looks like.
+  PlanOptions options;
+  options.storage = QuantStorage::kTorchAo;
+  const absl::StatusOr<Plan> torch_ao =
+      MakePlan(reader.index(), Recipe(), options);
+  ASSERT_TRUE(torch_ao.ok()) << torch_ao.status();
+  for (const TensorPlan& tensor : torch_ao->tensors) {
+    EXPECT_EQ(tensor.scheme.axis, 0);
+  }
+}
+
 TEST(MakePlanTest, FourBitsFallBack) {
   EXPECT_THAT(
       LinesOf(Rules({}, "int4")),

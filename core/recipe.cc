@@ -136,15 +136,15 @@ absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
   }
   if (HasRowScales(spec.format) &&
       (spec.granularity.value_or(Granularity::kAxis) != Granularity::kAxis ||
-       spec.axis != 0)) {
+       spec.axis.value_or(0) != 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat(NumberFormatName(spec.format),
                      " has a scale for each index of axis 0 and no other; "
                      "leave the granularity out, or use int8"));
   }
-  if (spec.axis < 0 || spec.axis >= kMaxDims) {
+  if (spec.axis.has_value() && (*spec.axis < 0 || *spec.axis >= kMaxDims)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "axis ", spec.axis, " is out of range; use 0 to ", kMaxDims - 1));
+        "axis ", *spec.axis, " is out of range; use 0 to ", kMaxDims - 1));
   }
   if (spec.group_size < 0) {
     return absl::InvalidArgumentError(

@@ -34,17 +34,20 @@ enum class Nonfinite : uint8_t {
 // (fp16, bf16) have a format and nothing else.
 struct SchemeSpec {
   NumberFormat format = NumberFormat::kInt8;
-  // Absent: 8-bit formats per axis 0, which is all that llm_int8 has, of
-  // tensors of two dimensions and more; 4-bit formats per group of 128, or of
-  // 64 or 32 where 128 does not divide the row, or else per axis 0. For nf4 and
-  // fp4 64 is the first of these, and for scales of E8M0, with 8 bits too, 32
-  // the only one, for those of E4M3 16. Tensors of less than two dimensions
-  // have no channels: one scale in place of axis 0.
+  // Absent: 8-bit formats per axis, of tensors of two dimensions and more;
+  // 4-bit formats per group of 128, or of 64 or 32 where 128 does not divide
+  // the row, or else per axis. For nf4 and fp4 64 is the first of these, and
+  // for scales of E8M0, with 8 bits too, 32 the only one, for those of E4M3 16.
+  // Tensors of less than two dimensions have no channels: one scale in place of
+  // an axis.
   std::optional<Granularity> granularity;
-  int axis = 0;
+  // With kAxis; absent, and where an axis takes the place of another
+  // granularity: that of the output channels (FindOutputAxes), 0 for most
+  // layers, for all that an engine loads and for llm_int8.
+  std::optional<int> axis;
   // With kGroup: 0 means as above; any other value must divide the row. With
   // kBlock: rows and columns of a block, 128 for 0; tensors that are no
-  // matrices get one scale for each index of axis 0.
+  // matrices get one scale for each index of an axis.
   int64_t group_size = 0;
   // Formats without zero points (all but integers) are always symmetric, and
   // have no choice of conventions: theirs is not looked at.

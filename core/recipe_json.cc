@@ -99,7 +99,9 @@ Json SpecToJson(const SchemeSpec& spec) {
   if (!HasScales(spec.format)) return json;
   if (spec.granularity.has_value()) {
     json.Set("granularity", GranularityName(*spec.granularity));
-    if (*spec.granularity == Granularity::kAxis) json.Set("axis", spec.axis);
+    if (*spec.granularity == Granularity::kAxis && spec.axis.has_value()) {
+      json.Set("axis", *spec.axis);
+    }
     if (HasGroupSize(*spec.granularity) && spec.group_size != 0) {
       json.Set("group_size", spec.group_size);
     }
@@ -146,7 +148,7 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
                               GranularityFromName, &spec.granularity));
   int64_t axis = 0;
   MQ_RETURN_IF_ERROR(ReadInt(json, "axis", INT32_MAX, &axis));
-  spec.axis = static_cast<int>(axis);
+  if (json.Find("axis") != nullptr) spec.axis = static_cast<int>(axis);
   MQ_RETURN_IF_ERROR(ReadInt(json, "group_size", INT64_MAX, &spec.group_size));
   if (json.Find("axis") != nullptr && spec.granularity != Granularity::kAxis) {
     return absl::InvalidArgumentError(

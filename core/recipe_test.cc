@@ -1,5 +1,6 @@
 #include "core/recipe.h"
 
+#include <optional>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -93,6 +94,9 @@ TEST(SchemeSpecTest, Parses) {
   EXPECT_EQ((*ParseSchemeSpec("int8,tensor"))->granularity,
             Granularity::kTensor);
   EXPECT_EQ((*ParseSchemeSpec("int8,axis"))->granularity, Granularity::kAxis);
+  // It follows from the layer then.
+  EXPECT_EQ((*ParseSchemeSpec("int8,axis"))->axis, std::nullopt);
+  EXPECT_EQ((*ParseSchemeSpec("int8,axis=0"))->axis, 0);
   EXPECT_EQ((*ParseSchemeSpec("int8,group"))->granularity, Granularity::kGroup);
   EXPECT_EQ((*ParseSchemeSpec("int8,group"))->group_size, 0);
   EXPECT_EQ((*ParseSchemeSpec("fp8_e4m3,block"))->granularity,

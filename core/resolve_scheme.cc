@@ -62,7 +62,8 @@ std::string DivisorsNear(uint64_t row, uint64_t group) {
 
 absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
                                              absl::Span<const int64_t> shape,
-                                             DType scale_dtype) {
+                                             DType scale_dtype,
+                                             int output_axis) {
   ResolvedScheme resolved;
   QuantScheme& scheme = resolved.scheme;
   scheme.format = spec.format;
@@ -112,19 +113,22 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
     resolved.note = absl::StrCat("no group of ", by_default.text,
                                  " divides its row of ", row);
     scheme.granularity = Granularity::kAxis;
-  } else if (spec.granularity == Granularity::kAxis) {
-    if (static_cast<size_t>(spec.axis) >= shape.size()) {
+  } else if (spec.granularity == Granularity::kAxis && spec.axis.has_value()) {
+    if (static_cast<size_t>(*spec.axis) >= shape.size()) {
       return absl::FailedPreconditionError(
-          absl::StrCat("axis ", spec.axis, " is out of range for shape ",
+          absl::StrCat("axis ", *spec.axis, " is out of range for shape ",
                        ShapeToString(shape), "; use granularity tensor",
                        shape.empty() ? "" : ", or an axis below ",
                        shape.empty() ? "" : absl::StrCat(shape.size())));
     }
-    scheme.axis = spec.axis;
+    scheme.axis = *spec.axis;
     return resolved;
   }
-  if (scheme.granularity == Granularity::kAxis && shape.size() < 2) {
+  if (scheme.granularity != Granularity::kAxis) return resolved;
+  if (shape.size() < 2) {
     scheme.granularity = Granularity::kTensor;
+  } else if (!HasRowScales(spec.format)) {
+    scheme.axis = output_axis;
   }
   return resolved;
 }

@@ -22,10 +22,13 @@ struct ResolvedScheme {
 // FailedPrecondition if the scheme cannot be had for `shape`, which has
 // elements: a group size that does not divide the row (with those that would),
 // an axis out of range. The caller adds the tensor's name. Where the spec
-// leaves the type of scales open it is `scale_dtype`.
+// leaves the type of scales open it is `scale_dtype`, and the axis is
+// `output_axis`, that of the output channels; it is a dimension of the shape if
+// that has two and more. llm_int8 has axis 0 in any case.
 absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
                                              absl::Span<const int64_t> shape,
-                                             DType scale_dtype = DType::kF32);
+                                             DType scale_dtype = DType::kF32,
+                                             int output_axis = 0);
 
 }  // namespace monoquant
 

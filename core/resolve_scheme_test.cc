@@ -115,6 +115,33 @@ TEST(ResolveSchemeTest, Table) {
   }
 }
 
+// An axis that nobody has stated is that of the output channels.
+TEST(ResolveSchemeTest, OutputAxis) {
+  const struct {
+    const char* spec;
+    Shape shape;
+    const char* scheme;
+  } cases[] = {
+      {"int8", {4, 100}, "int8 axis 1 symmetric"},
+      {"int8,axis", {4, 3, 5}, "int8 axis 1 symmetric"},
+      {"int8,axis=0", {4, 100}, "int8 axis 0 symmetric"},
+      {"int8,tensor", {4, 100}, "int8 tensor symmetric"},
+      {"int4", {4, 256}, "int4 group 128 symmetric"},
+      {"int4", {4, 100}, "int4 axis 1 symmetric"},
+      {"fp8_e4m3,block", {8, 3, 3}, "fp8_e4m3 axis 1"},
+      {"llm_int8", {4, 100}, "llm_int8 axis 0"},
+      {"int8", {100}, "int8 tensor symmetric"},
+      {"int8,axis", {100}, "int8 tensor symmetric"},
+  };
+  for (const auto& c : cases) {
+    const absl::StatusOr<ResolvedScheme> resolved =
+        ResolveScheme(**ParseSchemeSpec(c.spec), c.shape, DType::kF32,
+                      /*output_axis=*/1);
+    ASSERT_TRUE(resolved.ok()) << resolved.status();
+    EXPECT_EQ(SchemeToString(resolved->scheme), c.scheme) << c.spec;
+  }
+}
+
 TEST(ResolveSchemeTest, Refuses) {
   const auto code = absl::StatusCode::kFailedPrecondition;
   ExpectError(Resolve("int4,group=64", {4, 100}), code,

@@ -61,7 +61,7 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
   if (option.key == "axis") {
     MQ_ASSIGN_OR_RETURN(const int64_t axis, NumberOf(option, 0, 0));
     spec->granularity = Granularity::kAxis;
-    spec->axis = static_cast<int>(axis);
+    if (option.value.has_value()) spec->axis = static_cast<int>(axis);
     return absl::OkStatus();
   }
   if (option.key == "group" || option.key == "block") {

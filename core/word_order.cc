@@ -61,6 +61,35 @@ void TransposeNibbles(uint32_t words[8]) {
   }
 }
 
+enum class Direction { kToLines, kToRows };
+
+// Words of AWQ's between rows of them and lines, eight rows and eight columns
+// at a time. The direction is known where this is compiled, as the places of
+// words are computed for each.
+template <Direction kDirection>
+void MoveRowWords(uint64_t rows, uint64_t row_words, uint64_t line_bytes,
+                  const uint8_t* src, uint8_t* dst) {
+  constexpr bool kToLines = kDirection == Direction::kToLines;
+  for (uint64_t row = 0; row < rows; row += 8) {
+    for (uint64_t word = 0; word < row_words; ++word) {
+      const auto in_rows = [&](uint64_t i) {
+        return ((row + kAwqRows[i]) * row_words + word) * kWordBytes;
+      };
+      const auto in_lines = [&](uint64_t i) {
+        return (word * 8 + i) * line_bytes + row / 8 * kWordBytes;
+      };
+      uint32_t words[8];
+      for (uint64_t i = 0; i < 8; ++i) {
+        words[i] = LoadWord(src + (kToLines ? in_rows(i) : in_lines(i)));
+      }
+      TransposeNibbles(words);
+      for (uint64_t i = 0; i < 8; ++i) {
+        StoreWord(words[i], dst + (kToLines ? in_lines(i) : in_rows(i)));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 WordOrder::WordOrder(const CodePacking& packing, uint64_t bits)
@@ -80,21 +109,8 @@ void WordOrder::StoreCodes(uint64_t rows, uint64_t columns,
     Transpose<uint32_t>(rows, row_words, packed, lines);
     return;
   }
-  const uint64_t line_bytes = CodeLines(rows, columns).bytes;
-  for (uint64_t row = 0; row < rows; row += 8) {
-    for (uint64_t word = 0; word < row_words; ++word) {
-      uint32_t words[8];
-      for (uint64_t i = 0; i < 8; ++i) {
-        words[i] = LoadWord(packed + ((row + kAwqRows[i]) * row_words + word) *
-                                         kWordBytes);
-      }
-      TransposeNibbles(words);
-      for (uint64_t i = 0; i < 8; ++i) {
-        StoreWord(words[i],
-                  lines + (word * 8 + i) * line_bytes + row / 8 * kWordBytes);
-      }
-    }
-  }
+  MoveRowWords<Direction::kToLines>(
+      rows, row_words, CodeLines(rows, columns).bytes, packed, lines);
 }
 
 void WordOrder::LoadCodes(uint64_t rows, uint64_t columns, const uint8_t* lines,
@@ -104,21 +120,8 @@ void WordOrder::LoadCodes(uint64_t rows, uint64_t columns, const uint8_t* lines,
     Transpose<uint32_t>(row_words, rows, lines, packed);
     return;
   }
-  const uint64_t line_bytes = CodeLines(rows, columns).bytes;
-  for (uint64_t row = 0; row < rows; row += 8) {
-    for (uint64_t word = 0; word < row_words; ++word) {
-      uint32_t words[8];
-      for (uint64_t i = 0; i < 8; ++i) {
-        words[i] = LoadWord(lines + (word * 8 + i) * line_bytes +
-                            row / 8 * kWordBytes);
-      }
-      TransposeNibbles(words);
-      for (uint64_t i = 0; i < 8; ++i) {
-        StoreWord(words[i], packed + ((row + kAwqRows[i]) * row_words + word) *
-                                         kWordBytes);
-      }
-    }
-  }
+  MoveRowWords<Direction::kToRows>(
+      rows, row_words, CodeLines(rows, columns).bytes, lines, packed);
 }
 
 Lines WordOrder::ScaleLines(uint64_t rows, uint64_t groups) {

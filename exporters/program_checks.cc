@@ -51,6 +51,12 @@ std::vector<TensorInfo> TensorsOf(const Manifest& manifest) {
   return tensors;
 }
 
+// "down_proj.weight" of "m.experts.3.down_proj.weight".
+absl::string_view NameInExpert(absl::string_view weight) {
+  weight.remove_prefix(ExpertsOf(weight).size() + 1);
+  return weight.substr(weight.find('.') + 1);
+}
+
 // The weight whose scheme Transformers takes all experts to have: an expert's,
 // or the first one, whose group is the configuration's first. Null if nothing
 // is quantized.
@@ -64,14 +70,17 @@ const QuantizedTensor* LeaderOf(absl::Span<const QuantizedTensor> weights) {
   return first;
 }
 
+bool IsFp8(const QuantizedTensor& weight) {
+  return weight.scheme.format == NumberFormat::kFp8E4M3;
+}
+
 absl::Status CheckFloatExperts(const Program& program,
                                absl::Span<const QuantizedTensor> weights,
                                absl::Span<const TensorInfo> tensors) {
   const QuantizedTensor* leader = LeaderOf(weights);
   if (leader == nullptr) return absl::OkStatus();
   const FloatExpertLimit* limit = FindFloatExpertLimit(
-      program, StorageRead(leader->storage, leader->scheme),
-      leader->scheme.format == NumberFormat::kFp8E4M3);
+      program, StorageRead(leader->storage, leader->scheme), IsFp8(*leader));
   if (limit == nullptr) return absl::OkStatus();
   const std::vector<std::string> experts = FloatExperts(weights, tensors);
   if (experts.empty()) return absl::OkStatus();
@@ -98,8 +107,15 @@ absl::Status CheckManifest(const Program& program, const Manifest& manifest) {
     if (!status.ok()) return Annotate(Where(weight.name), status);
   }
   const std::vector<TensorInfo> tensors = TensorsOf(manifest);
-  for (const Difference& difference : FindDifferences(
-           program.fuses_weights, program.fuses_experts, weights, tensors)) {
+  const QuantizedTensor* leader = LeaderOf(weights);
+  const bool floats_among_experts =
+      leader != nullptr &&
+      LoadsFloatsAmongExperts(program,
+                              StorageRead(leader->storage, leader->scheme),
+                              IsFp8(*leader));
+  for (const Difference& difference :
+       FindDifferences(program.fuses_weights, program.fuses_experts, weights,
+                       tensors, floats_among_experts)) {
     return Annotate(
         Where(difference.weight),
         Refuse(program,
@@ -130,7 +146,7 @@ PlanOptions PlanOptionsFor(QuantStorage storage, const Program* program) {
 
 std::vector<Difference> FindDifferences(
     bool fused, bool experts, absl::Span<const QuantizedTensor> weights,
-    absl::Span<const TensorInfo> tensors) {
+    absl::Span<const TensorInfo> tensors, bool floats_among_experts) {
   absl::flat_hash_map<absl::string_view, std::string> schemes;
   CheckpointIndex index;
   for (const QuantizedTensor& weight : weights) {
@@ -148,22 +164,51 @@ std::vector<Difference> FindDifferences(
     return it == schemes.end() ? std::string(kNotQuantized) : it->second;
   };
   std::vector<Difference> differences;
+  const auto add_difference = [&](size_t weight, size_t first,
+                                  absl::string_view as) {
+    differences.push_back({index.tensors[weight].name,
+                           index.tensors[first].name, scheme_of(weight),
+                           scheme_of(first), as});
+  };
   const auto add = [&](const std::vector<Siblings>& sets,
                        absl::string_view as) {
     for (const Siblings& set : sets) {
-      const std::string first = scheme_of(set.weights[0]);
       for (const size_t weight : set.weights) {
-        const std::string scheme = scheme_of(weight);
-        if (scheme == first) continue;
-        differences.push_back({index.tensors[weight].name,
-                               index.tensors[set.weights[0]].name, scheme,
-                               first, as});
+        if (scheme_of(weight) == scheme_of(set.weights[0])) continue;
+        add_difference(weight, set.weights[0], as);
         break;
       }
     }
   };
+  // Those that are quantized are alike, and so are those of one name.
+  const auto add_experts = [&](const Siblings& set, absl::string_view as) {
+    absl::flat_hash_map<absl::string_view, size_t> first_of;
+    size_t first_quantized = index.tensors.size();
+    for (const size_t weight : set.weights) {
+      const size_t first =
+          first_of.try_emplace(NameInExpert(index.tensors[weight].name), weight)
+              .first->second;
+      const bool is_quantized = scheme_of(weight) != kNotQuantized;
+      if (is_quantized && first_quantized == index.tensors.size()) {
+        first_quantized = weight;
+      }
+      const size_t other = scheme_of(weight) != scheme_of(first) ? first
+                           : is_quantized ? first_quantized
+                                          : weight;
+      if (scheme_of(weight) == scheme_of(other)) continue;
+      add_difference(weight, other, as);
+      break;
+    }
+  };
   if (fused) add(FindFusedWeights(index), "as one matrix");
-  if (experts) add(FindExpertWeights(index), "as all experts of a layer");
+  constexpr absl::string_view kAsExperts = "as all experts of a layer";
+  if (experts && !floats_among_experts) {
+    add(FindExpertWeights(index), kAsExperts);
+  } else if (experts) {
+    for (const Siblings& set : FindExpertWeights(index)) {
+      add_experts(set, kAsExperts);
+    }
+  }
   return differences;
 }
 

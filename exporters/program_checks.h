@@ -48,10 +48,11 @@ struct Difference {
 // The first one of each set (core/siblings.h): of weights that are laid side by
 // side if `fused`, of all experts of a layer if `experts`. `tensors` are those
 // of the checkpoint, of which matrices that are not among `weights` count as
-// not quantized.
+// not quantized. With `floats_among_experts` (LoadsFloatsAmongExperts) experts
+// that are not are compared with those of the same name alone.
 std::vector<Difference> FindDifferences(
     bool fused, bool experts, absl::Span<const QuantizedTensor> weights,
-    absl::Span<const TensorInfo> tensors);
+    absl::Span<const TensorInfo> tensors, bool floats_among_experts = false);
 
 // Of `tensors` the names of matrices that are experts' and floats.
 std::vector<std::string> FloatExperts(absl::Span<const QuantizedTensor> weights,

@@ -330,6 +330,43 @@ TEST(ProgramChecksTest, FloatExpertsInTransformers) {
                   .ok());
 }
 
+// It has a tensor for each name, of all experts.
+TEST(ProgramChecksTest, FloatsAmongExpertsInTransformers) {
+  const QuantScheme fp8 = Scheme(NumberFormat::kFp8E4M3, Granularity::kAxis);
+  const QuantScheme other =
+      Scheme(NumberFormat::kFp8E4M3, Granularity::kTensor);
+  const std::vector<std::string> down = {"a.experts.0.w2.weight",
+                                         "a.experts.1.w2.weight"};
+  const Manifest output = Output(
+      {Ct("a.experts.0.w1.weight", fp8), Ct("a.experts.1.w1.weight", fp8)},
+      down);
+  EXPECT_TRUE(Check("transformers", output).ok());
+  ExpectError(Check("vllm", output), kCannot, "quantize them alike");
+  ExpectError(Check("transformers", Output({Ct("a.experts.0.w1.weight", fp8),
+                                            Ct("a.experts.1.w1.weight", fp8),
+                                            Ct("a.experts.0.w2.weight", fp8)},
+                                           {"a.experts.1.w2.weight"})),
+              kCannot,
+              "tensor 'a.experts.1.w2.weight': for Transformers: it is not "
+              "quantized, but 'a.experts.0.w2.weight'");
+  ExpectError(Check("transformers", Output({Ct("a.experts.0.w1.weight", fp8),
+                                            Ct("a.experts.1.w1.weight", fp8),
+                                            Ct("a.experts.0.w3.weight", other),
+                                            Ct("a.experts.1.w3.weight", other)},
+                                           down)),
+              kCannot, "tensor 'a.experts.0.w3.weight': for Transformers");
+  // Of the method fp8 all are FP8, or none.
+  const QuantScheme blocks =
+      Scheme(NumberFormat::kFp8E4M3, Granularity::kBlock, 128);
+  ExpectError(Check("transformers",
+                    Output({Weight(QuantStorage::kFp8, blocks, {128, 128},
+                                   "a.experts.0.w1.weight"),
+                            Weight(QuantStorage::kFp8, blocks, {128, 128},
+                                   "a.experts.1.w1.weight")},
+                           down)),
+              kCannot, "quantize them alike");
+}
+
 TEST(ProgramChecksTest, Differences) {
   const std::vector<QuantizedTensor> weights = {Ct("a.w1.weight")};
   TensorInfo other;

@@ -337,6 +337,15 @@ const FloatExpertLimit* FindFloatExpertLimit(const Program& program,
   return has ? &kLimit : nullptr;
 }
 
+bool LoadsFloatsAmongExperts(const Program& program, QuantStorage storage,
+                             bool as_fp8) {
+  // Tested with Transformers 5.23, which has a tensor for each name and decodes
+  // FP8 of compressed-tensors as it fills that. Of the method fp8 it has
+  // modules with scales for all of them.
+  return as_fp8 && absl::c_linear_search(kTransformers, program.name) &&
+         storage == QuantStorage::kCompressedTensors;
+}
+
 bool NeedsActivationScales(absl::string_view model_type) {
   // AWQ_SCALES_MAPPINGS of Transformers 5.23.
   static constexpr absl::string_view kTypes[] = {

@@ -81,6 +81,12 @@ struct FloatExpertLimit {
 const FloatExpertLimit* FindFloatExpertLimit(const Program& program,
                                              QuantStorage storage, bool as_fp8);
 
+// Whether a program loads experts of which all weights of one name, every
+// P.experts.N.down_proj of a layer, are floats, and those of other names
+// quantized. `storage` and `as_fp8` are as above.
+bool LoadsFloatsAmongExperts(const Program& program, QuantStorage storage,
+                             bool as_fp8);
+
 // Whether Transformers divides activations of this "model_type" by scales that
 // files of AWQ have for it, and monoquant's have not: without them the results
 // are NaN.

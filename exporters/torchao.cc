@@ -14,6 +14,7 @@
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/quoted.h"
+#include "ir/torchao_metadata.h"
 
 namespace monoquant {
 namespace {
@@ -74,14 +75,14 @@ std::vector<std::pair<std::string, std::string>> Describe(
     for (absl::string_view part : tensor->part_names()) parts.insert(part);
   }
   Json plain;
-  plain.Set("_type", "Tensor");
+  plain.Set("_type", kTorchaoPlainClass);
   for (const OutputTensor& tensor : manifest.tensors) {
     if (parts.contains(tensor.name) || tensor.tie != kNoTie) continue;
     metadata.emplace_back(tensor.name, plain.ToString());
   }
   Json::Array names;
   for (const auto& [name, text] : metadata) names.push_back(Json(name));
-  metadata.emplace_back("tensor_names", Json(std::move(names)).ToString());
+  metadata.emplace_back(kTorchaoNamesKey, Json(std::move(names)).ToString());
   return metadata;
 }
 

@@ -5,7 +5,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -29,6 +31,11 @@ struct OpenOptions {
   // no more of its weights than tensors and configuration do. Of safetensors;
   // other containers have no other word for it.
   bool without_record = false;
+  // Where it is not null: what is wrong with weights that another program
+  // quantized is added here, DataLoss and Unimplemented as they would be
+  // returned, and these weights are left as they are stored. For who wants to
+  // know of all and not of the first; the weights are not for use.
+  std::vector<absl::Status>* problems = nullptr;
 };
 
 // What a frontend may find; a row of the table in the README.

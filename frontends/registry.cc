@@ -87,8 +87,10 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(
   MQ_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointReader> reader,
                       OpenContainer(files, options));
   if (options.as_stored) return reader;
-  MQ_ASSIGN_OR_RETURN(reader,
-                      ApplyQuantizationConfig(std::move(reader), files));
+  MQ_ASSIGN_OR_RETURN(reader, ApplyQuantizationConfig(std::move(reader), files,
+                                                      options.problems));
+  // Scales of weights that are damaged would be taken for others'.
+  if (options.problems != nullptr && !options.problems->empty()) return reader;
   return ApplyScales(std::move(reader), files);
 }
 

@@ -242,7 +242,10 @@ void CheckConfig(const Subject& subject, Findings* findings) {
       break;
     case EngineMethod::kBitsandbytes:
       CheckBitsandbytes(subject, findings);
-      CheckFloatModules(subject, "llm_int8_skip_modules", findings);
+      // Codes may be stored as elements of a float type.
+      if (subject.weights_are_known) {
+        CheckFloatModules(subject, "llm_int8_skip_modules", findings);
+      }
       break;
     case EngineMethod::kTorchao:  // the files say what their tensors are
     case EngineMethod::kNone:

@@ -241,9 +241,12 @@ class Check {
   void CheckDifferences() {
     if (!subject_.weights_are_known) return;
     const bool any = program_ == nullptr;
+    const bool floats_among_experts =
+        !any &&
+        LoadsFloatsAmongExperts(*program_, subject_.storage, ExpertsAreFp8());
     for (const Difference& difference : FindDifferences(
              any || program_->fuses_weights, any || program_->fuses_experts,
-             subject_.weights, subject_.tensors())) {
+             subject_.weights, subject_.tensors(), floats_among_experts)) {
       findings_.Add(any ? Severity::kWarning : Severity::kError, kProgram, "",
                     difference.weight,
                     absl::StrCat("is ", difference.scheme, ", but ",

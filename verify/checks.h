@@ -28,12 +28,8 @@ absl::Status CheckShards(const CheckpointFiles& files,
 void CheckMethod(Subject* subject, Findings* findings);
 
 // Fills in subject->weights: those that opening has found and describes in
-// `found`, FP8 with scales, and those of bitsandbytes and torchao, whose parts
-// are checked.
-void FindWeights(const QuantRecord& found, Subject* subject,
-                 Findings* findings);
-void FindBitsandbytesWeights(Subject* subject, Findings* findings);
-void FindTorchaoWeights(Subject* subject, Findings* findings);
+// `found`, and FP8 with scales.
+void FindWeights(const QuantRecord& found, Subject* subject);
 
 // The configuration against the weights, by method.
 void CheckConfig(const Subject& subject, Findings* findings);
@@ -46,6 +42,9 @@ void CheckFloatModules(const Subject& subject, absl::string_view key,
 
 // Zero points and groups of columns of GPTQ's, which are read.
 absl::Status CheckGptqParts(const Subject& subject, Findings* findings);
+
+// The metadata of torchao's files against the tensors.
+void CheckTorchaoMetadata(const Subject& subject, Findings* findings);
 
 // Global scales of NVFP4 that have to be one, which are read.
 absl::Status CheckGlobalScales(const Subject& subject, Findings* findings);

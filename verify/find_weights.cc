@@ -184,8 +184,7 @@ void CheckMethod(Subject* subject, Findings* findings) {
                 known ? "" : "correct it");
 }
 
-void FindWeights(const QuantRecord& found, Subject* subject,
-                 Findings* findings) {
+void FindWeights(const QuantRecord& found, Subject* subject) {
   for (const QuantizedTensor& tensor : found.tensors) {
     if (tensor.storage != QuantStorage::kPlain &&
         tensor.storage != QuantStorage::kTorchAo) {
@@ -193,8 +192,6 @@ void FindWeights(const QuantRecord& found, Subject* subject,
     }
   }
   FindFloat8Weights(subject);
-  FindBitsandbytesWeights(subject, findings);
-  FindTorchaoWeights(subject, findings);
 }
 
 std::string FormatOf(const Subject& subject) {

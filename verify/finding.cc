@@ -53,12 +53,13 @@ void Findings::Add(Severity severity, FindingKind kind, absl::string_view file,
 }
 
 void Findings::AddMessage(Severity severity, FindingKind kind,
-                          absl::string_view file, absl::string_view message) {
+                          absl::string_view file, absl::string_view message,
+                          absl::string_view tensor) {
   const size_t at = message.rfind("; ");
   if (at == absl::string_view::npos) {
-    Add(severity, kind, file, "", message, "");
+    Add(severity, kind, file, tensor, message, "");
   } else {
-    Add(severity, kind, file, "", message.substr(0, at),
+    Add(severity, kind, file, tensor, message.substr(0, at),
         message.substr(at + 2));
   }
 }

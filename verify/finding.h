@@ -66,9 +66,10 @@ class Findings {
            absl::string_view tensor, absl::string_view what,
            absl::string_view remedy);
 
-  // The same for the message of a status: "SUBJECT: WHAT; REMEDY".
+  // The same for the message of a status: "SUBJECT: WHAT; REMEDY", or what
+  // follows SUBJECT where that is the tensor.
   void AddMessage(Severity severity, FindingKind kind, absl::string_view file,
-                  absl::string_view message);
+                  absl::string_view message, absl::string_view tensor = "");
 
   const std::vector<Finding>& list() const { return list_; }
   size_t errors() const { return errors_; }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -90,9 +89,8 @@ class Check {
     return absl::OkStatus();
   }
 
+  // The only constant of a weight of GPTQ's is the group of each column.
   absl::Status CheckGroups(const QuantizedTensor& weight) {
-    const std::string name =
-        absl::StrCat(ModuleOfWeight(weight.name), ".g_idx");
     const QuantScheme& scheme = weight.scheme;
     const int64_t columns = weight.shape[1];
     const int64_t size =
@@ -101,7 +99,8 @@ class Check {
     bool exist = true;
     bool in_order = true;
     MQ_RETURN_IF_ERROR(ForEachPiece(
-        name, [&](uint64_t first, absl::Span<const uint32_t> words) {
+        weight.constants.front(),
+        [&](uint64_t first, absl::Span<const uint32_t> words) {
           for (size_t i = 0; i < words.size(); ++i) {
             exist &= words[i] < groups;
             in_order &= words[i] == (first + i) / static_cast<uint64_t>(size);

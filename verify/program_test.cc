@@ -19,6 +19,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using testing::FakeFiles;
 using testing::FakeTensors;
+using testing::FloatConfig;
 using testing::FloatLayer;
 using testing::Found;
 using testing::Fp8Layer;
@@ -251,6 +252,44 @@ TEST(ProgramTest, FloatExperts) {
       Found(Model(Mxfp4Layer("m.0.a", 64, 128) + experts, Mxfp4Config(ignore)),
             "transformers"),
       ElementsAre(HasSubstr("is an expert's and not quantized")));
+}
+
+// FP8 is decoded tensor by tensor, and there is one for each name.
+TEST(ProgramTest, FloatsAmongExperts) {
+  const auto layer = [](const std::string& module) {
+    return FakeTensors{{module + ".weight", DType::kF8E4M3, {64, 128}},
+                       {module + ".weight_scale", DType::kF16, {64, 1}}};
+  };
+  const FakeTensors quantized =
+      layer("m.0.experts.0.up_proj") + layer("m.0.experts.1.up_proj");
+  const FakeFiles files =
+      Model(quantized + FloatLayer("m.0.experts.0.down_proj", 64, 128) +
+                FloatLayer("m.0.experts.1.down_proj", 64, 128),
+            FloatConfig("float-quantized", 8, "channel", 64,
+                        R"(["re:.*down_proj"])"));
+  EXPECT_THAT(Found(files, "transformers"), IsEmpty());
+  EXPECT_THAT(Found(files, "vllm"),
+              ElementsAre(HasSubstr("loads both as all experts of a layer")));
+  EXPECT_THAT(
+      Found(Model(quantized + layer("m.0.experts.0.down_proj") +
+                      FloatLayer("m.0.experts.1.down_proj", 64, 128),
+                  FloatConfig("float-quantized", 8, "channel", 64,
+                              R"(["m.0.experts.1.down_proj"])")),
+            "transformers"),
+      ElementsAre(HasSubstr("error program : m.0.experts.1.down_proj.weight: "
+                            "is not quantized, but "
+                            "'m.0.experts.0.down_proj.weight'")));
+  // Modules of FP8 have scales for all of their tensors.
+  EXPECT_THAT(
+      Found(Model(Fp8Layer("m.0.experts.0.up_proj", 128, 128) +
+                      Fp8Layer("m.0.experts.1.up_proj", 128, 128) +
+                      FloatLayer("m.0.experts.0.down_proj", 128, 128) +
+                      FloatLayer("m.0.experts.1.down_proj", 128, 128),
+                  Config(R"({"quant_method": "fp8",
+                             "weight_block_size": [128, 128],
+                             "modules_to_not_convert": ["down_proj"]})")),
+            "transformers"),
+      ElementsAre(HasSubstr("error program : m.0.experts.0.down_proj.weight")));
 }
 
 // A group that has experts in an expression goes before the first one.

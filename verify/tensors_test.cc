@@ -141,30 +141,84 @@ TEST(BitsandbytesTest, Parts) {
     return Found(Model(tensors, config));
   };
   EXPECT_THAT(found(0, {"", DType::kU8, {512, 1}}),
-              ElementsAre(HasSubstr("m.a.weight: is U8 [512, 1], but its "
-                                    "quant_state says that it has [32, 64]")));
+              ElementsAre(HasSubstr(
+                  "m.a.weight: is U8 [512, 1], but '*.weight.quant_state."
+                  "bitsandbytes__nf4' says that the weight is [32, 64]")));
   EXPECT_THAT(found(1, {"", DType::kF32, {31}}),
-              ElementsAre(HasSubstr("has absmax of F32 [31], expected F32 "
-                                    "[32]")));
+              ElementsAre(HasSubstr("its scales '*.weight.absmax' are F32 "
+                                    "[31], expected F32 [32]")));
   EXPECT_THAT(found(3, {"", DType::kU8, {2}, "{}"}),
-              Contains(HasSubstr("quant_state without quant_type")));
+              Contains(HasSubstr("quant_state.bitsandbytes__nf4: says that "
+                                 "quant_type is nothing")));
   EXPECT_THAT(found(3, {"", DType::kU8, {2}, "{x"}),
-              Contains(HasSubstr("quant_state that cannot be read")));
+              Contains(HasSubstr("quant_state.bitsandbytes__nf4: holds no "
+                                 "JSON object")));
+}
+
+// All weights are looked at, and what is wrong with several of them in the same
+// way is one finding.
+TEST(BitsandbytesTest, AllWeights) {
+  const std::string config =
+      Config(R"({"quant_method": "bitsandbytes", "load_in_4bit": true})");
+  FakeTensors tensors = Nf4Layer("m.a", 32, 64) + Nf4Layer("m.b", 32, 64) +
+                        Nf4Layer("m.c", 32, 64) + Nf4Layer("m.d", 32, 64);
+  for (const char* name :
+       {"m.a.weight.absmax", "m.b.weight.absmax", "m.c.weight.quant_map"}) {
+    tensors = Without(tensors, name);
+  }
+  EXPECT_THAT(
+      Found(Model(tensors, config)),
+      ElementsAre(HasSubstr("error tensors : m.a.weight, m.b.weight: its "
+                            "scales '*.weight.absmax' are missing"),
+                  HasSubstr("error tensors : m.c.weight: its numbers of codes "
+                            "'*.weight.quant_map' are missing")));
+}
+
+// What programs load and monoquant does not read is no error.
+TEST(BitsandbytesTest, BlocksOverTheEndsOfRows) {
+  FakeTensors tensors = Nf4Layer("m.a", 64, 96);
+  EXPECT_THAT(
+      Found(Model(tensors, Config(R"({"quant_method": "bitsandbytes",
+                                      "load_in_4bit": true})"))),
+      ElementsAre(HasSubstr("warning tensors : m.a.weight: has blocks of 64 "
+                            "that go over the ends of its rows of 96")));
+}
+
+// Codes that are stored so look like a matrix of floats.
+TEST(BitsandbytesTest, CodesInElementsOfFloats) {
+  FakeTensors tensors = Nf4Layer("m.a", 32, 64);
+  tensors[0] = {"m.a.weight", DType::kBF16, {512, 1}};
+  EXPECT_THAT(
+      Found(Model(tensors, Config(R"({"quant_method": "bitsandbytes",
+                                      "load_in_4bit": true})"))),
+      ElementsAre(HasSubstr("warning tensors : m.a.weight: has codes in "
+                            "elements of BF16 (bnb_4bit_quant_storage)")));
+}
+
+TEST(BitsandbytesTest, CodesAlone) {
+  EXPECT_THAT(Found(Model(Nf4Layer("m.a", 32, 64) +
+                              FakeTensors{{"m.b.weight", DType::kU8, {8, 1}}},
+                          Config(R"({"quant_method": "bitsandbytes",
+                                     "load_in_4bit": true})"))),
+              ElementsAre(HasSubstr("error tensors : m.b.weight: has codes of "
+                                    "4 bits, but no '*.weight.quant_state")));
 }
 
 TEST(BitsandbytesTest, DoubleQuantization) {
   FakeTensors tensors = Nf4Layer("m.a", 32, 64);
   const std::string state =
       R"({"quant_type": "nf4", "blocksize": 64, "shape": [32, 64],
-          "nested_blocksize": 256})";
+          "dtype": "float16", "nested_blocksize": 256,
+          "nested_dtype": "float32", "nested_offset": 0.5})";
   tensors[3].shape = {static_cast<int64_t>(state.size())};
   tensors[3].bytes = state;
   tensors[1].dtype = DType::kU8;
   const std::string config =
       Config(R"({"quant_method": "bitsandbytes", "load_in_4bit": true})");
   EXPECT_THAT(Found(Model(tensors, config)),
-              ElementsAre(HasSubstr("has no nested_absmax"),
-                          HasSubstr("has no nested_quant_map")));
+              ElementsAre(HasSubstr("'*.weight.nested_absmax' are missing"),
+                          HasSubstr("'*.weight.nested_quant_map' are "
+                                    "missing")));
   tensors = tensors +
             FakeTensors{{"m.a.weight.nested_absmax", DType::kF32, {1}},
                         {"m.a.weight.nested_quant_map", DType::kF32, {256}}};
@@ -179,9 +233,10 @@ TEST(BitsandbytesTest, EightBits) {
   EXPECT_THAT(Found(Model(tensors, config)), IsEmpty());
   tensors[1].shape = {31};
   EXPECT_THAT(Found(Model(tensors, config)),
-              Contains(HasSubstr("expected I8 and F32, one for each row")));
+              Contains(HasSubstr("m.a.weight: its scales '*.SCB' are F32 "
+                                 "[31], expected F32 [32]")));
   EXPECT_THAT(Found(Model(Without(tensors, "m.a.weight"), config)),
-              Contains(HasSubstr("m.a.SCB: is a part of a weight that is "
+              Contains(HasSubstr("m.a.SCB: belongs to '*.weight', which is "
                                  "missing")));
 }
 
@@ -203,7 +258,9 @@ TEST(TorchaoTest, Metadata) {
   };
   constexpr absl::string_view kNames = R"(["m.a.weight", "m.norm.weight"])";
   constexpr absl::string_view kWeight =
-      R"({"_type": "Int8Tensor", "_tensor_data_names": ["qdata", "scale"]})";
+      R"({"_type": "Int8Tensor", "_tensor_data_names": ["qdata", "scale"],
+          "_data": {"block_size": [1, 64],
+                    "dtype": {"_type": "torch.dtype", "_data": "float32"}}})";
   EXPECT_THAT(found(kNames, kWeight, tensors), IsEmpty());
   EXPECT_THAT(found("x", kWeight, tensors),
               ElementsAre(HasSubstr("has no list of tensors")));
@@ -217,8 +274,8 @@ TEST(TorchaoTest, Metadata) {
               ElementsAre(HasSubstr("m.norm.weight: is described, but "
                                     "missing")));
   EXPECT_THAT(found(kNames, kWeight, Without(tensors, "m.a._weight_scale")),
-              ElementsAre(HasSubstr("m.a._weight_qdata: has codes, but no "
-                                    "scales"),
+              ElementsAre(HasSubstr("m.a._weight_qdata: its scales "
+                                    "'*._weight_scale' are missing"),
                           HasSubstr("m.a.weight: has no part "
                                     "m.a._weight_scale")));
 }

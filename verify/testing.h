@@ -4,6 +4,7 @@
 #define MONOQUANT_VERIFY_TESTING_H_
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "exporters/programs.h"
 #include "ir/byte_source.h"
+#include "ir/codebooks.h"
 #include "ir/dtype.h"
 #include "ir/json.h"
 #include "ir/shape.h"
@@ -227,6 +229,17 @@ inline FakeTensors Fp8Layer(const std::string& module, int64_t rows,
            {(rows + 127) / 128, (columns + 127) / 128}}};
 }
 
+// The numbers of NF4's codes.
+inline std::string Nf4Numbers() {
+  std::string bytes;
+  for (const float number : kNf4Numbers) {
+    uint32_t word = 0;
+    std::memcpy(&word, &number, sizeof(word));
+    bytes += Words(word, 1);
+  }
+  return bytes;
+}
+
 // NF4 of bitsandbytes' in groups of 64.
 inline FakeTensors Nf4Layer(const std::string& module, int64_t rows,
                             int64_t columns) {
@@ -236,7 +249,7 @@ inline FakeTensors Nf4Layer(const std::string& module, int64_t rows,
       rows, ", ", columns, "]}");
   return {{module + ".weight", DType::kU8, {rows * columns / 2, 1}},
           {module + ".weight.absmax", DType::kF32, {rows * columns / 64}},
-          {module + ".weight.quant_map", DType::kF32, {16}},
+          {module + ".weight.quant_map", DType::kF32, {16}, Nf4Numbers()},
           {module + ".weight.quant_state.bitsandbytes__nf4",
            DType::kU8,
            {static_cast<int64_t>(state.size())},

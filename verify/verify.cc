@@ -7,6 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "frontends/frontend.h"
 #include "frontends/sharded/checkpoint_directory.h"
 #include "ir/quant_scheme.h"
@@ -46,8 +49,9 @@ class Verifier {
     MQ_RETURN_IF_ERROR(OpenConfig());
     if (!config_is_damaged_) CheckMethod(&subject_, findings());
     MQ_ASSIGN_OR_RETURN(const QuantRecord found, FindRecordedWeights());
-    FindWeights(found, &subject_, findings());
+    FindWeights(found, &subject_);
     CheckConfig(subject_, findings());
+    CheckTorchaoMetadata(subject_, findings());
     MQ_RETURN_IF_ERROR(CheckGptqParts(subject_, findings()));
     MQ_RETURN_IF_ERROR(CheckGlobalScales(subject_, findings()));
     CheckTensors(subject_, findings());
@@ -149,32 +153,59 @@ class Verifier {
   // alone: whatever contradicts itself shows.
   absl::StatusOr<QuantRecord> FindRecordedWeights() {
     if (config_is_damaged_) return QuantRecord();
-    // These are found part by part (FindWeights).
-    if (subject_.method == EngineMethod::kBitsandbytes ||
-        subject_.method == EngineMethod::kTorchao) {
-      subject_.weights_are_known = true;
-      return QuantRecord();
+    std::vector<absl::Status> problems;
+    OpenOptions options = Options(/*as_stored=*/false, /*without_record=*/true);
+    options.problems = &problems;
+    const auto reader = OpenCheckpoint(files(), options);
+    if (!reader.ok()) {
+      if (!IsAboutContent(reader.status())) return reader.status();
+      problems.push_back(reader.status());
     }
-    auto reader = OpenCheckpoint(files(), Options(/*as_stored=*/false,
-                                                  /*without_record=*/true));
-    if (reader.ok()) {
-      subject_.weights_are_known = true;
-      return (*reader)->index().quant;
-    }
-    if (!IsAboutContent(reader.status())) return reader.status();
-    const absl::string_view message = reader.status().message();
+    for (const absl::Status& problem : problems) AddProblem(problem);
+    subject_.weights_are_known = problems.empty();
+    return reader.ok() ? (*reader)->index().quant : QuantRecord();
+  }
+
+  // What opening says of a weight, or of the configuration.
+  void AddProblem(const absl::Status& problem) {
+    const absl::string_view message = problem.message();
+    const absl::string_view name = TensorOf(message);
     const FindingKind kind = absl::StrContains(message, "tensor '")
                                  ? FindingKind::kTensors
                                  : FindingKind::kConfig;
-    if (absl::IsUnimplemented(reader.status())) {
-      findings()->Warning(
-          kind, "", "", message.substr(0, message.find(", which is not read")),
-          "its weights are not checked any further, since monoquant does not "
-          "read them");
+    const std::string what =
+        name.empty() ? std::string(message) : AboutTensor(name, message);
+    if (absl::IsUnimplemented(problem)) {
+      findings()->Warning(kind, "", name,
+                          what.substr(0, what.find(", which is not read")),
+                          "its weights are not checked any further, since "
+                          "monoquant does not read them");
     } else {
-      findings()->AddMessage(Severity::kError, kind, "", message);
+      findings()->AddMessage(Severity::kError, kind, "", what, name);
     }
-    return QuantRecord();
+  }
+
+  // The tensor that an error is about, "PATH: tensor 'NAME': WHAT"; empty if it
+  // is about none, or one of an unusual name.
+  absl::string_view TensorOf(absl::string_view message) const {
+    const std::string beginning =
+        absl::StrCat(subject_.stored->index().path, ": tensor '");
+    if (!absl::ConsumePrefix(&message, beginning)) return "";
+    const absl::string_view name = message.substr(0, message.find("': "));
+    return subject_.Find(name) == nullptr ? "" : name;
+  }
+
+  // WHAT, with the module's name as "*", so that what is wrong with many
+  // tensors in the same way is one finding.
+  static std::string AboutTensor(absl::string_view name,
+                                 absl::string_view message) {
+    const absl::string_view what =
+        message.substr(message.find("': ") + absl::string_view("': ").size());
+    size_t end = name.rfind(".weight");
+    if (end == absl::string_view::npos) end = name.rfind('.');
+    if (end == absl::string_view::npos) return std::string(what);
+    return absl::StrReplaceAll(
+        what, {{absl::StrCat("'", name.substr(0, end + 1)), "'*."}});
   }
 
   void Describe() {

@@ -219,9 +219,9 @@ absl::Status CheckConfigured(const EngineWeights& weights,
   MQ_ASSIGN_OR_RETURN(const std::optional<bool> configured, weights.Bool(key));
   if (configured.value_or(true)) return absl::OkStatus();
   return weights.Damaged(
-      codes, absl::StrCat("has codes of ", bits,
-                          " bits, but quantization_config says that ", key,
-                          " is false", kSameCheckpoint));
+      codes,
+      absl::StrCat("has codes of ", bits, " bits, but ", key,
+                   " is not true in quantization_config", kSameCheckpoint));
 }
 
 // No parts of nested scales beside plain ones.
@@ -323,23 +323,38 @@ absl::Status CheckHasScales(const EngineWeights& weights,
   return weights.FindPart(tensor, "scales", scales).status();
 }
 
-// What lies beside codes of 4 bits and is not described.
-absl::Status CheckNoOrphans(const EngineWeights& weights) {
-  for (const TensorInfo& tensor : weights.tensors()) {
-    for (const absl::string_view suffix : kParts) {
-      absl::string_view name = tensor.name;
-      if (!absl::ConsumeSuffix(&name, suffix)) continue;
-      const bool described = std::any_of(
-          std::begin(kStates), std::end(kStates), [&](const State& state) {
-            return weights.Find(absl::StrCat(name, state.suffix)) != nullptr;
-          });
-      if (described) continue;
-      return weights.Damaged(
-          tensor,
-          absl::StrCat("belongs to ",
-                       QuotedName(absl::StrCat(name, kStates[0].suffix)),
-                       " or __fp4", kIncomplete));
+bool IsDescribed(const EngineWeights& weights, absl::string_view name) {
+  return std::any_of(
+      std::begin(kStates), std::end(kStates), [&](const State& state) {
+        return weights.Find(absl::StrCat(name, state.suffix)) != nullptr;
+      });
+}
+
+// What lies beside codes of 4 bits, and codes with nothing beside them.
+absl::Status CheckIsDescribed(const EngineWeights& weights,
+                              const TensorInfo& tensor) {
+  const bool has_parts = std::any_of(
+      std::begin(kParts), std::end(kParts), [&](absl::string_view suffix) {
+        return weights.Find(absl::StrCat(tensor.name, suffix)) != nullptr;
+      });
+  if (tensor.dtype == DType::kU8 && absl::EndsWith(tensor.name, kWeight) &&
+      !has_parts && !IsDescribed(weights, tensor.name)) {
+    return weights.Damaged(
+        tensor,
+        absl::StrCat("has codes of 4 bits, but no ",
+                     QuotedName(absl::StrCat(tensor.name, kStates[0].suffix)),
+                     " or __fp4; the checkpoint is incomplete, download or "
+                     "copy all of it again"));
+  }
+  for (const absl::string_view suffix : kParts) {
+    absl::string_view name = tensor.name;
+    if (!absl::ConsumeSuffix(&name, suffix) || IsDescribed(weights, name)) {
+      continue;
     }
+    return weights.Damaged(
+        tensor, absl::StrCat("belongs to ",
+                             QuotedName(absl::StrCat(name, kStates[0].suffix)),
+                             " or __fp4", kIncomplete));
   }
   return absl::OkStatus();
 }
@@ -347,15 +362,17 @@ absl::Status CheckNoOrphans(const EngineWeights& weights) {
 }  // namespace
 
 absl::Status FindBitsandbytesWeights(EngineWeights* weights) {
-  MQ_RETURN_IF_ERROR(CheckNoOrphans(*weights));
   for (const TensorInfo& tensor : weights->tensors()) {
-    MQ_RETURN_IF_ERROR(CheckHasScales(*weights, tensor));
+    MQ_RETURN_IF_ERROR(weights->Tell(CheckIsDescribed(*weights, tensor)));
+  }
+  for (const TensorInfo& tensor : weights->tensors()) {
+    MQ_RETURN_IF_ERROR(weights->Tell(CheckHasScales(*weights, tensor)));
     if (absl::EndsWith(tensor.name, kScales)) {
-      MQ_RETURN_IF_ERROR(AddBytes(tensor, weights));
+      MQ_RETURN_IF_ERROR(weights->Tell(AddBytes(tensor, weights)));
     }
     for (const State& kind : kStates) {
       if (!absl::EndsWith(tensor.name, kind.suffix)) continue;
-      MQ_RETURN_IF_ERROR(AddNibbles(kind, tensor, weights));
+      MQ_RETURN_IF_ERROR(weights->Tell(AddNibbles(kind, tensor, weights)));
     }
   }
   return absl::OkStatus();

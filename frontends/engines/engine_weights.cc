@@ -45,11 +45,13 @@ absl::string_view WithoutRemedy(absl::string_view message) {
 
 EngineWeights::EngineWeights(const CheckpointReader& reader,
                              std::string config_name, const Json& config,
-                             std::optional<DType> dtype)
+                             std::optional<DType> dtype,
+                             std::vector<absl::Status>* problems)
     : reader_(reader),
       config_name_(std::move(config_name)),
       config_(config),
-      dtype_(dtype) {
+      dtype_(dtype),
+      problems_(problems) {
   names_.reserve(tensors().size());
   for (size_t i = 0; i < tensors().size(); ++i) names_[tensors()[i].name] = i;
 }
@@ -121,6 +123,30 @@ absl::Status EngineWeights::CheckPart(const TensorInfo& codes,
                           "; check that both are of one checkpoint"));
 }
 
+absl::StatusOr<bool> EngineWeights::CheckParts(const TensorInfo& codes,
+                                               const StoredWeight& stored) {
+  bool all = true;
+  const auto check = [&](absl::string_view role, const StoredPart& part) {
+    absl::Status status = CheckPart(codes, role, part);
+    all &= status.ok();
+    return Tell(std::move(status));
+  };
+  MQ_RETURN_IF_ERROR(check("codes", stored.codes));
+  if (stored.scale.has_value()) {
+    MQ_RETURN_IF_ERROR(check("scales", *stored.scale));
+  }
+  if (stored.zero_point.has_value()) {
+    MQ_RETURN_IF_ERROR(check("zero points", *stored.zero_point));
+  }
+  if (stored.global_scale.has_value()) {
+    MQ_RETURN_IF_ERROR(check("global scales", *stored.global_scale));
+  }
+  for (const StoredConstant& constant : stored.constants) {
+    MQ_RETURN_IF_ERROR(check(RoleOf(constant.kind), constant.part));
+  }
+  return all;
+}
+
 absl::Status EngineWeights::Add(const TensorInfo& codes, absl::string_view name,
                                 const QuantScheme& scheme, QuantStorage storage,
                                 Shape shape, DType dtype) {
@@ -142,24 +168,12 @@ absl::Status EngineWeights::AddOfType(const TensorInfo& codes,
   if (!stored.ok()) {
     return NotRead(codes, WithoutRemedy(stored.status().message()));
   }
-  MQ_RETURN_IF_ERROR(CheckPart(codes, "codes", stored->codes));
-  if (stored->scale.has_value()) {
-    MQ_RETURN_IF_ERROR(CheckPart(codes, "scales", *stored->scale));
-  }
-  if (stored->zero_point.has_value()) {
-    MQ_RETURN_IF_ERROR(CheckPart(codes, "zero points", *stored->zero_point));
-  }
-  if (stored->global_scale.has_value()) {
-    MQ_RETURN_IF_ERROR(
-        CheckPart(codes, "global scales", *stored->global_scale));
-  }
   while (!stored->constants.empty() && stored->constants.back().optional &&
          Find(stored->constants.back().part.name) == nullptr) {
     stored->constants.pop_back();
   }
-  for (const StoredConstant& constant : stored->constants) {
-    MQ_RETURN_IF_ERROR(CheckPart(codes, RoleOf(constant.kind), constant.part));
-  }
+  MQ_ASSIGN_OR_RETURN(const bool whole, CheckParts(codes, *stored));
+  if (!whole) return absl::OkStatus();
   if (name != codes.name && Find(name) != nullptr) {
     return Damaged(codes, absl::StrCat("holds the codes of ", QuotedName(name),
                                        ", which is there by itself; remove "
@@ -167,6 +181,18 @@ absl::Status EngineWeights::AddOfType(const TensorInfo& codes,
   }
   weights_.push_back(
       RecordOf(name, scheme, storage, *stored, dtype, std::move(shape)));
+  return absl::OkStatus();
+}
+
+absl::Status EngineWeights::Tell(absl::Status status) {
+  constexpr size_t kMaxProblems = 1000;
+  const bool is_of_weight =
+      absl::IsDataLoss(status) || absl::IsUnimplemented(status);
+  if (problems_ == nullptr || !is_of_weight ||
+      problems_->size() + 1 >= kMaxProblems) {
+    return status;
+  }
+  problems_->push_back(std::move(status));
   return absl::OkStatus();
 }
 

@@ -33,10 +33,11 @@ namespace monoquant {
 class EngineWeights {
  public:
   // `reader` and `config`, the quantization_config of a file called
-  // `config_name`, must outlive this. `dtype` is that of the model's floats, if
-  // the file says so.
+  // `config_name`, must outlive this, and so must `problems`, which may be null
+  // (Tell). `dtype` is that of the model's floats, if the file says so.
   EngineWeights(const CheckpointReader& reader, std::string config_name,
-                const Json& config, std::optional<DType> dtype);
+                const Json& config, std::optional<DType> dtype,
+                std::vector<absl::Status>* problems);
 
   const CheckpointReader& reader() const { return reader_; }
   const std::vector<TensorInfo>& tensors() const {
@@ -68,7 +69,8 @@ class EngineWeights {
   // Adds the weight `name`, whose codes are in `codes`, if all its parts are
   // there as the storage has them. Its type before it was quantized is that of
   // the model, or else `dtype`. DataLoss naming the part that is missing or
-  // differs; Unimplemented for what the storage has no place for.
+  // differs, each of which is told; Unimplemented for what the storage has no
+  // place for.
   absl::Status Add(const TensorInfo& codes, absl::string_view name,
                    const QuantScheme& scheme, QuantStorage storage, Shape shape,
                    DType dtype);
@@ -80,6 +82,11 @@ class EngineWeights {
 
   // ---------------------------------------------------------------- errors --
 
+  // What is wrong with one weight, if it is an error. Where problems are
+  // collected it becomes one of them, and OK is returned, so that the other
+  // weights are looked at; otherwise `status` itself is. So it is from the
+  // thousandth problem on, and for errors of reading.
+  absl::Status Tell(absl::Status status);
   // DataLoss: the tensor contradicts others or the configuration.
   absl::Status Damaged(const TensorInfo& tensor, absl::string_view what) const;
   // Unimplemented: "TENSOR: WHAT, which is not read; REMEDY".
@@ -92,11 +99,15 @@ class EngineWeights {
   const Json* Entry(absl::string_view key) const;
   absl::Status CheckPart(const TensorInfo& codes, absl::string_view role,
                          const StoredPart& part) const;
+  // Tells of each part that is missing or differs; false if one is.
+  absl::StatusOr<bool> CheckParts(const TensorInfo& codes,
+                                  const StoredWeight& stored);
 
   const CheckpointReader& reader_;
   const std::string config_name_;
   const Json& config_;
   const std::optional<DType> dtype_;
+  std::vector<absl::Status>* const problems_;
   absl::flat_hash_map<absl::string_view, size_t> names_;
   std::vector<QuantizedTensor> weights_;
 };

@@ -126,7 +126,8 @@ std::string NoteOn(absl::string_view method,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> ApplyQuantizationConfig(
-    std::unique_ptr<CheckpointReader> reader, const CheckpointFiles& files) {
+    std::unique_ptr<CheckpointReader> reader, const CheckpointFiles& files,
+    std::vector<absl::Status>* problems) {
   if (!reader->index().quant.empty() || !MayBeQuantized(reader->index())) {
     return reader;
   }
@@ -137,8 +138,14 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> ApplyQuantizationConfig(
   const Method* method = FindMethod(config->quantization());
   if (method == nullptr) return reader;
   EngineWeights weights(*reader, config->name, *config->quantization(),
-                        DTypeOf(config->json));
-  MQ_RETURN_IF_ERROR(method->find(&weights));
+                        DTypeOf(config->json), problems);
+  absl::Status status = method->find(&weights);
+  if (!status.ok()) {
+    const bool is_of_weights =
+        absl::IsDataLoss(status) || absl::IsUnimplemented(status);
+    if (problems == nullptr || !is_of_weights) return status;
+    problems->push_back(std::move(status));
+  }
   std::vector<QuantizedTensor> tensors = std::move(weights).Take();
   if (tensors.empty()) return reader;
   CheckpointIndex index = reader->index();

@@ -5,7 +5,9 @@
 #define MONOQUANT_FRONTENDS_ENGINES_QUANTIZATION_CONFIG_H_
 
 #include <memory>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ir/byte_source.h"
 #include "ir/checkpoint.h"
@@ -26,9 +28,13 @@ namespace monoquant {
 //
 // DataLoss, naming tensor or entry, if a part of a weight is missing, left over
 // or contradicts another, or the configuration; Unimplemented for variants that
-// are not read.
+// are not read. With `problems` these errors are added there (as
+// OpenOptions::problems has it), and the weights that nothing is wrong with are
+// recorded: of bitsandbytes and torchao all of them, of the other methods those
+// before the first problem.
 absl::StatusOr<std::unique_ptr<CheckpointReader>> ApplyQuantizationConfig(
-    std::unique_ptr<CheckpointReader> reader, const CheckpointFiles& files);
+    std::unique_ptr<CheckpointReader> reader, const CheckpointFiles& files,
+    std::vector<absl::Status>* problems = nullptr);
 
 }  // namespace monoquant
 

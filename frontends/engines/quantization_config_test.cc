@@ -904,8 +904,8 @@ TEST(BitsandbytesTest, BytesThatDoNotFit) {
   }
   ExpectError(Open(tensors, Bitsandbytes(R"(, "load_in_8bit": false)")),
               kDataLoss,
-              "has codes of 8 bits, but quantization_config says that "
-              "load_in_8bit is false; check");
+              "has codes of 8 bits, but load_in_8bit is not true in "
+              "quantization_config; check");
 }
 
 TEST(BitsandbytesTest, WhatDoesNotFit) {
@@ -934,6 +934,9 @@ TEST(BitsandbytesTest, WhatDoesNotFit) {
       {kDataLoss, Changed(plain, "a.weight.quant_state.bitsandbytes__nf4"),
        "m: tensor 'a.weight.absmax': belongs to "
        "'a.weight.quant_state.bitsandbytes__nf4' or __fp4, which is missing"},
+      {kDataLoss, plain + Tensors{{"b.weight", DType::kU8, {8, 1}}},
+       "m: tensor 'b.weight': has codes of 4 bits, but no "
+       "'b.weight.quant_state.bitsandbytes__nf4' or __fp4; the checkpoint"},
       {kDataLoss, Changed(nested, "a.weight.nested_absmax"),
        "its scales of scales 'a.weight.nested_absmax' are missing"},
       {kDataLoss, Changed(nested, "a.weight.nested_quant_map"),
@@ -991,10 +994,35 @@ TEST(BitsandbytesTest, WhatDoesNotFit) {
   }
   ExpectError(Open(plain, Bitsandbytes(R"(, "load_in_4bit": false)")),
               kDataLoss,
-              "has codes of 4 bits, but quantization_config says that "
-              "load_in_4bit is false; check");
+              "has codes of 4 bits, but load_in_4bit is not true in "
+              "quantization_config; check");
   ExpectError(Open(plain, Bitsandbytes(R"(, "load_in_4bit": "yes")")),
               kDataLoss, "load_in_4bit is \"yes\", expected true or false");
+}
+
+// Who asks for all problems is told of each weight's, and has the others.
+TEST(BitsandbytesTest, AllProblems) {
+  const Tensors tensors = Changed(NibblesLayer(), "a.weight.absmax") +
+                          Changed(BytesLayer(), "b.weight_format") +
+                          Tensors{{"c.SCB", DType::kF32, {6}}};
+  const std::string config = Bitsandbytes();
+  std::vector<absl::Status> problems;
+  const Opened opened = ApplyQuantizationConfig(
+      std::make_unique<FakeReader>(tensors),
+      InMemoryFiles("m", {{"m", ""}, {"config.json", config}}), &problems);
+  EXPECT_THAT(Weights(opened), ElementsAre(HasSubstr("b.weight: llm_int8")));
+  ASSERT_EQ(problems.size(), 2u);
+  ExpectError(problems[0], kDataLoss,
+              "m: tensor 'a.weight': its scales 'a.weight.absmax' are missing");
+  ExpectError(problems[1], kDataLoss, "m: tensor 'c.SCB': belongs to");
+  // What cannot be read at all is an error either way.
+  problems.clear();
+  EXPECT_FALSE(ApplyQuantizationConfig(
+                   std::make_unique<FakeReader>(tensors),
+                   InMemoryFiles("m", {{"m", ""}, {"config.json", "{"}}),
+                   &problems)
+                   .ok());
+  EXPECT_THAT(problems, IsEmpty());
 }
 
 TEST(BitsandbytesTest, StatesThatLie) {

@@ -21,6 +21,7 @@
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
+#include "ir/torchao_metadata.h"
 
 namespace monoquant {
 namespace {
@@ -28,7 +29,6 @@ namespace {
 constexpr absl::string_view kSameCheckpoint =
     "; check that both are of one checkpoint";
 
-constexpr absl::string_view kPlain = "Tensor";
 constexpr absl::string_view kInt8 = "Int8Tensor";
 constexpr absl::string_view kFloat8 = "Float8Tensor";
 constexpr absl::string_view kIntx = "IntxUnpackedToInt8Tensor";
@@ -42,30 +42,6 @@ constexpr absl::string_view kZeroPoints = "zero_point";
 
 using Entry = std::pair<std::string, std::string>;
 
-// What the names of the parts of a tensor begin with: "a._weight_" of
-// "a.weight". Empty for names that have none.
-std::string PartsOf(absl::string_view name) {
-  const size_t dot = name.rfind('.');
-  if (dot == absl::string_view::npos) return "";
-  return absl::StrCat(name.substr(0, dot), "._", name.substr(dot + 1), "_");
-}
-
-// The class of a tensor that a text describes; nullptr if it describes none.
-const std::string* ClassOf(const Json& description) {
-  const Json* type = description.Find("_type");
-  return type == nullptr ? nullptr : type->AsString();
-}
-
-std::vector<absl::string_view> PartsListed(const Json& description) {
-  std::vector<absl::string_view> parts;
-  const Json* names = description.Find("_tensor_data_names");
-  if (names == nullptr || !names->is_array()) return parts;
-  for (const Json& name : *names->AsArray()) {
-    if (name.AsString() != nullptr) parts.push_back(*name.AsString());
-  }
-  return parts;
-}
-
 // What the metadata describes, by the tensors that are there.
 struct Described {
   // Of parts of weights.
@@ -78,13 +54,13 @@ Described Describe(const EngineWeights& weights) {
   Described described;
   for (const Entry& entry : weights.reader().index().metadata) {
     const absl::StatusOr<Json> description = ParseJson(entry.second);
-    if (!description.ok() || ClassOf(*description) == nullptr) continue;
+    if (!description.ok() || TorchaoClassOf(*description) == nullptr) continue;
     const TensorInfo* whole = weights.Find(entry.first);
     if (whole != nullptr) described.whole.emplace(whole, &entry);
-    if (*ClassOf(*description) == kPlain) continue;
-    const std::string beginning = PartsOf(entry.first);
+    if (*TorchaoClassOf(*description) == kTorchaoPlainClass) continue;
+    const std::string beginning = TorchaoPartsOf(entry.first);
     if (beginning.empty()) continue;
-    for (const absl::string_view part : PartsListed(*description)) {
+    for (const absl::string_view part : TorchaoPartsListed(*description)) {
       const TensorInfo* found = weights.Find(absl::StrCat(beginning, part));
       if (found != nullptr) described.parts.emplace(found, &entry);
     }
@@ -266,7 +242,7 @@ absl::StatusOr<QuantScheme> SchemeOf(const EngineWeights& weights,
 // Nothing lies beside the codes that changes what they stand for.
 absl::Status CheckParts(const EngineWeights& weights, const TensorInfo& codes,
                         absl::string_view beginning, const Json& description) {
-  for (const absl::string_view part : PartsListed(description)) {
+  for (const absl::string_view part : TorchaoPartsListed(description)) {
     if (part == kCodes || part == kScales || part == kZeroPoints) continue;
     return weights.NotRead(
         codes, absl::StrCat("has ", QuotedName(absl::StrCat(beginning, part)),
@@ -280,7 +256,7 @@ absl::StatusOr<const TensorInfo*> FindZeroPoints(const EngineWeights& weights,
                                                  const TensorInfo& codes,
                                                  absl::string_view beginning,
                                                  const Json& description) {
-  const std::vector<absl::string_view> listed = PartsListed(description);
+  const std::vector<absl::string_view> listed = TorchaoPartsListed(description);
   if (std::find(listed.begin(), listed.end(), kZeroPoints) == listed.end()) {
     return nullptr;
   }
@@ -296,8 +272,8 @@ absl::StatusOr<const TensorInfo*> FindZeroPoints(const EngineWeights& weights,
 
 absl::Status AddWeight(const TensorInfo& codes, absl::string_view name,
                        const Json& description, EngineWeights* weights) {
-  const std::string& type = *ClassOf(description);
-  const std::string beginning = PartsOf(name);
+  const std::string& type = *TorchaoClassOf(description);
+  const std::string beginning = TorchaoPartsOf(name);
   const Json* data = description.Find("_data");
   if (data == nullptr || !data->is_object()) {
     return WrongFact(*weights, codes, "_data", data);
@@ -328,14 +304,14 @@ absl::Status AddWeight(const TensorInfo& codes, absl::string_view name,
 absl::Status ReadPart(const TensorInfo& part, const Entry& entry,
                       EngineWeights* weights) {
   MQ_ASSIGN_OR_RETURN(const Json description, ParseJson(entry.second));
-  const std::string& type = *ClassOf(description);
+  const std::string& type = *TorchaoClassOf(description);
   if (type != kInt8 && type != kFloat8 && type != kIntx) {
     return weights->NotRead(
         part, absl::StrCat("is a part of ", QuotedName(entry.first),
                            ", which is of torchao's class ",
                            JsonExcerpt(Json(type))));
   }
-  const std::string codes = absl::StrCat(PartsOf(entry.first), kCodes);
+  const std::string codes = absl::StrCat(TorchaoPartsOf(entry.first), kCodes);
   if (part.name == codes) {
     return AddWeight(part, entry.first, description, weights);
   }
@@ -350,12 +326,13 @@ absl::Status ReadPart(const TensorInfo& part, const Entry& entry,
 absl::Status CheckIsPlain(const TensorInfo& tensor, const Entry& entry,
                           const EngineWeights& weights) {
   MQ_ASSIGN_OR_RETURN(const Json description, ParseJson(entry.second));
-  if (*ClassOf(description) == kPlain) return absl::OkStatus();
+  if (*TorchaoClassOf(description) == kTorchaoPlainClass)
+    return absl::OkStatus();
   return weights.Damaged(
       tensor,
       absl::StrCat("is there by itself, but the metadata says that it is of "
                    "the class ",
-                   JsonExcerpt(Json(*ClassOf(description))),
+                   JsonExcerpt(Json(*TorchaoClassOf(description))),
                    ", which has parts", kSameCheckpoint));
 }
 
@@ -372,19 +349,19 @@ absl::Status FindTorchaoWeights(EngineWeights* weights) {
   const Described described = Describe(*weights);
   for (const TensorInfo& tensor : weights->tensors()) {
     const auto part = described.parts.find(&tensor);
-    if (part != described.parts.end()) {
-      MQ_RETURN_IF_ERROR(ReadPart(tensor, *part->second, weights));
-      continue;
-    }
     const auto whole = described.whole.find(&tensor);
-    if (whole != described.whole.end()) {
-      MQ_RETURN_IF_ERROR(CheckIsPlain(tensor, *whole->second, *weights));
+    absl::Status status;
+    if (part != described.parts.end()) {
+      status = ReadPart(tensor, *part->second, weights);
+    } else if (whole != described.whole.end()) {
+      status = CheckIsPlain(tensor, *whole->second, *weights);
     } else if (LooksLikePart(tensor.name)) {
-      return weights->Damaged(
+      status = weights->Damaged(
           tensor,
           "is a part of a weight that the metadata does not describe; "
           "download or copy the checkpoint again");
     }
+    MQ_RETURN_IF_ERROR(weights->Tell(std::move(status)));
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,7 @@
 #include "ir/quant_record.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
+#include "ir/torchao_metadata.h"
 
 namespace monoquant {
 namespace {
@@ -103,6 +104,8 @@ class Builder {
   absl::flat_hash_map<std::string, std::string> metadata_;
   // Tied tensors with the names of those that they share the bytes of.
   Json::Object ties_;
+  // Of torchao's, where shards have different lists.
+  TorchaoNames torchao_names_;
   NameList unmapped_;
 };
 
@@ -145,6 +148,10 @@ absl::Status Builder::AddMetadata(const ByteSource& source, Metadata metadata) {
       MQ_RETURN_IF_ERROR(AddTies(source, value));
     } else if (inserted) {
       index_.metadata.emplace_back(std::move(key), std::move(value));
+    } else if (key == kTorchaoNamesKey &&
+               (!torchao_names_.empty() || torchao_names_.Add(it->second)) &&
+               torchao_names_.Add(value)) {
+      // Each shard lists tensors of its own.
     } else {
       AddNote(absl::StrCat("metadata ", QuotedName(key),
                            " differs between shards; the first is kept"));
@@ -232,6 +239,11 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> Builder::Finish() {
   if (!unmapped_.empty()) {
     AddNote(absl::StrCat("tensors that the index does not map are left out: ",
                          unmapped_.ToString()));
+  }
+  for (auto& [key, value] : index_.metadata) {
+    if (key == kTorchaoNamesKey && !torchao_names_.empty()) {
+      value = torchao_names_.ToString();
+    }
   }
   std::sort(index_.metadata.begin(), index_.metadata.end());
   MQ_RETURN_IF_ERROR(ApplyTies());

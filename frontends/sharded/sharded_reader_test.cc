@@ -181,6 +181,28 @@ TEST(SafetensorsShardsTest, MetadataOfShards) {
               HasSubstr("metadata 'format' differs between shards"));
 }
 
+// torchao's list of tensors, of which each shard has a part, or all.
+TEST(SafetensorsShardsTest, ListsOfTorchao) {
+  const auto names = [](const std::string& first, const std::string& second) {
+    Files files = GoodShards();
+    files[1].second =
+        Shard({"b", "a"}, absl::StrCat(R"("tensor_names":")", first, R"(")"));
+    files[2].second =
+        Shard({"c"}, absl::StrCat(R"("tensor_names":")", second, R"(")"));
+    const Opened reader = OpenDirectory(files);
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    const CheckpointIndex& index = (*reader)->index();
+    EXPECT_EQ(index.metadata.size(), 1u);
+    return absl::StrCat(index.metadata[0].second, " ", index.notes.size());
+  };
+  const std::string two = R"([\"a\", \"b\"])";
+  EXPECT_EQ(names(two, R"([\"c\", \"a\"])"), R"(["a","b","c"] 0)");
+  EXPECT_EQ(names(two, two), R"(["a", "b"] 0)");
+  // What is no list is no part of one.
+  EXPECT_EQ(names("x", two), "x 1");
+  EXPECT_EQ(names(two, "x"), R"(["a","b"] 1)");
+}
+
 // Each shard is complete by itself and speaks of its own tensors only.
 TEST(SafetensorsShardsTest, TiesOfShards) {
   Files files = GoodShards();

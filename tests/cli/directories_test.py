@@ -5,6 +5,7 @@ A run shows all of its files or none, and touches nothing of the user's.
 
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import unittest
 from tests.cli import json_schema, make_checkpoints
 from tests.cli.cli_test_case import (DOCS, PROGRAM, CliTestCase, environment,
                                      reset_signals, snapshot)
+from tests.support import safetensors_file
 
 SHARDS = ["model-00001-of-00002.safetensors",
           "model-00002-of-00002.safetensors"]
@@ -154,6 +156,44 @@ class DirectoriesTest(CliTestCase):
         # The record tells what was named.
         self.assertEqual(self.listing("hf_int8"), self.listing("other"))
         self.check_side_files("hf_int8")
+
+    def test_lists_of_torchao(self):
+        """Each shard may list its own tensors; those that are written list
+        all, as torchao needs it."""
+        self.succeed("quantize", "hf", "-o", "one", "--to", "torchao")
+        entries, metadata = safetensors_file.read(
+            self.path("one", "model.safetensors"))
+        names = json.loads(metadata["tensor_names"])
+        first = [name for name in names if name.startswith("fc1")]
+        self.assertNotIn(len(first), (0, len(names)))
+        os.mkdir(self.path("two"))
+        weight_map = {}
+        for shard, listed in zip(SHARDS, (
+                first, [name for name in names if name not in first])):
+            modules = {name.split(".")[0] for name in listed}
+            kept = [entry for entry in entries
+                    if entry.name.split(".")[0] in modules]
+            weight_map.update({entry.name: shard for entry in kept})
+            safetensors_file.write(self.path("two", shard), kept, {
+                **{name: metadata[name] for name in listed},
+                "tensor_names": json.dumps(listed)})
+        self.write(os.path.join("two", INDEX),
+                   json.dumps({"weight_map": weight_map}).encode())
+        shutil.copy(self.path("one", "config.json"), self.path("two"))
+        self.succeed("convert", "two", "-o", "copy")
+        for shard in SHARDS:
+            _, copied = safetensors_file.read(self.path("copy", shard))
+            self.assertEqual(sorted(json.loads(copied["tensor_names"])),
+                             sorted(names))
+            for name in names:
+                self.assertEqual(copied[name], metadata[name])
+        self.succeed("convert", "two", "-o", "whole", "--max-shard-size", "1G")
+        whole, copied = safetensors_file.read(
+            self.path("whole", "model.safetensors"))
+        self.assertEqual(sorted(json.loads(copied["tensor_names"])),
+                         sorted(names))
+        self.assertEqual({entry.name for entry in whole},
+                         {entry.name for entry in entries})
 
     def test_max_shard_size(self):
         self.succeed("quantize", "hf", "-o", "small", "--max-shard-size", "3K")

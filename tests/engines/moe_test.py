@@ -33,6 +33,11 @@ SCHEMES = {
     "int4 in groups": ("compressed-tensors", ["--bits", 4, "-g", 32]),
     "int8 in groups": ("compressed-tensors", ["--bits", 8, "-g", 64]),
     "fp8 per channel": ("compressed-tensors", ["--type", "fp8_e4m3"]),
+    # One weight of each is a float: of these models under one of two names.
+    "fp8 per channel and floats": (
+        "compressed-tensors",
+        ["--type", "fp8_e4m3", "--skip", "*.experts.*.down_proj.*", "--skip",
+         "*.experts.*.w2.*", "--allow-unmatched"]),
     # Experts have a scheme of their own, the first or the second one.
     "int4 and fp8": (
         "compressed-tensors",
