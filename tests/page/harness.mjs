@@ -368,15 +368,23 @@ export class Tab {
       const begun = this.page.waitForEvent('download');
       await buttons.nth(i).click();
       const download = await begun;
-      const file = path.join(newFolder('saved'), download.suggestedFilename());
+      const name = download.suggestedFilename();
+      const file = path.join(newFolder('saved'), name);
       await download.saveAs(file);
       await download.delete();
-      files.push({
-        name: download.suggestedFilename(), path: file,
-        sha256: await sha256Of(file),
-      });
+      files.push({name, path: file, sha256: await sha256Of(file)});
     }
     return files;
+  }
+
+  /** Clicks what saves a small file; returns where that lies. */
+  async save(name) {
+    const begun = this.page.waitForEvent('download');
+    await this.control(name).first().click();
+    const download = await begun;
+    const file = path.join(newFolder('saved'), download.suggestedFilename());
+    await download.saveAs(file);
+    return file;
   }
 
   /** The hashes that the result shows. */
