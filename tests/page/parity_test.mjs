@@ -64,38 +64,40 @@ test('there is enough to compare', () => {
       ({outputs = []}) => outputs.map(([, sha256]) => sha256)))).size >= 400);
 });
 
+// One output of the package under Node: {outputs} or {error}.
+async function underNode(checkpoint, {request, chunkBytes}, options) {
+  let plan;
+  let files;
+  try {
+    plan = await checkpoint.plan(request);
+    ({files} = await plan.run({chunkBytes, ...options}).result);
+  } catch (error) {
+    return {error: error.message};
+  } finally {
+    plan?.close();
+  }
+  return {outputs: await Promise.all(files.map(async (file) => {
+    assert.equal(file.sha256, await sha256Of(file.path));
+    return [file.name, file.sha256];
+  }))};
+}
+
 test('Node', async () => {
   const {open} = await import(pathToFileURL(path.join(
       packageFolder, packageEntry(packageFolder, 'node'))).href);
   for (const {input, cases} of work) {
     const named = input.main ? path.join(input.path, input.main) : input.path;
+    const checkpoint = await open(named);
     for (const [i, one] of cases.entries()) {
       const folder = newFolder('node');
-      const sink = path.join(folder, 'output');
-      let found;
-      try {
-        const checkpoint = await open(named);
-        try {
-          const plan = await checkpoint.plan(one.request);
-          const {files} = await plan.run({
-            sink, chunkBytes: one.chunkBytes, workers: 1 + i % 3,
-          }).result;
-          found = {outputs: await Promise.all(files.map(
-              async ({name, path: written, sha256}) => {
-                assert.equal(sha256, await sha256Of(written));
-                return [name, sha256];
-              }))};
-        } finally {
-          checkpoint.close();
-        }
-      } catch (error) {
-        if (error instanceof assert.AssertionError) throw error;
-        found = {error: error.message};
-        assert.deepEqual(fs.readdirSync(folder), []);
-      }
+      const found = await underNode(checkpoint, one, {
+        sink: path.join(folder, 'output'), workers: 1 + i % 3,
+      });
+      if (found.error) assert.deepEqual(fs.readdirSync(folder), []);
       compare(one, found, one.name);
       fs.rmSync(folder, {recursive: true});
     }
+    checkpoint.close();
   }
 });
 

@@ -37,20 +37,17 @@ export async function runCases(
     {packageUrl, input, main, directory, cases, workers}) {
   const {open} = await import(packageUrl);
   const files = [...input.files];
+  const checkpoint = await open(
+      directory ? files : files[0], main ? {main} : {});
   const found = [];
-  for (const one of cases) {
-    try {
-      const checkpoint = await open(
-          directory ? files : files[0], main ? {main} : {});
-      try {
-        found.push(await quantize(checkpoint, one, workers));
-      } finally {
-        checkpoint.close();
-      }
-    } catch (error) {
-      found.push({error: error.message});
+  try {
+    for (const one of cases) {
+      found.push(await quantize(checkpoint, one, workers).catch(
+          (error) => ({error: error.message})));
+      ++progress.done;
     }
-    ++progress.done;
+  } finally {
+    checkpoint.close();
   }
   return found;
 }
