@@ -1,8 +1,8 @@
 """usage: hostile_files FOLDER [SHARD SHARDS]
 
 Makes the files of the hostile corpus, one case for each line on its stdin, and
-prints what it is: {name, outcome, mentions, recipe, paths, directory}; null where
-there is no other. The files of the case before are removed first.
+prints what it is: {name, outcome, mentions, recipe, paths, directory}; null
+where there is no other. The files of the case before are removed first.
 """
 
 import json
@@ -24,8 +24,9 @@ def _describe(case, folder):
                             for name in os.listdir(inside))
         if other != path and os.path.isfile(other)
         and inside != folder)
+    recipe = case.recipe and os.path.join(folder, case.recipe)
     return {"name": case.name, "outcome": case.outcome,
-            "mentions": case.mentions, "recipe": case.recipe, "paths": paths,
+            "mentions": case.mentions, "recipe": recipe, "paths": paths,
             "directory": directory}
 
 
