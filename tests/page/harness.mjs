@@ -344,13 +344,28 @@ export class Tab {
     }
   }
 
+  /** Waits until what is chosen has been planned: true if it can be run. */
+  async planned() {
+    // What was just chosen is drawn with the next frame.
+    await this.page.evaluate(() => new Promise((resolve) => {
+      requestAnimationFrame(() => requestAnimationFrame(resolve));
+    }));
+    await until('plan', () => this.page.evaluate(() => {
+      const estimate = document.querySelector('[data-test="estimate"]');
+      return estimate && estimate.getAttribute('aria-busy') !== 'true';
+    }));
+    return this.control('run').isEnabled();
+  }
+
   /** Runs to the end: 'result' or 'error'. */
-  run() {
+  async run() {
+    assert.ok(await this.planned(), 'nothing can be run');
     return this.after(() => this.control('run').click(), 'result', 'error');
   }
 
   /** Starts a run and returns when it is at `fraction`. */
   async runTo(fraction) {
+    assert.ok(await this.planned(), 'nothing can be run');
     await this.after(() => this.control('run').click(), 'running');
     await until(`progress of ${fraction}`, async () => {
       const state = await this.now();
@@ -408,6 +423,7 @@ export class Tab {
 
   /** What is on the clipboard after the command line was copied. */
   async copiedCommand() {
+    await this.planned();
     await this.page.evaluate(() => navigator.clipboard.writeText(''));
     await this.control('copy-command').click();
     return until('command on the clipboard', () => this.page.evaluate(
