@@ -1,8 +1,8 @@
 // bazel run //tests/bench:page [-- --gigabytes=4 --workers=2 --runs=3]
 //
-// Whole runs of the package in a stock Chromium, beside the same file read alone
-// in the same browser, which is the most that any program there can do: gigabytes
-// of input a second, medians of runs taken in turns.
+// Whole runs of the package in a stock Chromium, beside the same file read
+// alone in the same browser, which is the most that any program there can do:
+// gigabytes of input a second, medians of runs taken in turns.
 
 import * as fs from 'node:fs';
 import * as path from 'node:path';

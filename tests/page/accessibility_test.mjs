@@ -59,18 +59,20 @@ for (const colorScheme of ['light', 'dark']) {
       await look(tab, 'empty', where);
       assert.equal(await tab.open(broken), 'error');
       await look(tab, 'error', where);
-      assert.equal(await tab.open(model), 'inspect');
+      await tab.inspect(model);
       await tab.control('tensor-table').waitFor();
       await look(tab, 'inspect', where);
-      assert.equal(await tab.run(), 'result');
+      await tab.finish();
       await look(tab, 'result', where);
-      assert.equal(await tab.open(large), 'inspect');
+      await tab.inspect(large);
       await tab.runTo(0.01);
       await look(tab, 'running', where);
       await tab.after(() => tab.control('cancel').click(), 'inspect');
       // Text twice as large must not be cut off or overlap: axe cannot tell,
       // the pictures can.
-      await page.evaluate(() => document.documentElement.style.fontSize = '200%');
+      await page.evaluate(() => {
+        document.documentElement.style.fontSize = '200%';
+      });
       await page.screenshot({
         path: path.join(outputsFolder(), `inspect-${where}-large-text.png`),
         fullPage: true,
@@ -153,7 +155,7 @@ test('what happens is announced', () => withPage(async (tab) => {
 }));
 
 test('without motion where none is wanted', () => withPage(async (tab) => {
-  assert.equal(await tab.open(model), 'inspect');
+  await tab.inspect(model);
   const moving = await tab.page.evaluate(() => document.getAnimations().filter(
       (animation) => animation.playState === 'running').length);
   assert.equal(moving, 0);

@@ -1,6 +1,6 @@
-// Files of more than 4 GiB, the larger of which no tab could hold: they are
-// quantized to the bytes of the command line, within a gigabyte of memory for the
-// tab and 64 MB for each module.
+// Files of more than 4 GiB, which no tab could hold: they are quantized to the
+// bytes of the command line, within a gigabyte of memory for the tab and 64 MB
+// for each module.
 
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
@@ -46,11 +46,10 @@ for (const [name, write] of [
         ['quantize', input, '--to', 'safetensors']);
     await withPage(async (tab) => {
       const memory = await WorkerMemory.of(tab.page);
-      assert.equal(await tab.open(input), 'inspect', await tab.errorOrNothing());
-      await tab.recipe({'output-format': 'safetensors'});
-      const running = tab.run();
+      await tab.inspect(input, {'output-format': 'safetensors'});
+      const running = tab.finish();
       const wasmBytes = await mostMemory(memory, running);
-      assert.equal(await running, 'result', await tab.errorOrNothing());
+      await running;
       assert.deepEqual(await tab.shownSha256(), [expected]);
       const [file] = await tab.download();
       assert.equal(file.sha256, expected);

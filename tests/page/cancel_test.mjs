@@ -27,31 +27,29 @@ const smallSha256 = await monoquantSha256(
 
 const TO = {'output-format': 'safetensors'};
 
-async function open(tab, file) {
-  assert.equal(await tab.open(file), 'inspect', await tab.errorOrNothing());
-  await tab.recipe(TO);
-}
-
 // A tab that works makes the right bytes of another file.
 async function stillWorks(tab) {
-  await open(tab, small);
-  assert.equal(await tab.run(), 'result', await tab.errorOrNothing());
+  await tab.inspect(small, TO);
+  await tab.finish();
   const [file] = await tab.download();
   assert.equal(file.sha256, smallSha256);
 }
 
+// What a browser or a bug says.
+const INTERNALS = new RegExp([
+  '\\[object', 'undefined', 'NaN', '\\bnull\\b', 'Error:', 'INTERNAL',
+  'DOMException', '\\bat .*:\\d+', 'permission problems',
+].join('|'));
+
 // A person reads this: a sentence, what to do, and nothing of the insides.
 function checkMessage(message, ...parts) {
   for (const part of parts) assert.match(message, part);
-  assert.doesNotMatch(
-      message,
-      /\[object|undefined|NaN|\bnull\b|Error:|INTERNAL|DOMException|\bat .*:\d+/);
-  assert.doesNotMatch(message, /permission problems/);
+  assert.doesNotMatch(message, INTERNALS);
 }
 
 for (const percent of [10, 50, 90]) {
   test(`cancelled at ${percent} %`, () => withPage(async (tab) => {
-    await open(tab, large);
+    await tab.inspect(large, TO);
     await tab.runTo(percent / 100);
     assert.notDeepEqual(await tab.stored(), []);
     const begin = performance.now();
@@ -66,7 +64,7 @@ for (const percent of [10, 50, 90]) {
 }
 
 test('a reload in the middle', () => withPage(async (tab) => {
-  await open(tab, large);
+  await tab.inspect(large, TO);
   await tab.runTo(0.3);
   assert.notDeepEqual(await tab.stored(), []);
   await tab.page.reload();
@@ -76,17 +74,17 @@ test('a reload in the middle', () => withPage(async (tab) => {
 }));
 
 test('two tabs do not fight', () => withPage(async (first, browser) => {
-  await open(first, large);
+  await first.inspect(large, TO);
   await first.runTo(0.1);
   // The second begins by removing what is left behind, and that is nothing.
   const second = await browser.newTab();
-  await open(second, large);
-  const both = [
-    first.state('result', 'error'),
-    second.run(),
-  ];
-  assert.deepEqual(await Promise.all(both), ['result', 'result'],
-                   await first.errorOrNothing() + await second.errorOrNothing());
+  await second.inspect(large, TO);
+  const ends = await Promise.all([
+    first.state('result', 'error'), second.run(),
+  ]);
+  assert.deepEqual(
+      ends, ['result', 'result'],
+      `${await first.errorOrNothing()} ${await second.errorOrNothing()}`);
   const hashes = [await first.shownSha256(), await second.shownSha256()];
   const expected = await monoquantSha256(
       ['quantize', large, '--to', 'safetensors']);
@@ -105,7 +103,7 @@ for (const [what, change] of [
   test(`the file is ${what}`, () => withPage(async (tab) => {
     const file = path.join(newFolder('moved'), 'victim.safetensors');
     writeSparseSafetensors(file, 2e9);
-    await open(tab, file);
+    await tab.inspect(file, TO);
     await tab.runTo(0.2);
     change(file);
     assert.equal(await tab.state('result', 'error'), 'error');
@@ -118,7 +116,7 @@ for (const [what, change] of [
   test(`the file is ${what} before the run`, () => withPage(async (tab) => {
     const file = path.join(newFolder('moved'), 'victim.safetensors');
     writeSparseSafetensors(file, 2e8);
-    await open(tab, file);
+    await tab.inspect(file, TO);
     change(file);
     assert.equal(await tab.run(), 'error');
     checkMessage(await tab.error(), /victim\.safetensors/,
@@ -130,7 +128,7 @@ for (const [what, change] of [
 
 test('the storage is full', () => withPage(async (tab, browser) => {
   const session = await browser.context.newCDPSession(tab.page);
-  await open(tab, large);
+  await tab.inspect(large, TO);
   const quota = (quotaSize) => session.send(
       'Storage.overrideQuotaForOrigin', {origin: browser.origin, quotaSize});
   await quota(5e7);
@@ -159,7 +157,7 @@ test('no storage: a small output', () => withPage(async (tab) => {
 test('no storage: an output of more than 1 GiB', () => withPage(async (tab) => {
   const file = path.join(newFolder('huge'), 'huge.safetensors');
   writeSparseSafetensors(file, 4.8e9);
-  await open(tab, file);
+  await tab.inspect(file, TO);
   assert.equal(await tab.run(), 'error');
   checkMessage(await tab.error(), /\d\s*(MB|GB|MiB|GiB)/, /storage|memory/i);
   await stillWorks(tab);
@@ -172,7 +170,7 @@ for (const [what, kill, except] of [
 ]) {
   for (const which of ['first', 'last']) {
     test(`the ${which} worker ${what}`, () => withPage(async (tab) => {
-      await open(tab, large);
+      await tab.inspect(large, TO);
       await tab.runTo(0.1);
       const workers = tab.page.workers();
       assert.notEqual(workers.length, 0);

@@ -314,6 +314,12 @@ export class Tab {
     return this.after(() => this.give(control, paths), 'inspect', 'error');
   }
 
+  /** Opens what can be opened, and sets the recipe where one is given. */
+  async inspect(paths, settings = {}) {
+    assert.equal(await this.open(paths), 'inspect', await this.errorOrNothing());
+    await this.recipe(settings);
+  }
+
   openDirectory(folder) {
     return this.open(folder, 'directory-input');
   }
@@ -361,6 +367,11 @@ export class Tab {
   async run() {
     assert.ok(await this.planned(), 'nothing can be run');
     return this.after(() => this.control('run').click(), 'result', 'error');
+  }
+
+  /** Runs to the result. */
+  async finish() {
+    assert.equal(await this.run(), 'result', await this.errorOrNothing());
   }
 
   /** Starts a run and returns when it is at `fraction`. */

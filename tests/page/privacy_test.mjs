@@ -1,6 +1,6 @@
-// The file stays in the tab. Nothing is asked of anybody else, and of the page's
-// own server nothing once it has been loaded; the policy that says so is kept,
-// and without any network the page works all the same.
+// The file stays in the tab. Nobody else is asked for anything, and the page's
+// own server for nothing once the page is loaded; the policy that says so is
+// kept, and without any network the page works all the same.
 
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
@@ -19,10 +19,9 @@ const expected = await monoquantSha256(
     ['quantize', input, '--to', 'safetensors']);
 
 async function wholeRun(tab) {
-  assert.equal(await tab.open(input), 'inspect', await tab.errorOrNothing());
-  await tab.recipe({'output-format': 'safetensors'});
+  await tab.inspect(input, {'output-format': 'safetensors'});
   assert.match(await tab.copiedCommand(), /^monoquant quantize /);
-  assert.equal(await tab.run(), 'result', await tab.errorOrNothing());
+  await tab.finish();
   const [file] = await tab.download();
   assert.equal(file.sha256, expected);
 }

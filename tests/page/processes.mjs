@@ -104,7 +104,7 @@ export class WorkerMemory {
     const sizes = await this.#send(sessionId, 'Runtime.callFunctionOn', {
       objectId: found.objects.objectId,
       functionDeclaration:
-          'function() { return this.map((memory) => memory.buffer.byteLength); }',
+          'function() { return this.map((one) => one.buffer.byteLength); }',
       returnByValue: true,
     });
     await this.#send(

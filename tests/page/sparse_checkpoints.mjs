@@ -27,7 +27,8 @@ function names(bytes) {
 function writeTensor(file, at, seed) {
   const values = someValues(seed);
   fs.writeSync(file, values, 0, values.length, at);
-  fs.writeSync(file, values, 0, values.length, at + TENSOR_BYTES - values.length);
+  const last = at + TENSOR_BYTES - values.length;
+  fs.writeSync(file, values, 0, values.length, last);
 }
 
 /** A safetensors file of about so many bytes. */
@@ -62,7 +63,8 @@ function integer(bytes, value) {
 
 const pickleText = (text) => Buffer.concat(
     [Buffer.from('X'), integer(4, Buffer.byteLength(text)), Buffer.from(text)]);
-const pickleInt = (value) => Buffer.concat([Buffer.from('J'), integer(4, value)]);
+const pickleInt = (value) => Buffer.concat(
+    [Buffer.from('J'), integer(4, value)]);
 
 // What torch.save pickles of {name: float tensor of its own storage}.
 function pickle(tensors) {

@@ -1,6 +1,6 @@
 // A model of 100,000 tensors: the page stays quick, because it draws only the
-// rows that are seen. What it may take is told in terms of what the same browser
-// takes to sort as many names, so that a busy machine fails no test.
+// rows that are seen. What it may take is told in terms of what the same
+// browser takes to sort as many names, so that a busy machine fails no test.
 
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
@@ -46,7 +46,7 @@ function observe() {
   }).observe({type: 'longtask', buffered: true});
 }
 
-// Runs in the page: milliseconds to sort as many names as people would read them.
+// Runs in the page: milliseconds to sort as many names as people read them.
 function sortNames(count) {
   const names = Array.from(
       {length: count}, (_, i) => `layers.${(i * 7919) % count}.mlp.weight`);
@@ -84,7 +84,7 @@ test('a table of 100,000 tensors', () => withPage(async (tab) => {
       async () => (await rows(tab)).some((row) => row.includes(text)));
 
   took.open = await longestOf(tab, async () => {
-    assert.equal(await tab.open(model), 'inspect', await tab.errorOrNothing());
+    await tab.inspect(model);
     await table.waitFor();
     await shows('mlp.experts');
   });
@@ -157,7 +157,7 @@ test('a table of 100,000 tensors', () => withPage(async (tab) => {
 
 test('an assistive program is told of all of them', () => withPage(
     async (tab) => {
-      assert.equal(await tab.open(model), 'inspect');
+      await tab.inspect(model);
       const table = tab.control('tensor-table');
       await table.waitFor();
       const count = await table.evaluate((element) => Number((

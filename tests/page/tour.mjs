@@ -2,7 +2,6 @@
 //
 // usage: node tour.mjs --dist= --modules= --model=FILE --pictures=FOLDER
 
-import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
@@ -29,13 +28,12 @@ export async function takeTour(model, folder) {
   await withPage(async (tab) => {
     const {page} = tab;
     await picture(page);
-    assert.equal(await tab.open(input), 'inspect', await tab.errorOrNothing());
-    await tab.recipe({scheme: 'int4'});
-    await tab.control('estimate').first().waitFor();
-    // The estimate follows the controls a little later.
+    await tab.inspect(input, {scheme: 'int4'});
+    await tab.planned();
+    // What else can be chosen is found out a little later.
     await page.waitForTimeout(1000);
     await picture(page);
-    assert.equal(await tab.run(), 'result', await tab.errorOrNothing());
+    await tab.finish();
     await page.waitForTimeout(500);
     await picture(page);
     await page.emulateMedia({colorScheme: 'dark'});

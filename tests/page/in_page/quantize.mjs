@@ -1,5 +1,5 @@
-// Runs in the page, from the page's own origin: many outputs of one input by the
-// package, without the controls.
+// Runs in the page: many outputs of one input by the package, without the
+// controls.
 
 /** How many outputs are done: the test watches it move. */
 export const progress = {done: 0};
