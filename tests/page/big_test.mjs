@@ -63,7 +63,7 @@ for (const [name, write] of [
       assert.ok(tabBytes <= MAX_TAB_BYTES, `the tab took ${tabBytes}`);
       await tab.after(() => tab.control('again').click(), 'empty', 'inspect');
       await tab.page.reload();
-      await tab.state('empty');
+      await tab.ready();
       await tab.nothingStored();
     });
     fs.rmSync(folder, {recursive: true});

@@ -82,10 +82,10 @@ export async function monoquantSha256(args, name = 'output.safetensors') {
 
 /**
  * Waits until `condition` is true and returns it. `moving` gives something that
- * changes as long as there is hope; what does not change for STALL_SECONDS
- * fails.
+ * changes as long as there is hope; what does not change for so long fails.
  */
-export async function until(what, condition, moving = () => '') {
+export async function until(
+    what, condition, moving = () => '', seconds = STALL_SECONDS) {
   let last;
   let since = performance.now();
   for (;;) {
@@ -97,8 +97,8 @@ export async function until(what, condition, moving = () => '') {
       since = performance.now();
     }
     assert.ok(
-        performance.now() - since < STALL_SECONDS * 1000,
-        `no ${what}: nothing has moved for ${STALL_SECONDS} s; last: ${last}`);
+        performance.now() - since < seconds * 1000,
+        `no ${what}: nothing has moved for ${seconds} s; last: ${last}`);
     await sleep(20);
   }
 }
@@ -234,7 +234,14 @@ export class Tab {
 
   async goto(where = '/') {
     await this.page.goto(`${this.browser.origin}${where}`);
+    await this.ready();
+  }
+
+  /** Waits until a page that was loaded can be used. */
+  async ready() {
     await this.state('empty');
+    await this.control('drop-zone').waitFor();
+    await this.drawn();
   }
 
   /** The controls with this name. */
@@ -264,11 +271,20 @@ export class Tab {
   async after(act, ...wanted) {
     const before = (await this.states()).length;
     await act();
-    return until(`state ${wanted.join(' or ')}`, async () => {
+    const state = await until(`state ${wanted.join(' or ')}`, async () => {
       const later = (await this.states()).slice(before);
       const last = later[later.length - 1];
       return wanted.includes(last) ? last : null;
     }, () => this.moving());
+    await this.drawn();
+    return state;
+  }
+
+  /** Waits until what the page knows by now is seen. */
+  drawn() {
+    return this.page.evaluate(() => new Promise((resolve) => {
+      requestAnimationFrame(() => requestAnimationFrame(resolve));
+    }));
   }
 
   /** Something that changes as long as the page works. */
@@ -316,7 +332,8 @@ export class Tab {
 
   /** Opens what can be opened, and sets the recipe where one is given. */
   async inspect(paths, settings = {}) {
-    assert.equal(await this.open(paths), 'inspect', await this.errorOrNothing());
+    const state = await this.open(paths);
+    assert.equal(state, 'inspect', await this.errorOrNothing());
     await this.recipe(settings);
   }
 
@@ -352,10 +369,7 @@ export class Tab {
 
   /** Waits until what is chosen has been planned: true if it can be run. */
   async planned() {
-    // What was just chosen is drawn with the next frame.
-    await this.page.evaluate(() => new Promise((resolve) => {
-      requestAnimationFrame(() => requestAnimationFrame(resolve));
-    }));
+    await this.drawn();
     await until('plan', () => this.page.evaluate(() => {
       const estimate = document.querySelector('[data-test="estimate"]');
       return estimate && estimate.getAttribute('aria-busy') !== 'true';
