@@ -134,12 +134,13 @@ export class Browser {
 
   /**
    * Options: `preferences` of the browser, `extra` {URL prefix: folder} to
-   * serve besides, `colorScheme` and `viewport` as Playwright has them.
+   * serve besides, `rewrite` of the server, and those of Playwright, such as
+   * `colorScheme` and `viewport`.
    */
-  static async open({preferences, extra = {}, ...options} = {}) {
+  static async open({preferences, extra = {}, rewrite, ...options} = {}) {
     const browser = new Browser();
     browser.dist = folderOf('dist');
-    browser.server = new Server({'/': browser.dist, ...extra});
+    browser.server = new Server({'/': browser.dist, ...extra}, rewrite);
     browser.origin = await browser.server.listen();
     browser.profile = newFolder('profile');
     if (preferences) {

@@ -24,8 +24,11 @@ export class Server {
   #folders;
   #server;
 
-  /** `folders` is {URL prefix: folder}; the longest prefix that fits serves. */
-  constructor(folders) {
+  /**
+   * `folders` is {URL prefix: folder}; the longest prefix that fits serves.
+   * `rewrite` gives the bytes to send for a path and the bytes of its file.
+   */
+  constructor(folders, rewrite = (name, bytes) => bytes) {
     this.#folders = Object.entries(folders).sort(
         ([a], [b]) => b.length - a.length);
     this.#server = http.createServer((request, response) => {
@@ -44,7 +47,7 @@ export class Server {
         // The browser asks again for each: the log then has all it needs.
         'cache-control': 'no-cache',
       });
-      response.end(fs.readFileSync(file));
+      response.end(rewrite(pathname, fs.readFileSync(file)));
     });
   }
 
