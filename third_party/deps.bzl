@@ -12,7 +12,7 @@ too if it builds the WebAssembly module.
 
 load("//third_party:deb.bzl", "deb_archive")
 load("//third_party:local_checkpoints.bzl", "local_checkpoints")
-load("//third_party:npm.bzl", "npm_archive")
+load("//third_party:npm.bzl", "npm_archive", "npm_packages")
 load("//third_party:pip.bzl", "pip_archive", "pip_repository")
 load("//third_party:python.bzl", "local_python")
 load(
@@ -136,6 +136,17 @@ def monoquant_repositories():
         sha256 = "0d212010ba8c2e55475ba6258f30cee4da0432017514d8f6e855b7f1f8c55c77",
         strip_prefix = "scrypt-0.9.4/scrypt-1.3.3/libcperciva",
         version = "0.9.4",
+    )
+
+    # What the npm package and the page are written with: TypeScript and
+    # esbuild, and playwright-core and axe-core to test them, each from npm.
+    # Only lit-html, which the page draws itself with, reaches users; the rest
+    # must not. Fetched only for what is made of JavaScript.
+    _maybe(
+        npm_packages,
+        name = "javascript",
+        package_json = Label("//third_party/javascript:package.json"),
+        package_lock = Label("//third_party/javascript:package-lock.json"),
     )
 
     # Tests only.

@@ -1,0 +1,81 @@
+// bazel run //tests/bench:page [-- --gigabytes=4 --workers=2 --runs=3]
+//
+// Whole runs of the package in a stock Chromium, beside the same file read
+// alone in the same browser, which is the most that any program there can do:
+// gigabytes of input a second, medians of runs taken in turns.
+
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+import {folderOf} from '../page/arguments.mjs';
+import {
+  Browser, newFolder, option, requireChromium, until,
+} from '../page/harness.mjs';
+import {packageEntry} from '../page/package_entry.mjs';
+import {writeSparseSafetensors} from '../page/sparse_checkpoints.mjs';
+
+requireChromium();
+
+const gigabytes = Number(option('gigabytes', '4'));
+const runs = Number(option('runs', '3'));
+const workers = option('workers', '1,2').split(',').map(Number);
+const types = option('types', 'int8,int4,nf4').split(',');
+
+const input = path.join(newFolder('bench'), 'model.safetensors');
+writeSparseSafetensors(input, gigabytes * 1e9);
+const {size} = fs.statSync(input);
+const packageFolder = folderOf('package');
+const inPage = path.join(
+    path.dirname(new URL(import.meta.url).pathname), '../page/in_page');
+const browser = await Browser.open({extra: {
+  '/test/package/': packageFolder, '/test/in_page/': inPage,
+}});
+const {page} = await browser.newTab();
+const packageUrl = `/test/package/${packageEntry(packageFolder, 'browser')}`;
+const element = await page.evaluateHandle(() => {
+  const made = document.createElement('input');
+  made.type = 'file';
+  return made;
+});
+await element.setInputFiles(input);
+
+// Seconds of one act of in_page/measure.mjs.
+async function measure(act, ...args) {
+  const measuring = page.evaluate(async ([name, element, before, after]) => {
+    const measures = await import('/test/in_page/measure.mjs');
+    return measures[name](before, element.files[0], ...after);
+  }, [act, element, args[0], args.slice(1)]);
+  let seconds;
+  let failed;
+  measuring.then((value) => seconds = value, (error) => failed = error);
+  await until(act, () => seconds ?? failed, () => page.evaluate(
+      async () => (await import('/test/in_page/measure.mjs')).progress.bytes));
+  if (failed) throw failed;
+  return seconds;
+}
+
+function median(values) {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+console.log(`${(size / 1e9).toFixed(1)} GB of F32`);
+console.log('| type | workers | GB/s | read alone, GB/s | ratio |');
+console.log('|---|---|---|---|---|');
+for (const type of types) {
+  for (const count of workers) {
+    const quantized = [];
+    const read = [];
+    for (let i = 0; i < runs; ++i) {
+      quantized.push(await measure(
+          'quantize', packageUrl,
+          {format: 'safetensors', recipe: {defaults: {format: type}}}, count));
+      read.push(await measure(
+          'readAlone', '/test/in_page/read_alone.mjs', count));
+    }
+    const [ours, least] = [median(quantized), median(read)];
+    console.log(
+        `| ${type} | ${count} | ${(size / 1e9 / ours).toFixed(2)} | ` +
+        `${(size / 1e9 / least).toFixed(2)} | ${(ours / least).toFixed(2)} |`);
+  }
+}
+await browser.close();
