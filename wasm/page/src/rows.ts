@@ -1,0 +1,131 @@
+// The tensors as the table shows them: what is found, and in which order.
+
+import type {TensorInfo} from '@monoquant/core';
+
+import {schemeText} from './scheme';
+import type {SchemeJson} from './scheme';
+
+/** A tensor of the plan, docs/schemas/plan.json. */
+export interface PlannedTensor {
+  name: string;
+  action: 'copy'|'quantize'|'tie';
+  reason: string;
+  tied_to?: string;
+  scheme?: SchemeJson;
+  outputs: {name: string, dtype: string, shape: number[], bytes: number}[];
+}
+
+export interface Row {
+  tensor: TensorInfo;
+  /** Place in the file. */
+  order: number;
+  /** null until there is a plan. */
+  planned: PlannedTensor|null;
+  /** Bytes in the output; null until there is a plan. */
+  newBytes: number|null;
+  /** What it becomes, in words. */
+  becomes: string;
+}
+
+export type SortKey = 'order'|'name'|'dtype'|'bytes'|'becomes'|'newBytes';
+
+export interface Filter {
+  /** A part of the name, in any case, or a /regular expression/. */
+  text: string;
+  /** Empty for all. */
+  dtypes: ReadonlySet<string>;
+  action: ''|'quantize'|'copy';
+}
+
+export interface Sort {
+  key: SortKey;
+  descending: boolean;
+}
+
+export function rowsOf(
+    tensors: readonly TensorInfo[],
+    planned: readonly PlannedTensor[]|null): Row[] {
+  return tensors.map((tensor, order) => {
+    // Plans have every tensor of the input, in its order.
+    const plan = planned?.[order] ?? null;
+    return {
+      tensor,
+      order,
+      planned: plan,
+      newBytes: plan === null ?
+          null :
+          plan.outputs.reduce((sum, o) => sum + o.bytes, 0),
+      becomes: plan === null ? '' : becomesText(plan),
+    };
+  });
+}
+
+function becomesText(plan: PlannedTensor): string {
+  switch (plan.action) {
+    case 'quantize':
+      return plan.scheme === undefined ? 'quantized' : schemeText(plan.scheme);
+    case 'tie':
+      return 'shared';
+    case 'copy':
+      return 'as it is';
+  }
+}
+
+/** A test for names; an Error says what is wrong with the expression. */
+export function matcher(text: string): (name: string) => boolean {
+  const found = /^\/(.*)\/([a-z]*)$/.exec(text.trim());
+  if (found !== null) {
+    const flags = (found[2] ?? '').replace(/[gy]/g, '');
+    const expression = new RegExp(found[1] ?? '', flags);
+    return (name) => expression.test(name);
+  }
+  const part = text.trim().toLowerCase();
+  return (name) => name.toLowerCase().includes(part);
+}
+
+export function filterRows(rows: readonly Row[], filter: Filter): Row[] {
+  const matches = matcher(filter.text);
+  return rows.filter(
+      ({tensor, planned}) => matches(tensor.name) &&
+          (filter.dtypes.size === 0 || filter.dtypes.has(tensor.dtype)) &&
+          (filter.action === '' ||
+           (planned?.action === 'quantize') === (filter.action === 'quantize')));
+}
+
+const VALUES: Record<SortKey, (row: Row) => string|number> = {
+  order: (row) => row.order,
+  name: (row) => row.tensor.name,
+  dtype: (row) => row.tensor.dtype,
+  bytes: (row) => row.tensor.bytes,
+  becomes: (row) => row.becomes,
+  newBytes: (row) => row.newBytes ?? 0,
+};
+
+/** Layer 2 before layer 10; equal ones in the order of the file. */
+export function sortRows(rows: readonly Row[], sort: Sort): Row[] {
+  const value = VALUES[sort.key];
+  const sign = sort.descending ? -1 : 1;
+  const names = new Intl.Collator('en', {numeric: true});
+  return [...rows].sort((a, b) => {
+    const [x, y] = [value(a), value(b)];
+    const order = typeof x === 'number' && typeof y === 'number' ?
+        x - y :
+        names.compare(String(x), String(y));
+    return sign * order || a.order - b.order;
+  });
+}
+
+/** The types that there are and how many of each, most first. */
+export function dtypeCounts(tensors: readonly TensorInfo[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const {dtype} of tensors) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}
+
+/** Elements of all tensors; shared ones count once. */
+export function parameterCount(tensors: readonly TensorInfo[]): number {
+  return tensors.reduce(
+      (sum, t) => sum +
+          (t.tie === undefined ? t.shape.reduce((a, b) => a * b, 1) : 0),
+      0);
+}
