@@ -16,14 +16,16 @@ import type {Field} from './offers';
 import {inputName, outputName} from './output_name';
 import {plainFormatFor} from './presets';
 import {
-  recipeForm, toRecipeJson, toRequest, withRecipeJson,
+  recipeForm, toRecipeJson, toRequest, withChoice, withRecipeJson,
 } from './recipe_form';
 import type {RecipeForm} from './recipe_form';
-import {rowsOf} from './rows';
+import {isFloat, rowsOf} from './rows';
 import type {PlannedTensor} from './rows';
+import {scheme} from './scheme';
 import {mayFollow} from './state';
 import type {Finished, OpenInput, Phase, State} from './state';
 import {Store} from './store';
+import type {Choice} from './tensor_choice';
 
 const INITIAL: State = {
   phase: 'empty',
@@ -200,6 +202,12 @@ export class App {
   setForm(form: RecipeForm): void {
     this.store.set({form, notice: ''});
     this.replan(PLAN_DELAY_MS);
+  }
+
+  /** Chooses for tensors by name; '' goes back to what the rules say. */
+  choose(names: readonly string[], choice: Choice): void {
+    this.setForm(withChoice(
+        this.state.form, names, choice === '' ? null : scheme(choice)));
   }
 
   recipeText(): string {
@@ -396,8 +404,10 @@ export class App {
     this.store.set(
         {drawer: {tensor, busy: false, survey: null, failure: null}});
     const found = this.state.rows.find((row) => row.tensor.name === tensor);
-    const float = /^(F|BF)\d/.test(found?.tensor.dtype ?? '');
-    if (float && found!.tensor.bytes <= SURVEY_AT_ONCE) this.survey();
+    if (found !== undefined && isFloat(found.tensor) &&
+        found.tensor.bytes <= SURVEY_AT_ONCE) {
+      this.survey();
+    }
   }
 
   async survey(): Promise<void> {

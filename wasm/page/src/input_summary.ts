@@ -29,7 +29,7 @@ function quantizedNotice(quantization: object|null): TemplateResult|
     the weights first, and the errors add up.</div>`;
 }
 
-export function inputSummary(app: App, enabled: boolean): TemplateResult|
+export function inputSummary(app: App): TemplateResult|
     typeof nothing {
   const {input} = app.state;
   if (input === null) return nothing;
@@ -41,9 +41,9 @@ export function inputSummary(app: App, enabled: boolean): TemplateResult|
       <h2 id="input-name" tabindex="-1" data-heading="inspect">${
       input.name}</h2>
       <div class="row">
-        <button class="quiet" type="button" ?disabled=${!enabled}
+        <button class="quiet" type="button"
             @click=${() => pick('files')}>Other files</button>
-        <button class="quiet" type="button" ?disabled=${!enabled}
+        <button class="quiet" type="button"
             data-test="close" @click=${() => app.closeInput()}>Close</button>
       </div>
     </div>

@@ -90,9 +90,13 @@ export interface Histogram {
 
 export function histogramPlot(of: Histogram): string {
   const height = HEIGHT - BOTTOM;
-  const most = Math.max(0, ...of.bins, ...(of.against ?? []));
+  // Each to its own height: a few codes stand far above the many values that
+  // they are for.
   const area = (bins: readonly number[], kind: string) => `<path class="${
-      kind}" d="${outline(heights(bins, most, of.logarithmic), WIDTH, height)}"/>`;
+      kind}" d="${
+      outline(
+          heights(bins, Math.max(0, ...bins), of.logarithmic), WIDTH,
+          height)}"/>`;
   return frame(
       of.label, HEIGHT,
       area(of.bins, 'area') +

@@ -13,7 +13,7 @@ import type {Option} from './parts';
 import {planEstimate} from './plan_estimate';
 import {plainFormatFor, presetOf, PRESETS} from './presets';
 import {isName, sizeOf, withoutRule, withSkip} from './recipe_form';
-import type {Mode, RecipeForm} from './recipe_form';
+import type {Mode} from './recipe_form';
 import {copyText, downloadText} from './saving';
 import {choicesOf, formatText, FORMATS, withFormat, withGranularity} from './scheme';
 import type {Granularity, Scheme} from './scheme';
@@ -318,17 +318,17 @@ function actions(app: App): TemplateResult {
   </div>`;
 }
 
-/** Everything that may be chosen; frozen while a run goes on. */
-export function recipePanel(app: App, enabled: boolean): TemplateResult {
-  const {form} = app.state as {form: RecipeForm};
-  const quantize = form.mode === 'quantize';
+/** Everything that may be chosen, and what it would give. */
+export function recipePanel(app: App): TemplateResult {
+  const quantize = app.state.form.mode === 'quantize';
   return html`<section class="recipe" aria-labelledby="recipe-title">
-    <h2 id="recipe-title">Recipe</h2>
+    <div class="recipe-head">
+      <h2 id="recipe-title">Recipe</h2>
+      ${modes(app)}
+    </div>
+    ${quantize ? presets(app) : nothing}
     <div class="recipe-grid">
-      <fieldset class="plain" ?disabled=${!enabled}>
-        <legend class="sr">Recipe</legend>
-        ${modes(app)}
-        ${quantize ? presets(app) : nothing}
+      <div class="stack">
         <div class="fields">
           ${quantize ? schemeFields(app) : nothing}
           ${outputFields(app)}
@@ -336,7 +336,7 @@ export function recipePanel(app: App, enabled: boolean): TemplateResult {
         </div>
         ${quantize ? advanced(app) : nothing}
         ${actions(app)}
-      </fieldset>
+      </div>
       <div class="recipe-side">
         ${planEstimate(app.state)}
         ${command(app)}

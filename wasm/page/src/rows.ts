@@ -42,6 +42,11 @@ export interface Sort {
   descending: boolean;
 }
 
+/** Only floats are quantized, and have histograms. */
+export function isFloat(tensor: TensorInfo): boolean {
+  return /^(F|BF)\d/.test(tensor.dtype);
+}
+
 export function rowsOf(
     tensors: readonly TensorInfo[],
     planned: readonly PlannedTensor[]|null): Row[] {

@@ -11,6 +11,9 @@ import {failureBox} from './error_panel';
 import {bytesText, countText, decibelText, numberText, shapeText} from './format';
 import {help, plot} from './parts';
 import {histogramPlot} from './plots';
+import {choicesByName} from './recipe_form';
+import {isFloat} from './rows';
+import {tensorChoice} from './tensor_choice';
 
 /** The numbers of a histogram, for those to whom a picture says nothing. */
 export function binsTable(
@@ -74,7 +77,8 @@ function surveyed(app: App, survey: Survey): TemplateResult {
     <h3>Values</h3>
     ${against === undefined ? nothing : html`<p class="legend">
       <span class="swatch area"></span>before
-      <span class="swatch line"></span>after</p>`}
+      <span class="swatch line"></span>after; each is drawn to its own
+      height</p>`}
     ${plot(histogramPlot({
       label, min, max, bins, logarithmic,
       ...(against === undefined ? {} : {against: against.bins}),
@@ -94,12 +98,14 @@ function surveyed(app: App, survey: Survey): TemplateResult {
 }
 
 export function tensorDrawer(app: App): TemplateResult|typeof nothing {
-  const {drawer, rows} = app.state;
+  const {drawer, rows, phase} = app.state;
   if (drawer === null) return nothing;
   const row = rows.find((r) => r.tensor.name === drawer.tensor);
   if (row === undefined) return nothing;
   const {tensor, planned} = row;
-  const float = /^(F|BF)\d/.test(tensor.dtype);
+  const float = isFloat(tensor);
+  const choosing = float && app.state.form.mode === 'quantize' &&
+      (phase === 'inspect' || phase === 'error');
   const idle = !drawer.busy && drawer.survey === null && drawer.failure === null;
   return html`<aside class="drawer" role="dialog" aria-labelledby="drawer-title"
       data-test="drawer">
@@ -121,6 +127,10 @@ export function tensorDrawer(app: App): TemplateResult|typeof nothing {
       <span class="muted">(${planned.reason})</span>${
         planned.outputs.length === 0 ? '' :
             `, ${bytesText(row.newBytes ?? 0)}`}.</p>`}
+    ${!choosing ? nothing : html`<div class="field"><span>Choice</span>
+      ${tensorChoice(tensor.name,
+          choicesByName(app.state.form).get(tensor.name)?.format ?? '',
+          (choice) => app.choose([tensor.name], choice), 0)}</div>`}
     ${drawer.busy ? html`<p class="muted" role="status">Reading the values …</p>` :
                     nothing}
     ${drawer.failure === null ? nothing : failureBox(drawer.failure)}

@@ -5,22 +5,18 @@ import {live} from 'lit-html/directives/live.js';
 import type {TemplateResult} from 'lit-html';
 
 import {bytesText, countText, plural, shapeText} from './format';
-import {dtypeCounts, filterRows, sortRows} from './rows';
+import {dtypeCounts, filterRows, isFloat, sortRows} from './rows';
 import type {Filter, Row, Sort, SortKey} from './rows';
-import {formatText, FORMATS} from './scheme';
 import type {Scheme} from './scheme';
+import {tensorChoice} from './tensor_choice';
+import type {Choice} from './tensor_choice';
 import {scrollTo, windowOf} from './windowing';
 import type {View} from './windowing';
-
-/** What is done for a tensor: by the rules, left alone, or a format. */
-export type Choice = ''|'skip'|string;
 
 export interface TableInput {
   rows: readonly Row[];
   choices: ReadonlyMap<string, Scheme>;
-  /** Whether choices can be made: not while a run goes on. */
-  enabled: boolean;
-  /** Whether there are choices at all: only to quantize. */
+  /** Whether choices can be made: only to quantize, and before a run. */
   choosing: boolean;
   /** The tensor in the drawer, or the one that is being worked on. */
   current: string|null;
@@ -52,7 +48,6 @@ const NARROW = window.matchMedia('(max-width: 52rem)');
 const NOTHING_YET: TableInput = {
   rows: [],
   choices: new Map(),
-  enabled: false,
   choosing: false,
   current: null,
   choose: () => {},
@@ -253,8 +248,7 @@ export class TensorTable extends HTMLElement {
   }
 
   private mayChoose(row: Row): boolean {
-    return this.data.enabled && this.data.choosing &&
-        /^(F|BF)\d/.test(row.tensor.dtype);
+    return this.data.choosing && isFloat(row.tensor);
   }
 
   private draw(): void {
@@ -342,7 +336,7 @@ export class TensorTable extends HTMLElement {
 
   // For all that are found at once; a pattern does it better for all tensors.
   private bulk(filtered: boolean): TemplateResult|typeof nothing {
-    if (!filtered || !this.data.enabled || !this.data.choosing) return nothing;
+    if (!filtered || !this.data.choosing) return nothing;
     const names = () => this.shown.filter((row) => this.mayChoose(row))
                             .map((row) => row.tensor.name);
     return html`<button type="button" class="link" data-test="keep-found"
@@ -394,19 +388,11 @@ export class TensorTable extends HTMLElement {
   }
 
   private choice(row: Row): unknown {
-    if (!/^(F|BF)\d/.test(row.tensor.dtype)) return nothing;
-    const value = this.choiceOf(row);
-    const texts: [string, string][] = [
-      ['', 'By the rules'], ['skip', 'Keep as it is'],
-      ...FORMATS.map((f): [string, string] => [f, formatText(f)]),
-    ];
-    return html`<select tabindex="-1" data-test="tensor-choice"
-        aria-label="What becomes of ${row.tensor.name}"
-        ?disabled=${!this.mayChoose(row)} .value=${live(value)}
-        @change=${(e: Event) => this.data.choose([row.tensor.name],
-            (e.target as HTMLSelectElement).value)}>
-      ${texts.map(([v, text]) => html`<option value=${v}
-          ?selected=${v === value}>${text}</option>`)}</select>`;
+    if (!isFloat(row.tensor)) return nothing;
+    const {name} = row.tensor;
+    return tensorChoice(
+        name, this.choiceOf(row), (choice) => this.data.choose([name], choice),
+        -1);
   }
 
   private clicked(event: Event, row: Row, index: number): void {

@@ -10,7 +10,7 @@ export function nextTheme(theme: Theme): Theme {
 }
 
 export function themeText(theme: Theme): string {
-  return {'': 'Auto', light: 'Light', dark: 'Dark'}[theme];
+  return {'': 'Theme: auto', light: 'Theme: light', dark: 'Theme: dark'}[theme];
 }
 
 /** What was chosen last time; browsers may keep nothing. */

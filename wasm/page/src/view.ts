@@ -10,11 +10,10 @@ import {footer} from './footer';
 import {bytesText} from './format';
 import {inputSummary} from './input_summary';
 import {logo} from './parts';
-import {choicesByName, withChoice} from './recipe_form';
+import {choicesByName} from './recipe_form';
 import {recipePanel} from './recipe_panel';
 import {resultPanel} from './result_panel';
 import {runPanel} from './run_panel';
-import {scheme} from './scheme';
 import {tensorDrawer} from './tensor_drawer';
 import type {TableInput} from './tensor_table';
 import {nextTheme, themeText} from './theme';
@@ -63,11 +62,10 @@ function table(app: App): TemplateResult {
   const input: TableInput = {
     rows,
     choices: lastChoices,
-    enabled: phase === 'inspect' || phase === 'error',
-    choosing: form.mode === 'quantize',
+    choosing: form.mode === 'quantize' &&
+        (phase === 'inspect' || phase === 'error'),
     current: drawer?.tensor ?? running?.progress?.tensor ?? null,
-    choose: (names, choice) => app.setForm(withChoice(
-        app.state.form, names, choice === '' ? null : scheme(choice))),
+    choose: (names, choice) => app.choose(names, choice),
     open: (name) => app.showTensor(name),
   };
   return html`<section class="tensors" aria-labelledby="tensors-title">
@@ -83,8 +81,7 @@ function content(app: App): unknown {
   return html`
     ${errorPanel(app)}${runPanel(app)}${resultPanel(app)}
     ${input === null ? nothing : html`
-      ${phase === 'result' ? nothing : inputSummary(app, editable)}
-      ${phase === 'result' ? nothing : recipePanel(app, editable)}
+      ${editable ? html`${inputSummary(app)}${recipePanel(app)}` : nothing}
       ${table(app)}`}`;
 }
 
