@@ -70,6 +70,15 @@ export function plot(svg: string, fileName: string): TemplateResult {
   </div>`;
 }
 
+/** Names are told apart by their end, which is kept whole. */
+export function nameParts(name: string): TemplateResult {
+  const parts = name.split('.');
+  const tail = parts.slice(-3).join('.');
+  const head = name.slice(0, name.length - tail.length);
+  return html`<span class="name-head">${head}</span><span
+      class="name-tail">${tail}</span>`;
+}
+
 /** The logo: a smooth line and the steps that it becomes. */
 export function logo(): TemplateResult {
   return html`<svg class="logo" viewBox="0 0 32 32" aria-hidden="true">

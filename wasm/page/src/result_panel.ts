@@ -6,8 +6,8 @@ import type {TemplateResult} from 'lit-html';
 import type {App} from './app';
 import {failureOf} from './failure';
 import {bytesText, decibelText, numberText, plural, ratioText, secondsText} from './format';
-import {help} from './parts';
-import {barLength, barsPlot, plotFile, shortName} from './plots';
+import {help, nameParts} from './parts';
+import {barLength, barsPlot, plotFile} from './plots';
 import {reportHtml, reportJson, summaryOf, worstFirst} from './report';
 import type {Report} from './report';
 import {canSaveAs, canSaveToFolder, copyText, downloadText, saveAs, saveToFolder} from './saving';
@@ -110,7 +110,7 @@ function layers(app: App, finished: Finished): TemplateResult|typeof nothing {
         <th scope="row"><button type="button" class="link name"
             title=${t.name} data-test="layer"
             @click=${() => app.showTensor(t.name)}>${
-            shortName(t.name, 44)}</button></th>
+            nameParts(t.name)}</button></th>
         <td class="n">${decibelText(t.sqnr_db)}</td>
         <td class="bar-column"><svg class="sqnr-bar" viewBox="0 0 100 8"
             preserveAspectRatio="none" aria-hidden="true">

@@ -5,6 +5,7 @@ import {live} from 'lit-html/directives/live.js';
 import type {TemplateResult} from 'lit-html';
 
 import {bytesText, countText, plural, shapeText} from './format';
+import {nameParts} from './parts';
 import {dtypeCounts, filterRows, isFloat, sortRows} from './rows';
 import type {Filter, Row, Sort, SortKey} from './rows';
 import type {Scheme} from './scheme';
@@ -401,15 +402,6 @@ export class TensorTable extends HTMLElement {
     this.schedule();
     this.data.open(row.tensor.name);
   }
-}
-
-// Names are told apart by their end, which is kept whole.
-function nameParts(name: string): TemplateResult {
-  const parts = name.split('.');
-  const tail = parts.slice(-3).join('.');
-  const head = name.slice(0, name.length - tail.length);
-  return html`<span class="name-head">${head}</span><span
-      class="name-tail">${tail}</span>`;
 }
 
 customElements.define('mq-tensor-table', TensorTable);

@@ -1,0 +1,30 @@
+// Runs src/pieces_test.ts under Node.
+//
+// usage: node pieces_test.mjs --modules=NODE_MODULES
+
+import * as fs from 'node:fs';
+import {createRequire} from 'node:module';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import {fileURLToPath, pathToFileURL} from 'node:url';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const modules = path.resolve(
+    process.argv.find((a) => a.startsWith('--modules='))
+        .slice('--modules='.length));
+const esbuild = createRequire(path.join(modules, 'index.js'))('esbuild');
+
+const folder =
+    fs.mkdtempSync(path.join(process.env.TEST_TMPDIR ?? os.tmpdir(), 'page-'));
+const script = path.join(folder, 'pieces_test.mjs');
+await esbuild.build({
+  entryPoints: [path.join(here, 'src/pieces_test.ts')],
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  outfile: script,
+  // Only its types are used by what is tested here.
+  external: ['@monoquant/core'],
+});
+await import(pathToFileURL(script).href);
+process.on('exit', () => fs.rmSync(folder, {recursive: true, force: true}));
