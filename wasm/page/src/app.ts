@@ -52,6 +52,9 @@ const INITIAL: State = {
 const PLAN_DELAY_MS = 120;
 // Variations are looked at when nothing has changed for a while.
 const OFFERS_DELAY_MS = 350;
+// A plan of more tensors takes a while, and there are forty of them: they are
+// made for a field when that is looked at.
+export const MOST_OFFERS_UNASKED = 20_000;
 const FIRST_LAYERS = 25;
 // A point of the plot for each of so many parts of the run.
 const PLOT_POINTS = 200;
@@ -187,9 +190,9 @@ export class App {
 
   private leaveInput(): void {
     this.planning.abort();
-    this.plan?.close();
     this.plan = null;
     this.dropResult();
+    // Its plans go with it.
     this.state.input?.checkpoint.close();
   }
 
@@ -284,17 +287,24 @@ export class App {
       });
     }
     if (!await pause(OFFERS_DELAY_MS, signal)) return;
-    await this.findOffers(form, signal);
+    if (input.info.tensors.length > MOST_OFFERS_UNASKED) {
+      this.store.set({offers: NO_OFFERS});
+    } else {
+      await this.findOffers(null);
+    }
   }
 
-  private async findOffers(form: RecipeForm, signal: AbortSignal):
-      Promise<void> {
-    const {input, about: knows} = this.state;
-    if (input === null) return;
+  /** Finds out which choices there are, of one field or of all. */
+  async findOffers(only: Field|null): Promise<void> {
+    const {input, about: knows, form} = this.state;
+    if (input === null || this.state.planning.busy) return;
+    const {signal} = this.planning;
     const names = knows?.formats.map((f) => f.name) ?? [];
+    const list = variations(form, names).filter(
+        (v) => only === null || v.field === only);
     // Old answers stay until there is a new one: nothing flickers.
     await findOffers(
-        input.checkpoint, variations(form, names), signal,
+        input.checkpoint, list, signal,
         (field: Field, value, reason) => {
           const {offers} = this.state;
           if (offers[field].get(value) === reason) return;

@@ -4,6 +4,7 @@ import {html, nothing} from 'lit-html';
 import {live} from 'lit-html/directives/live.js';
 import type {TemplateResult} from 'lit-html';
 
+import {MOST_OFFERS_UNASKED} from './app';
 import type {App} from './app';
 import {bytesText} from './format';
 import {GRANULARITIES, PROGRAMS} from './offers';
@@ -318,6 +319,24 @@ function actions(app: App): TemplateResult {
   </div>`;
 }
 
+const FIELDS: Record<string, Field> = {
+  'scheme': 'scheme',
+  'granularity': 'granularity',
+  'symmetric': 'symmetric',
+  'output-format': 'format',
+  'program': 'program',
+};
+
+// Of large models the choices of a field are found out when it gets the focus.
+function lookAt(app: App, event: Event): void {
+  const field = FIELDS[(event.target as HTMLElement).id];
+  const {input} = app.state;
+  if (field !== undefined && input !== null &&
+      input.info.tensors.length > MOST_OFFERS_UNASKED) {
+    app.findOffers(field);
+  }
+}
+
 /** Everything that may be chosen, and what it would give. */
 export function recipePanel(app: App): TemplateResult {
   const quantize = app.state.form.mode === 'quantize';
@@ -329,7 +348,7 @@ export function recipePanel(app: App): TemplateResult {
     ${quantize ? presets(app) : nothing}
     <div class="recipe-grid">
       <div class="stack">
-        <div class="fields">
+        <div class="fields" @focusin=${(e: Event) => lookAt(app, e)}>
           ${quantize ? schemeFields(app) : nothing}
           ${outputFields(app)}
           ${quantize ? rules(app) : nothing}
