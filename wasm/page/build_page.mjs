@@ -11,9 +11,10 @@ import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import {createRequire} from 'node:module';
 import * as path from 'node:path';
-import {fileURLToPath} from 'node:url';
 
-const here = path.dirname(fileURLToPath(import.meta.url));
+// Not import.meta.url: where links stand for files, as in Bazel's sandbox, that is
+// another place.
+const here = path.dirname(path.resolve(process.argv[1]));
 
 function option(name) {
   const found = process.argv.find((a) => a.startsWith(`--${name}=`));
@@ -40,6 +41,7 @@ function checkTypes() {
       'lit-html': [path.join(modules, 'lit-html/lit-html.d.ts')],
       'lit-html/*': [path.join(modules, 'lit-html/*')],
     },
+    preserveSymlinks: true,
     typeRoots: [path.join(modules, '@types')],
   });
   const problems = ts.getPreEmitDiagnostics(program);
@@ -60,6 +62,7 @@ async function bundle(entry, define = {}) {
     format: 'esm',
     target: 'es2022',
     platform: 'browser',
+    preserveSymlinks: true,
     write: false,
     outdir: out,
     legalComments: 'none',

@@ -6,9 +6,9 @@ import * as fs from 'node:fs';
 import {createRequire} from 'node:module';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import {fileURLToPath, pathToFileURL} from 'node:url';
+import {pathToFileURL} from 'node:url';
 
-const here = path.dirname(fileURLToPath(import.meta.url));
+const here = path.dirname(path.resolve(process.argv[1]));
 const modules = path.resolve(
     process.argv.find((a) => a.startsWith('--modules='))
         .slice('--modules='.length));
@@ -22,6 +22,7 @@ await esbuild.build({
   bundle: true,
   format: 'esm',
   platform: 'node',
+  preserveSymlinks: true,
   outfile: script,
   // Only its types are used by what is tested here.
   external: ['@monoquant/core'],
