@@ -25,11 +25,11 @@ function option(name) {
 const modules = option('modules');
 const core = option('package');
 const out = option('out');
-const require = createRequire(path.join(modules, 'index.js'));
-const esbuild = require('esbuild');
+const load = (name) => createRequire(import.meta.url)(path.join(modules, name));
+const esbuild = load('esbuild');
 
 function checkTypes() {
-  const ts = require('typescript');
+  const ts = load('typescript');
   const config = ts.parseJsonConfigFileContent(
       ts.readConfigFile(path.join(here, 'tsconfig.json'), ts.sys.readFile)
           .config,

@@ -12,7 +12,8 @@ const here = path.dirname(path.resolve(process.argv[1]));
 const modules = path.resolve(
     process.argv.find((a) => a.startsWith('--modules='))
         .slice('--modules='.length));
-const esbuild = createRequire(path.join(modules, 'index.js'))('esbuild');
+const esbuild =
+    createRequire(import.meta.url)(path.join(modules, 'esbuild'));
 
 const folder =
     fs.mkdtempSync(path.join(process.env.TEST_TMPDIR ?? os.tmpdir(), 'page-'));

@@ -20,8 +20,9 @@ import {
 } from './recipe_form';
 import type {RecipeForm} from './recipe_form';
 import {isFloat, rowsOf} from './rows';
-import type {PlannedTensor} from './rows';
+import type {PlannedTensor, Quantization} from './rows';
 import {scheme} from './scheme';
+import type {SchemeJson} from './scheme';
 import {mayFollow} from './state';
 import type {Finished, OpenInput, Phase, State} from './state';
 import {Store} from './store';
@@ -152,7 +153,7 @@ export class App {
         reading: null,
         openChoices: {root: '', allowOpaque: false},
         form,
-        rows: rowsOf(checkpoint.tensors, null),
+        rows: rowsOf(checkpoint.tensors, null, storedSchemes(info)),
         planning: {busy: true, info: null, request: null, failure: null},
         offers: NO_OFFERS,
         notice: `${name}: ${plural(checkpoint.tensors.length, 'tensor')}, ${
@@ -269,8 +270,8 @@ export class App {
       this.store.set({
         planning: {busy: false, info: plan.info, request, failure: null},
         rows: rowsOf(
-            input.checkpoint.tensors,
-            plan.info.plan.tensors as PlannedTensor[]),
+            input.info.tensors, plan.info.plan.tensors as PlannedTensor[],
+            storedSchemes(input.info)),
       });
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
@@ -283,7 +284,7 @@ export class App {
           request: null,
           failure: failureOf('This recipe does not fit', error),
         },
-        rows: rowsOf(input.checkpoint.tensors, null),
+        rows: rowsOf(input.info.tensors, null, storedSchemes(input.info)),
       });
     }
     if (!await pause(OFFERS_DELAY_MS, signal)) return;
@@ -464,6 +465,11 @@ export class App {
   setLogCounts(logCounts: boolean): void {
     this.store.set({logCounts});
   }
+}
+
+function storedSchemes(info: CheckpointInfo): Map<string, SchemeJson> {
+  const {tensors = []} = (info.quantization ?? {}) as Partial<Quantization>;
+  return new Map(tensors.map((t) => [t.name, t.scheme]));
 }
 
 /** The recipe stays for the next file; what only the last one had does not. */

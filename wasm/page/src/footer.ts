@@ -36,7 +36,8 @@ function button(app: App): unknown {
           @click=${() => app.cancelRun()}>Cancel</button>`;
     case 'result':
       return html`<button type="button" class="primary" data-test="again"
-          @click=${() => app.again()}>Quantize again</button>`;
+          @click=${() => app.again()}>${form.mode === 'quantize' ?
+              'Quantize again' : 'Back to the recipe'}</button>`;
     case 'error':
       return input === null ?
           html`<button type="button" class="primary"

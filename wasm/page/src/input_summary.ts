@@ -7,13 +7,8 @@ import type {App} from './app';
 import {pick} from './drop_zone';
 import {bytesText, countText, plural} from './format';
 import {parameterCount} from './rows';
+import type {Quantization} from './rows';
 import {schemeText} from './scheme';
-import type {SchemeJson} from './scheme';
-
-interface Quantization {
-  version: string|null;
-  tensors: {name: string, scheme: SchemeJson}[];
-}
 
 function quantizedNotice(quantization: object|null): TemplateResult|
     typeof nothing {

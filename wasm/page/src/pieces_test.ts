@@ -149,6 +149,10 @@ test('choices for single tensors come before patterns', () => {
       form.rules.map((r) => [r.match, r.scheme.format]),
       [['b', 'skip'], ['a', 'int4'], ['*.bias', 'skip']]);
   assert.deepEqual([...choicesByName(form).keys()], ['b', 'a']);
+  // Of two patterns the newer one counts.
+  assert.deepEqual(
+      withSkip(form, '*.weight').rules.map((r) => r.match),
+      ['b', 'a', '*.weight', '*.bias']);
   form = withChoice(form, ['a', 'b'], null);
   assert.deepEqual(withoutRule(form, '*.bias').rules, []);
 });
@@ -225,6 +229,8 @@ test('what rows say', () => {
   assert.equal(first!.newBytes, 6);
   assert.equal(second!.becomes, 'as it is');
   assert.equal(rowsOf(TENSORS, null)[0]!.newBytes, null);
+  const stored = new Map([['steps', {format: 'int4'}]]);
+  assert.equal(rowsOf(TENSORS, null, stored)[2]!.stored, 'INT4');
   assert.deepEqual(dtypeCounts(TENSORS), [['F32', 3], ['I64', 1]]);
   assert.equal(parameterCount(TENSORS), 6 + 4 + 1);
 });

@@ -5,10 +5,11 @@ import type {TemplateResult} from 'lit-html';
 
 import type {PlanInfo} from '@monoquant/core';
 
-import {bytesText, plural, ratioText} from './format';
+import {bytesText, countText, plural, ratioText} from './format';
 import {failureBox} from './error_panel';
 import {emptyReason} from './offers';
-import type {PlannedTensor} from './rows';
+import type {Mode} from './recipe_form';
+import type {PlannedTensor, Quantization} from './rows';
 import type {State} from './state';
 
 /** "9.12 MB → 2.61 MB" */
@@ -26,14 +27,21 @@ function sizeBars(before: number, after: number): TemplateResult {
       bar(after, 'after')}</div>`;
 }
 
-function counts(info: PlanInfo): TemplateResult {
+function whatHappens(mode: Mode, info: PlanInfo, stored: number): unknown {
   const tensors = info.plan.tensors as PlannedTensor[];
   const quantized = tensors.filter((t) => t.action === 'quantize').length;
+  if (mode === 'dequantize' && stored > 0) {
+    return html`<strong>${plural(stored, 'tensor')}</strong> become floats again.`;
+  }
+  if (mode === 'convert') return 'The same numbers, stored in another way.';
+  if (quantized === 0) return html`All tensors stay as they are.`;
+  return html`<strong>${plural(quantized, 'tensor')}</strong> quantized,
+    ${countText(tensors.length - quantized)} as they are.`;
+}
+
+function counts(mode: Mode, info: PlanInfo, stored: number): TemplateResult {
   const files = info.outputs.length;
-  return html`<p>${
-      quantized > 0 ? html`<strong>${plural(quantized, 'tensor')}</strong>
-        quantized, ${tensors.length - quantized} as they are.` :
-                      html`All ${tensors.length} tensors stay as they are.`}
+  return html`<p>${whatHappens(mode, info, stored)}
     ${files > 1 ? html`${files} files in a folder.` : html`One file.`}</p>`;
 }
 
@@ -60,7 +68,8 @@ export function planEstimate(state: State): TemplateResult {
       <b>${bytesText(info.output.bytes)}</b></p>
     <p class="ratio">${ratioText(input.bytes, info.output.bytes)}</p>
     ${sizeBars(input.bytes, info.output.bytes)}
-    ${counts(info)}
+    ${counts(form.mode, info, input.info.quantization === null ?
+        0 : (input.info.quantization as Quantization).tensors.length)}
     ${why === '' ? nothing : html`<p class="warn">No weight fits: ${why}.</p>`}
     ${
       info.plan.for !== undefined && info.plan.for.left > 0 ?

@@ -155,10 +155,15 @@ export function withChoice(
   return {...form, rules: [...added, ...others]};
 }
 
-/** Leaves what matches the pattern as it is. */
+/** Leaves what matches the pattern as it is, but for tensors chosen by name. */
 export function withSkip(form: RecipeForm, match: string): RecipeForm {
   const others = form.rules.filter((r) => r.match !== match);
-  return {...form, rules: [{match, scheme: scheme('skip')}, ...others]};
+  const first = others.findIndex((r) => !isName(r.match));
+  const at = isName(match) ? 0 : first < 0 ? others.length : first;
+  return {
+    ...form,
+    rules: others.toSpliced(at, 0, {match, scheme: scheme('skip')}),
+  };
 }
 
 export function withoutRule(form: RecipeForm, match: string): RecipeForm {

@@ -15,10 +15,18 @@ export interface PlannedTensor {
   outputs: {name: string, dtype: string, shape: number[], bytes: number}[];
 }
 
+/** Of a checkpoint that is quantized already, docs/schemas/inspect.json. */
+export interface Quantization {
+  version: string|null;
+  tensors: {name: string, scheme: SchemeJson}[];
+}
+
 export interface Row {
   tensor: TensorInfo;
   /** Place in the file. */
   order: number;
+  /** What it is stored as where it is quantized already; '' where it is not. */
+  stored: string;
   /** null until there is a plan. */
   planned: PlannedTensor|null;
   /** Bytes in the output; null until there is a plan. */
@@ -49,30 +57,36 @@ export function isFloat(tensor: TensorInfo): boolean {
 
 export function rowsOf(
     tensors: readonly TensorInfo[],
-    planned: readonly PlannedTensor[]|null): Row[] {
+    planned: readonly PlannedTensor[]|null,
+    stored: ReadonlyMap<string, SchemeJson> = new Map()): Row[] {
   return tensors.map((tensor, order) => {
     // Plans have every tensor of the input, in its order.
     const plan = planned?.[order] ?? null;
+    const scheme = stored.get(tensor.name);
     return {
       tensor,
       order,
+      stored: scheme === undefined ? '' : schemeText(scheme),
       planned: plan,
       newBytes: plan === null ?
           null :
           plan.outputs.reduce((sum, o) => sum + o.bytes, 0),
-      becomes: plan === null ? '' : becomesText(plan),
+      becomes: plan === null ? '' : becomesText(tensor, plan),
     };
   });
 }
 
-function becomesText(plan: PlannedTensor): string {
+function becomesText(tensor: TensorInfo, plan: PlannedTensor): string {
   switch (plan.action) {
     case 'quantize':
       return plan.scheme === undefined ? 'quantized' : schemeText(plan.scheme);
     case 'tie':
       return 'shared';
     case 'copy':
-      return 'as it is';
+      return plan.outputs.length === 1 &&
+              plan.outputs[0]!.dtype !== tensor.dtype ?
+          plan.outputs[0]!.dtype :
+          'as it is';
   }
 }
 

@@ -121,6 +121,8 @@ export function tensorDrawer(app: App): TemplateResult|typeof nothing {
       ${tensor.layer_type === undefined ? nothing : html`<div><dt>Layer</dt>
         <dd>${tensor.layer_type}</dd></div>`}
     </dl>
+    ${row.stored === '' ? nothing : html`<p>Is stored as
+      <b>${row.stored}</b>.</p>`}
     ${tensor.tie === undefined ? nothing : html`<p>Shares its values with
       <code>${tensor.tie}</code>.</p>`}
     ${planned === null ? nothing : html`<p>Becomes <b>${row.becomes}</b>

@@ -377,7 +377,10 @@ export class TensorTable extends HTMLElement {
         tensor.name === this.data.current ? 'current' : ''}"
         @click=${(e: Event) => this.clicked(e, row, index)}>
       ${cell(0, nameParts(tensor.name), tensor.name)}
-      ${cell(1, tensor.dtype)}
+      ${row.stored === '' ?
+          cell(1, tensor.dtype) :
+          cell(1, row.stored.split(' · ')[0],
+              `${row.stored}; stands for ${tensor.dtype}`)}
       ${cell(2, shapeText(tensor.shape))}
       ${cell(3, bytesText(tensor.bytes))}
       ${cell(4, html`<span>${row.becomes}</span>${kept && why !== '' ?
