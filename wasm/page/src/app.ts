@@ -415,7 +415,7 @@ export class App {
     this.store.set(
         {drawer: {tensor, busy: false, survey: null, failure: null}});
     const found = this.state.rows.find((row) => row.tensor.name === tensor);
-    if (found !== undefined && isFloat(found.tensor) &&
+    if (found !== undefined && isFloat(found) &&
         found.tensor.bytes <= SURVEY_AT_ONCE) {
       this.survey();
     }

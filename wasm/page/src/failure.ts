@@ -2,6 +2,8 @@
 
 import {MonoquantError} from '@monoquant/core';
 
+import {sentence} from './format';
+
 export interface Failure {
   /** What failed: "The file could not be opened". */
   title: string;
@@ -55,16 +57,6 @@ export function failureOf(title: string, error: unknown): Failure {
     code: 'InternalError',
     details: detailsOf(title, String(error), error),
   };
-}
-
-export function sentence(text: string): string {
-  const trimmed = text.trim();
-  if (trimmed === '') return '';
-  // File names and quoted names stay as they are written.
-  const first = /^[a-z]+(?=[ ,;])/.test(trimmed) ?
-      trimmed[0]!.toUpperCase() + trimmed.slice(1) :
-      trimmed;
-  return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
 function detailsOf(title: string, text: string, cause: unknown): string {

@@ -69,6 +69,16 @@ export function shapeText(shape: readonly number[]): string {
   return shape.length === 0 ? 'scalar' : shape.join(' × ');
 }
 
+/** A message of the core as a sentence: names in it stay as they are. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed === '') return '';
+  const first = /^[a-z]+(?=[ ,;])/.test(trimmed) ?
+      trimmed[0]!.toUpperCase() + trimmed.slice(1) :
+      trimmed;
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
 /** Text for markup, in and outside of attributes. */
 export function escapeMarkup(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);

@@ -5,7 +5,7 @@ import type {TemplateResult} from 'lit-html';
 
 import type {App} from './app';
 import {pick} from './drop_zone';
-import {bytesText, countText, plural} from './format';
+import {bytesText, countText, plural, sentence} from './format';
 import {parameterCount} from './rows';
 import type {Quantization} from './rows';
 import {schemeText} from './scheme';
@@ -51,6 +51,6 @@ export function inputSummary(app: App): TemplateResult|
                                  nothing}
     </dl>
     ${quantizedNotice(info.quantization)}
-    ${info.notes.map((note) => html`<p class="muted note">${note}</p>`)}
+    ${info.notes.map((note) => html`<p class="muted note">${sentence(note)}</p>`)}
   </section>`;
 }

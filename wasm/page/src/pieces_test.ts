@@ -5,7 +5,7 @@ import test from 'node:test';
 
 import {
   bytesText, countText, decibelText, escapeMarkup, numberText, plural,
-  ratioText, secondsText,
+  ratioText, secondsText, sentence,
 } from './format';
 import {outputName} from './output_name';
 import {barLength, heights, histogramPlot, outline, plotFile, shortName, ticks} from './plots';
@@ -45,6 +45,14 @@ test('numbers as people read them', () => {
   assert.equal(numberText(0.019531), '0.01953');
   assert.equal(numberText(-3.14e-7), '-3.14e-7');
   assert.equal(numberText(0), '0');
+});
+
+test('messages become sentences', () => {
+  assert.equal(
+      sentence('the file is truncated'), 'The file is truncated.');
+  assert.equal(sentence("model.pt: no"), 'model.pt: no.');
+  assert.equal(sentence("did you mean 'a'?"), "Did you mean 'a'?");
+  assert.equal(sentence(' '), '');
 });
 
 test('text of a file is no markup', () => {
@@ -185,11 +193,11 @@ const TENSORS = [
   {name: 'steps', dtype: 'I64', shape: [], bytes: 8},
   {name: 'tied', dtype: 'F32', shape: [4], bytes: 16, tie: 'layers.2.weight'},
 ];
-const PLANNED: PlannedTensor[] = TENSORS.map(({name}, i) => ({
+const PLANNED: PlannedTensor[] = TENSORS.map(({name, dtype}, i) => ({
   name,
   action: i === 0 ? 'quantize' : i === 3 ? 'tie' : 'copy',
   reason: i === 0 ? 'float weight' : '1-D',
-  outputs: [{name, dtype: 'I8', shape: [], bytes: 6}],
+  outputs: [{name, dtype, shape: [], bytes: 6}],
   ...(i === 0 ? {scheme: {format: 'int8'}} : {}),
 }));
 const ALL: Filter = {text: '', dtypes: new Set(), action: ''};
@@ -229,6 +237,10 @@ test('what rows say', () => {
   assert.equal(first!.newBytes, 6);
   assert.equal(second!.becomes, 'as it is');
   assert.equal(rowsOf(TENSORS, null)[0]!.newBytes, null);
+  // By name: of a quantized checkpoint there are no plans for scales.
+  const some = rowsOf(TENSORS, PLANNED.slice(1));
+  assert.equal(some[0]!.planned, null);
+  assert.equal(some[1]!.planned?.name, 'layers.2.weight');
   const stored = new Map([['steps', {format: 'int4'}]]);
   assert.equal(rowsOf(TENSORS, null, stored)[2]!.stored, 'INT4');
   assert.deepEqual(dtypeCounts(TENSORS), [['F32', 3], ['I64', 1]]);

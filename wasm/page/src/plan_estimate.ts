@@ -5,7 +5,7 @@ import type {TemplateResult} from 'lit-html';
 
 import type {PlanInfo} from '@monoquant/core';
 
-import {bytesText, countText, plural, ratioText} from './format';
+import {bytesText, countText, plural, ratioText, sentence} from './format';
 import {failureBox} from './error_panel';
 import {emptyReason} from './offers';
 import type {Mode} from './recipe_form';
@@ -79,6 +79,6 @@ export function planEstimate(state: State): TemplateResult {
           nothing}
     ${memory === undefined ? nothing : html`<p class="muted">Takes about ${
                                  bytesText(memory)} of memory.</p>`}
-    ${info.notes.map((n) => html`<p class="muted note">${n}</p>`)}
+    ${info.notes.map((n) => html`<p class="muted note">${sentence(n)}</p>`)}
   </div>`;
 }

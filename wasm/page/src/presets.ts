@@ -52,7 +52,7 @@ export const PRESETS: Preset[] = [
   {
     id: 'vllm',
     name: 'For vLLM',
-    help: 'INT4 as a model folder that vLLM serves as it is.',
+    help: 'INT4, in a folder that vLLM serves.',
     apply: served('', 'vllm', 'int4'),
   },
   {

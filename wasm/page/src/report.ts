@@ -2,7 +2,7 @@
 
 import type {CheckpointInfo, PlanInfo, PlanRequest, RunResult, TensorResult} from '@monoquant/core';
 
-import {bytesText, decibelText, escapeMarkup, numberText, ratioText, secondsText} from './format';
+import {bytesText, decibelText, escapeMarkup, numberText, ratioText, secondsText, sentence} from './format';
 import {barsPlot, PLOT_STYLE} from './plots';
 import type {PlannedTensor} from './rows';
 import {schemeText} from './scheme';
@@ -113,7 +113,7 @@ table{border-collapse:collapse;width:100%;font-size:.875rem}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid #e6dfd6;overflow-wrap:anywhere}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 pre,code{font-family:ui-monospace,monospace;font-size:.85rem;overflow-wrap:anywhere;white-space:pre-wrap}
-svg{width:100%;height:auto}
+svg{width:100%;max-width:42rem;height:auto}
 ${PLOT_STYLE}`;
 
 // The plot has room for so many; the table has all.
@@ -149,7 +149,7 @@ ${
       summary.mean === null ? '' : `<p>SQNR: ${decibelText(summary.mean)} on average, ${
                                        decibelText(summary.min)} for the worst (<code>${
                                        e(summary.worst_tensor ?? '')}</code>).</p>`}
-${plan.notes.map((note) => `<p>${e(note)}</p>`).join('\n')}
+${plan.notes.map((note) => `<p>${e(sentence(note))}</p>`).join('\n')}
 <h2>The same on the command line</h2>
 <pre>${e(report.command)}</pre>
 <h2>Files</h2>

@@ -5,7 +5,7 @@ import type {TemplateResult} from 'lit-html';
 
 import type {App} from './app';
 import {failureOf} from './failure';
-import {bytesText, decibelText, numberText, plural, ratioText, secondsText} from './format';
+import {bytesText, decibelText, numberText, plural, ratioText, secondsText, sentence} from './format';
 import {help, nameParts} from './parts';
 import {barLength, barsPlot, plotFile} from './plots';
 import {reportHtml, reportJson, summaryOf, worstFirst} from './report';
@@ -150,7 +150,7 @@ export function resultPanel(app: App): TemplateResult|typeof nothing {
         <b>${decibelText(summary.min)}</b> for the worst layer${
           help('sqnr', 'SQNR')}</p>`}
     </div>
-    ${finished.plan.notes.map((n) => html`<p class="muted note">${n}</p>`)}
+    ${finished.plan.notes.map((n) => html`<p class="muted note">${sentence(n)}</p>`)}
     ${files(app, finished)}
     ${layers(app, finished)}
     <div class="row reports">

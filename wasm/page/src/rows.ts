@@ -27,7 +27,7 @@ export interface Row {
   order: number;
   /** What it is stored as where it is quantized already; '' where it is not. */
   stored: string;
-  /** null until there is a plan. */
+  /** null until there is a plan, and for what belongs to another tensor. */
   planned: PlannedTensor|null;
   /** Bytes in the output; null until there is a plan. */
   newBytes: number|null;
@@ -50,18 +50,19 @@ export interface Sort {
   descending: boolean;
 }
 
-/** Only floats are quantized, and have histograms. */
-export function isFloat(tensor: TensorInfo): boolean {
-  return /^(F|BF)\d/.test(tensor.dtype);
+/** Only floats are quantized, and have histograms: also those stored as codes. */
+export function isFloat({tensor, stored}: Row): boolean {
+  return stored !== '' || /^(F|BF)\d/.test(tensor.dtype);
 }
 
 export function rowsOf(
     tensors: readonly TensorInfo[],
     planned: readonly PlannedTensor[]|null,
     stored: ReadonlyMap<string, SchemeJson> = new Map()): Row[] {
+  // Plans have the floats of a quantized checkpoint, and no scales.
+  const plans = new Map(planned?.map((plan) => [plan.name, plan]));
   return tensors.map((tensor, order) => {
-    // Plans have every tensor of the input, in its order.
-    const plan = planned?.[order] ?? null;
+    const plan = plans.get(tensor.name) ?? null;
     const scheme = stored.get(tensor.name);
     return {
       tensor,

@@ -103,7 +103,7 @@ export function tensorDrawer(app: App): TemplateResult|typeof nothing {
   const row = rows.find((r) => r.tensor.name === drawer.tensor);
   if (row === undefined) return nothing;
   const {tensor, planned} = row;
-  const float = isFloat(tensor);
+  const float = isFloat(row);
   const choosing = float && app.state.form.mode === 'quantize' &&
       (phase === 'inspect' || phase === 'error');
   const idle = !drawer.busy && drawer.survey === null && drawer.failure === null;

@@ -249,7 +249,7 @@ export class TensorTable extends HTMLElement {
   }
 
   private mayChoose(row: Row): boolean {
-    return this.data.choosing && isFloat(row.tensor);
+    return this.data.choosing && isFloat(row);
   }
 
   private draw(): void {
@@ -356,7 +356,7 @@ export class TensorTable extends HTMLElement {
       ${key === 'choice' || key === 'order' ? title : html`<button type="button"
           tabindex="-1" @click=${() => this.sortBy(key)}>${title}<span
           aria-hidden="true">${!sorted ? '' :
-              this.sort.descending ? ' ↓' : ' ↑'}</span></button>`}</div>`;
+              this.sort.descending ? '\u00a0↓' : '\u00a0↑'}</span></button>`}</div>`;
   }
 
   private row(row: Row, index: number, columns: number): TemplateResult {
@@ -392,7 +392,7 @@ export class TensorTable extends HTMLElement {
   }
 
   private choice(row: Row): unknown {
-    if (!isFloat(row.tensor)) return nothing;
+    if (!isFloat(row)) return nothing;
     const {name} = row.tensor;
     return tensorChoice(
         name, this.choiceOf(row), (choice) => this.data.choose([name], choice),
