@@ -1,0 +1,3 @@
+#!/bin/sh
+# usage: run.sh SCRIPT ARGUMENT...
+exec node "$@"
