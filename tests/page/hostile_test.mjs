@@ -87,6 +87,13 @@ async function loadRecipe(tab, recipe) {
   return await until('answer to the recipe', isSaid) === 'taken';
 }
 
+// What the browser itself takes away: of a folder without files there is nothing
+// to open, a mark at the beginning of a text is no part of it, and its JSON has
+// the last of two keys.
+const OF_THE_BROWSER = [
+  'directory_empty', 'recipe_bom', 'recipe_utf16', 'recipe_duplicate',
+];
+
 // How the page took it: 'read' or 'refused'.
 async function tryCase(tab, one) {
   const state = one.directory ? await tab.openDirectory(one.paths[0]) :
@@ -128,6 +135,7 @@ test('the corpus', () => withPage(async (tab) => {
   let count = 0;
   for await (const one of corpus()) {
     if (!one.name.includes(only)) continue;
+    if (OF_THE_BROWSER.includes(one.name)) continue;
     try {
       ++outcomes[await checkCase(tab, one)];
     } catch (error) {
