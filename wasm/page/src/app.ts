@@ -43,6 +43,7 @@ const INITIAL: State = {
   finished: null,
   failure: null,
   notice: '',
+  storageFree: null,
   theme: '',
   updateReady: false,
   offlineReady: false,
@@ -160,6 +161,7 @@ export class App {
             bytesText(bytes)}.`,
       });
       this.replan(0);
+      this.store.set({storageFree: await storageFree()});
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
       this.fail(`${name} could not be opened`, error);
@@ -464,6 +466,15 @@ export class App {
 
   setLogCounts(logCounts: boolean): void {
     this.store.set({logCounts});
+  }
+}
+
+async function storageFree(): Promise<number|null> {
+  try {
+    const {quota, usage = 0} = await navigator.storage.estimate();
+    return quota === undefined ? null : Math.max(0, quota - usage);
+  } catch {
+    return null;
   }
 }
 
