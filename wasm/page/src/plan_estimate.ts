@@ -31,7 +31,8 @@ function whatHappens(mode: Mode, info: PlanInfo, stored: number): unknown {
   const tensors = info.plan.tensors as PlannedTensor[];
   const quantized = tensors.filter((t) => t.action === 'quantize').length;
   if (mode === 'dequantize' && stored > 0) {
-    return html`<strong>${plural(stored, 'tensor')}</strong> become floats again.`;
+    return html`<strong>${plural(stored, 'tensor')}</strong> become floats
+      again.`;
   }
   if (mode === 'convert') return 'The same numbers, stored in another way.';
   if (quantized === 0) return html`All tensors stay as they are.`;
@@ -45,7 +46,7 @@ function counts(mode: Mode, info: PlanInfo, stored: number): TemplateResult {
     ${files > 1 ? html`${files} files in a folder.` : html`One file.`}</p>`;
 }
 
-// A worker has its chunks four times over, and begins with 16 MiB: docs/wasm.md.
+// A worker has its chunks four times over and begins with 16 MiB: docs/wasm.md.
 const WORKER_BYTES = 48 * 2 ** 20;
 const BYTES_PER_WORKER = 32 * 2 ** 20;
 const MOST_WORKERS = 4;
