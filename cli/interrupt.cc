@@ -18,6 +18,8 @@ namespace {
 constexpr time_t kGraceSeconds = 2;
 
 std::atomic<bool> interrupted{false};
+// Claimed by whoever ends the process.
+std::atomic_flag ending = ATOMIC_FLAG_INIT;
 sigset_t watched_signals;  // set before the thread that reads it starts
 
 // A thread of its own receives the signals, so that nothing here is bound by
@@ -29,6 +31,7 @@ void* Watch(void*) {
   interrupted.store(true);
   const timespec grace = {kGraceSeconds, 0};
   sigtimedwait(&watched_signals, nullptr, &grace);
+  if (ending.test_and_set()) return nullptr;
   RemovePendingOutputs();
   dprintf(STDERR_FILENO, "monoquant: error: %s\n", kInterrupted);
   _exit(GetErrorRow(absl::StatusCode::kCancelled).exit_code);
@@ -53,6 +56,11 @@ const std::atomic<bool>& WatchInterrupts() {
     pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   }
   return interrupted;
+}
+
+void EndUninterrupted() {
+  if (!ending.test_and_set()) return;
+  while (true) pause();
 }
 
 }  // namespace monoquant::cli

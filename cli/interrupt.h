@@ -16,6 +16,11 @@ namespace monoquant::cli {
 // the parent process told us to ignore (nohup) stays ignored.
 const std::atomic<bool>& WatchInterrupts();
 
+// The program is about to end by itself, and to say how: from here on no signal
+// ends it, so that nothing is said twice. Does not return if a signal is just
+// ending it.
+void EndUninterrupted();
+
 }  // namespace monoquant::cli
 
 #endif  // MONOQUANT_CLI_INTERRUPT_H_

@@ -144,6 +144,7 @@ int Main(const std::vector<std::string>& args) {
   const bool terminal = IsTerminal(STDERR_FILENO);
   const absl::Status status =
       Run(args, TerminalInfo{terminal && !IsSet("CI")}, streams);
+  EndUninterrupted();
   if (status.ok()) return 0;
   ErrorReportOptions options;
   options.json = WantsJson(args);

@@ -185,6 +185,8 @@ int32_t mq_hash_add(uint32_t hash, const uint8_t* bytes, uint32_t size);
 //   plan        {"settled",
 //                "output": {"format", "directory", "bytes", "python"},
 //                "outputs": [{"name", "bytes", "copied"}, ...],
+//                "peak_memory": N,   that running it takes beyond the module
+//                                    and the index, by pieces of 8 MiB
 //                "notes": ["...", ...],
 //                "plan": {...}}      as docs/schemas/plan.json, with its "for"
 //                                    if the request has one

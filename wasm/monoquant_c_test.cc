@@ -163,6 +163,10 @@ TEST_F(MonoquantCTest, ThePlanTellsTheSizeOfTheOutput) {
   const Json json = Text();
   EXPECT_EQ(At(json, {"settled"}), "true");
   EXPECT_EQ(At(json, {"output", "format"}), "torch");
+  const int64_t* memory = json.Find("peak_memory")->AsInt();
+  ASSERT_NE(memory, nullptr);
+  EXPECT_GT(*memory, 50 * 64 * 4);
+  EXPECT_LT(*memory, 8 << 20) << "for a few kilobytes";
   const std::string output = Output(file, R"({"format":"torch"})");
   EXPECT_EQ(At(json, {"output", "bytes"}), absl::StrCat(output.size()));
 }

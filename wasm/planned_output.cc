@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/dequantizing_reader.h"
+#include "core/job.h"
 #include "core/nonfinite_search.h"
 #include "core/repacking_reader.h"
 #include "exporters/program_checks.h"
@@ -241,6 +242,8 @@ Json PlannedOutput::Describe() const {
   json.Set("settled", settled());
   json.Set("output", std::move(output));
   json.Set("outputs", Json(std::move(outputs)));
+  json.Set("peak_memory",
+           PeakMemory(plan_, /*threads=*/1, JobOptions().chunk_bytes));
   json.Set("notes",
            Json::Array(output_plan_->notes.begin(), output_plan_->notes.end()));
   json.Set("plan", std::move(plan));

@@ -202,6 +202,8 @@ export interface PlanInfo {
   };
   /** The files, in the order of their sinks. One, if it is no directory. */
   outputs: OutputFile[];
+  /** Bytes of a worker beyond the module and the index, by pieces of 8 MiB. */
+  peak_memory: number;
   /** What of the input is not carried over. */
   notes: string[];
   /** docs/schemas/plan.json */

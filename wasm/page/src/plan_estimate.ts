@@ -46,8 +46,8 @@ function counts(mode: Mode, info: PlanInfo, stored: number): TemplateResult {
     ${files > 1 ? html`${files} files in a folder.` : html`One file.`}</p>`;
 }
 
-// A worker has its chunks four times over and begins with 16 MiB: docs/wasm.md.
-const WORKER_BYTES = 48 * 2 ** 20;
+// The module's own memory, with which each worker begins.
+const MODULE_BYTES = 16 * 2 ** 20;
 const BYTES_PER_WORKER = 32 * 2 ** 20;
 const MOST_WORKERS = 4;
 
@@ -64,7 +64,7 @@ function needs(state: State, info: PlanInfo): TemplateResult {
   const {storageFree} = state;
   const storage = info.outputs.reduce(
       (sum, output) => sum + (output.copied ? 0 : output.bytes), 0);
-  const memory = WORKER_BYTES *
+  const memory = (MODULE_BYTES + info.peak_memory) *
       workersFor(info.plan.input_bytes, state.form.nonfinite);
   const short = storageFree !== null && storageFree < storage;
   return html`<p class="muted">Needs about ${bytesText(memory)} of memory, and
