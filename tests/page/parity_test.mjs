@@ -13,7 +13,7 @@ import {promisify} from 'node:util';
 
 import {folderOf} from './arguments.mjs';
 import {
-  Browser, newFolder, option, pathOf, requireChromium, sha256Of, until,
+  newFolder, option, pathOf, requireChromium, sha256Of, until, withBrowser,
 } from './harness.mjs';
 import {packageEntry} from './package_entry.mjs';
 
@@ -118,45 +118,46 @@ test('Node', async () => {
   }
 });
 
-test('the browser', async (t) => {
-  const browser = await Browser.open({extra: serve});
+// All cases of one input in the browser: [{outputs} or {error}].
+async function inBrowser(page, {input, cases}, workers) {
+  const script = '/test/in_page/quantize.mjs';
+  const element = await page.evaluateHandle((directory) => {
+    const made = document.createElement('input');
+    made.type = 'file';
+    made.webkitdirectory = directory;
+    return made;
+  }, input.directory);
+  await element.setInputFiles(input.path);
+  const finding = page.evaluate(async ({script, ...request}) => {
+    const {runCases} = await import(script);
+    return runCases(request);
+  }, {
+    script, input: element, main: input.main, directory: input.directory,
+    packageUrl: `/test/package/${packageEntry(packageFolder, 'browser')}`,
+    cases, workers,
+  });
+  let ended = false;
+  finding.catch(() => {}).finally(() => ended = true);
+  const done = () => page.evaluate(
+      async (script) => (await import(script)).progress.done, script);
+  await until(`outputs of ${input.path}`, () => ended, done);
+  return finding;
+}
+
+test('the browser', (t) => withBrowser(async (browser) => {
   const {page} = await browser.newTab();
-  const packageUrl = `/test/package/${packageEntry(packageFolder, 'browser')}`;
   for (const workers of [1, 2, 3]) {
     await t.test(`${workers} workers`, async () => {
-      for (const {input, cases} of work) {
-        const element = await page.evaluateHandle((directory) => {
-          const made = document.createElement('input');
-          made.type = 'file';
-          made.webkitdirectory = directory;
-          return made;
-        }, input.directory);
-        await element.setInputFiles(input.path);
-        const finding = page.evaluate(async ({script, ...request}) => {
-          const {runCases} = await import(script);
-          return runCases(request);
-        }, {
-          script: '/test/in_page/quantize.mjs', packageUrl, input: element,
-          main: input.main, directory: input.directory, cases, workers,
-        });
-        let found;
-        let failed;
-        finding.then((value) => found = value, (error) => failed = error);
-        await until(`result for ${input.path}`, () => found ?? failed,
-                    () => page.evaluate(async (script) => (
-                        await import(script)).progress.done,
-                        '/test/in_page/quantize.mjs'));
-        if (failed) throw failed;
-        compareAll(cases, found);
+      for (const one of work) {
+        compareAll(one.cases, await inBrowser(page, one, workers));
       }
     });
   }
   await t.test('leaves nothing behind', async () => {
-    browser.check();
-    await browser.newTab().then((tab) => tab.nothingStored());
+    const tab = await browser.newTab();
+    await tab.nothingStored();
   });
-  await browser.close();
-});
+}, {extra: serve}));
 
 // Runs a command line as somebody would who pasted it beside the input, and
 // returns the files that were not there before: [[name, sha256]].
@@ -196,39 +197,39 @@ const BY_HAND = [
    recipe: {'output-format': 'gptq'}},
 ];
 
-test('by hand', async (t) => {
-  const browser = await Browser.open();
-  for (const {name, input, directory, recipe = {}} of BY_HAND) {
-    await t.test(name, async () => {
+// One output as a person makes it, and as the copied command line does.
+async function byHand(tab, {input, directory, recipe = {}}) {
+  const state = await tab.open(
+      input, directory ? 'directory-input' : 'file-input');
+  assert.equal(state, 'inspect', await tab.errorOrNothing());
+  await tab.recipe(recipe);
+  const command = await tab.copiedCommand();
+  const saved = [];
+  if (/--recipe /.test(command) && !command.includes('<<')) {
+    saved.push(await tab.save('save-recipe'));
+  }
+  await tab.finish();
+  const files = await tab.download();
+  const shown = await tab.shownSha256();
+  for (const file of files) {
+    assert.ok(shown.includes(file.sha256), `${file.name}: not as shown`);
+  }
+  const native = await pasted(command, input, saved);
+  if (!directory) {
+    assert.deepEqual([[files[0].name, files[0].sha256]], native, command);
+    return;
+  }
+  assert.deepEqual(
+      Object.fromEntries(files.map(({name, sha256}) => [name, sha256])),
+      Object.fromEntries(native), command);
+}
+
+test('by hand', (t) => withBrowser(async (browser) => {
+  for (const one of BY_HAND) {
+    await t.test(one.name, async () => {
       const tab = await browser.newTab();
-      assert.equal(await tab.open(
-          input, directory ? 'directory-input' : 'file-input'), 'inspect',
-          await tab.errorOrNothing());
-      await tab.recipe(recipe);
-      const command = await tab.copiedCommand();
-      const saved = [];
-      if (/--recipe /.test(command) && !command.includes('<<')) {
-        saved.push(await tab.save('save-recipe'));
-      }
-      await tab.finish();
-      const files = await tab.download();
-      const shown = await tab.shownSha256();
-      for (const file of files) {
-        assert.ok(shown.includes(file.sha256), `${file.name}: not as shown`);
-      }
-      const native = await pasted(command, input, saved);
-      if (directory) {
-        // What is the input's own need not be downloaded again.
-        for (const {name: file, sha256} of files) {
-          assert.equal(sha256, new Map(native).get(file), file);
-        }
-        assert.ok(files.some(({name: file}) => file === 'config.json'));
-      } else {
-        assert.deepEqual([[files[0].name, files[0].sha256]], native, command);
-      }
+      await byHand(tab, one);
       await tab.page.close();
     });
   }
-  browser.check();
-  await browser.close();
-});
+}));
