@@ -51,11 +51,15 @@ uint64_t CountNonfinite(const RunResult& result) {
 
 // A line of Python that loads the output, where one line does.
 std::string LoadHint(const RunReport& report) {
-  const std::vector<WeightFile>& files = report.output_plan->files;
-  if (files.size() != 1) return "";
+  const ExporterRow& row = *report.output->row;
   std::filesystem::path path = report.output->path;
-  if (report.output->is_directory) path /= files[0].name;
-  return PythonHint(*report.output->row, path.string());
+  // What loads a model directory finds its files itself.
+  if (row.quantization_config == nullptr) {
+    const std::vector<WeightFile>& files = report.output_plan->files;
+    if (files.size() != 1) return "";
+    if (report.output->is_directory) path /= files[0].name;
+  }
+  return PythonHint(row, path.string());
 }
 
 absl::string_view ActionName(Action action) {

@@ -74,7 +74,8 @@ struct ExporterRow {
   // is chosen by it where --to is not given.
   absl::Span<const absl::string_view> extensions;
   // A line of Python that loads such a file, with PATH in place of the quoted
-  // path; empty where only monoquant reads the format.
+  // path, or the directory of a format that is one (quantization_config); empty
+  // where only monoquant reads the format.
   absl::string_view python_hint;
   absl::string_view description;
   // Programs that load such files, and the versions that are tested with them.

@@ -30,3 +30,10 @@ MQ_COPTS = [
 
 # Our libraries report errors as values; see docs/architecture.md.
 MQ_NO_EXCEPTIONS = ["-fno-exceptions"]
+
+# For loops over the values of weights: WebAssembly is compiled for size, and is
+# as fast as native code only where it is told to be.
+MQ_HOT_COPTS = select({
+    "@rules_cc//cc/compiler:emscripten": ["-O3"],
+    "//conditions:default": [],
+})

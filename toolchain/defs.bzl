@@ -1,8 +1,8 @@
 """The rules that monoquant's rooms are built with."""
 
-load("//toolchain:copts.bzl", "MQ_COPTS", "MQ_NO_EXCEPTIONS")
+load("//toolchain:copts.bzl", "MQ_COPTS", "MQ_HOT_COPTS", "MQ_NO_EXCEPTIONS")
 
-def mq_cc_library(name, copts = [], exceptions = False, **kwargs):
+def mq_cc_library(name, copts = [], exceptions = False, hot = False, **kwargs):
     """A cc_library with the project's compiler options.
 
     Args:
@@ -10,11 +10,13 @@ def mq_cc_library(name, copts = [], exceptions = False, **kwargs):
       copts: more options.
       exceptions: whether its code may catch exceptions (of a dependency);
         ours never throws.
+      hot: whether it has loops that run over all values of a weight.
       **kwargs: passed to cc_library.
     """
     native.cc_library(
         name = name,
-        copts = MQ_COPTS + ([] if exceptions else MQ_NO_EXCEPTIONS) + copts,
+        copts = (MQ_COPTS + ([] if exceptions else MQ_NO_EXCEPTIONS) +
+                 (MQ_HOT_COPTS if hot else []) + copts),
         **kwargs
     )
 

@@ -114,7 +114,7 @@ def wasm_binary(
         name = linked,
         linkopts = [
             # For the linker: it optimizes the module as a whole.
-            "-Oz",
+            "-O3",
             "-sSTANDALONE_WASM=1",
             "--no-entry",
             "-sALLOW_MEMORY_GROWTH=1",

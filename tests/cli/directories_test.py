@@ -157,6 +157,23 @@ class DirectoriesTest(CliTestCase):
         self.assertEqual(self.listing("hf_int8"), self.listing("other"))
         self.check_side_files("hf_int8")
 
+    def test_the_line_of_python_names_what_it_loads(self):
+        """The directory where that is a model, or its only file."""
+        for output, to, size, line in (
+                ("a", "compressed-tensors", "1G", 'from_pretrained("a")'),
+                ("b", "compressed-tensors", "3K", 'from_pretrained("b")'),
+                ("c", "safetensors", "1G",
+                 'load_file("c/model.safetensors")'),
+                ("d", "safetensors", "3K", None)):
+            with self.subTest(to=to, size=size):
+                result = self.document("result", "quantize", "hf", "-o", output,
+                                       "--to", to, "--max-shard-size", size)
+                load = result["output"]["load"]
+                if line is None:
+                    self.assertIsNone(load)
+                else:
+                    self.assertTrue(load.endswith(line), load)
+
     def test_lists_of_torchao(self):
         """Each shard may list its own tensors; those that are written list
         all, as torchao needs it."""

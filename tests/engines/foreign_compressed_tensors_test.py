@@ -4,15 +4,12 @@ A model is quantized and saved by compressed-tensors itself. What `dequantize`
 makes of each layer equals the weight that the library decompresses, bit for bit.
 """
 
-import os
-import tempfile
 import unittest
 
 from tests.support import optional
 
 optional.require_pypi()
 
-import safetensors.torch
 import torch
 import transformers
 from compressed_tensors.compressors import ModelCompressor
@@ -22,6 +19,8 @@ from compressed_tensors.quantization.utils import (calculate_qparams,
                                                    generate_gparam)
 
 from tests.engines import small_llama
+from tests.engines.engine_test_case import open_tensors
+from tests.engines.foreign_test_case import ForeignTestCase
 from tests.support import monoquant
 
 INT4 = dict(num_bits=4, type="int", symmetric=True, strategy="group",
@@ -121,37 +120,22 @@ def write(source, folder, scheme):
             if isinstance(module, torch.nn.Linear) and name != "lm_head"}
 
 
-class ForeignCompressedTensorsTest(unittest.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        cls._folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls._folder.cleanup)
-        cls.source = os.path.join(cls._folder.name, "llama")
-        small_llama.make(cls.source)
+class ForeignCompressedTensorsTest(ForeignTestCase):
 
     def write(self, name, scheme, source=None):
-        folder = os.path.join(self._folder.name, name.replace(" ", "_"))
+        """(the directory, the weights as the library has them)"""
+        folder = self.path(name)
         return folder, write(source or self.source, folder, scheme)
-
-    def read(self, command, folder):
-        output = os.path.join(self._folder.name, "floats.safetensors")
-        monoquant.run(command, "-m", folder, "-o", output, "--force")
-        return safetensors.torch.load_file(output)
 
     def test_every_scheme(self):
         for name, scheme in SCHEMES.items():
             with self.subTest(scheme=name):
                 folder, expected = self.write(name, scheme)
-                weights = self.read("dequantize", folder)
-                for key, weight in expected.items():
-                    self.assertEqual(weights[key].dtype, torch.bfloat16)
-                    self.assertTrue(torch.equal(weights[key], weight), key)
+                weights = self.read(folder)
+                self.check(weights, expected)
                 # Nothing is listed but the tensors of the float model.
-                self.assertEqual(
-                    weights.keys(),
-                    safetensors.torch.load_file(os.path.join(
-                        self.source, "model.safetensors")).keys())
+                self.assertEqual(weights.keys(),
+                                 open_tensors(self.source)[1].keys())
 
     def test_conversions(self):
         for name, formats in CONVERSIONS.items():
@@ -162,9 +146,7 @@ class ForeignCompressedTensorsTest(unittest.TestCase):
                     monoquant.run("convert", folder, "-o", output, "--to", to,
                                   "--force")
                     folder = output
-                    weights = self.read("dequantize", folder)
-                    for key, weight in expected.items():
-                        self.assertTrue(torch.equal(weights[key], weight), key)
+                    self.check(self.read(folder), expected)
         # The last one loads as the library's own did.
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.bfloat16)
@@ -178,7 +160,7 @@ class ForeignCompressedTensorsTest(unittest.TestCase):
         source = self.source + "_of_blocks"
         small_llama.make(source, intermediate_size=256)
         folder, expected = self.write("fp8 in blocks", "FP8_BLOCK", source)
-        weights = self.read("convert", folder)
+        weights = self.read(folder, command="convert")
         for key, weight in expected.items():
             self.assertEqual(weights[key].dtype, torch.float32)
             self.assertTrue(torch.equal(weights[key].bfloat16(), weight), key)

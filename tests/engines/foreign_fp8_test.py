@@ -8,7 +8,6 @@ runs without one, and so does loading, which decodes them.
 import json
 import os
 import shutil
-import tempfile
 import types
 import unittest
 
@@ -23,10 +22,9 @@ import torch
 import transformers
 from transformers.integrations import finegrained_fp8
 
-from tests.engines import small_llama
 from tests.engines.engine_test_case import (
     change_tensors, load, open_tensors, read_config)
-from tests.support import monoquant
+from tests.engines.foreign_test_case import ForeignTestCase
 
 # Layers whose sizes are no multiples of the blocks stay as they are.
 OPTIONS = {
@@ -59,24 +57,17 @@ def write(source, folder, **options):
     return sum(name.endswith("_scale_inv") for name in quantized)
 
 
-class ForeignFp8Test(unittest.TestCase):
+class ForeignFp8Test(ForeignTestCase):
 
-    @classmethod
-    def setUpClass(cls):
-        cls._folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls._folder.cleanup)
-        cls.source = os.path.join(cls._folder.name, "llama")
-        small_llama.make(cls.source, intermediate_size=256)
+    LLAMA = {"intermediate_size": 256}
 
     def write(self, name, **options):
-        folder = os.path.join(self._folder.name, name.replace(" ", "_"))
+        folder = self.path(name)
         self.assertGreater(write(self.source, folder, **options), 8)
         return folder
 
     def read(self, folder):
-        output = os.path.join(self._folder.name, "floats.safetensors")
-        monoquant.run("convert", "-m", folder, "-o", output, "--force")
-        return safetensors.torch.load_file(output)
+        return super().read(folder, command="convert")
 
     def differing(self, folder, dtype):
         """The weights that Transformers decodes to something else."""

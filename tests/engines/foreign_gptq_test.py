@@ -9,7 +9,6 @@ import contextlib
 import io
 import json
 import os
-import tempfile
 import unittest
 
 from tests.support import optional
@@ -25,7 +24,8 @@ from gptqmodel import GPTQConfig, RTNConfig
 from gptqmodel.quantization import FORMAT
 from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
 
-from tests.engines import small_llama
+from tests.engines.engine_test_case import open_tensors
+from tests.engines.foreign_test_case import ForeignTestCase
 from tests.support import monoquant
 
 # Rounded to nearest.
@@ -79,48 +79,41 @@ def positive(source):
     safetensors.torch.save_file(tensors, path, {"format": "pt"})
 
 
-class ForeignGptqTest(unittest.TestCase):
+def as_loaded(folder, dtype=torch.float16):
+    """{name: weight} as GPTQModel's own loader has them."""
+    model = gptqmodel.GPTQModel.load(
+        folder, device="cpu", backend=gptqmodel.BACKEND.GPTQ_TORCH,
+        dtype=torch.float16).model
+    weights = {}
+    for name, module in model.named_modules():
+        if hasattr(module, "dequantize_weight"):
+            weights[name + ".weight"] = module.dequantize_weight().T
+        elif isinstance(module, torch.nn.Linear):
+            weights[name + ".weight"] = module.weight
+    return {name: weight.detach().to(dtype)
+            for name, weight in weights.items()}
+
+
+class ForeignGptqTest(ForeignTestCase):
+
+    LLAMA = {"dtype": torch.float16}
+    as_loaded = staticmethod(as_loaded)
 
     @classmethod
     def setUpClass(cls):
-        cls._folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls._folder.cleanup)
-        cls.source = os.path.join(cls._folder.name, "llama")
-        small_llama.make(cls.source, torch.float16)
+        super().setUpClass()
         positive(cls.source)
 
     def write(self, name, config, calibration=None):
-        folder = os.path.join(self._folder.name, name.replace(" ", "_"))
+        folder = self.path(name)
         write(self.source, folder, config, calibration)
         return folder
 
     def read(self, folder):
-        output = os.path.join(self._folder.name, "floats.safetensors")
-        monoquant.run("dequantize", "-m", folder, "-o", output, "--force",
-                      "--dtype", "f16")
-        return safetensors.torch.load_file(output)
+        return super().read(folder, "--dtype", "f16")
 
     def stored(self, folder):
-        return safetensors.torch.load_file(
-            os.path.join(folder, "model.safetensors"))
-
-    def check(self, weights, expected):
-        for key, weight in expected.items():
-            self.assertTrue(torch.equal(weights[key], weight), key)
-
-    def as_loaded(self, folder):
-        """{name: weight} as GPTQModel's own loader has them."""
-        model = gptqmodel.GPTQModel.load(
-            folder, device="cpu", backend=gptqmodel.BACKEND.GPTQ_TORCH,
-            dtype=torch.float16).model
-        weights = {}
-        for name, module in model.named_modules():
-            if hasattr(module, "dequantize_weight"):
-                weights[name + ".weight"] = module.dequantize_weight().T
-            elif isinstance(module, torch.nn.Linear):
-                weights[name + ".weight"] = module.weight
-        return {name: weight.detach().half()
-                for name, weight in weights.items()}
+        return open_tensors(folder)[1]
 
     def test_every_scheme(self):
         for name, options in SCHEMES.items():

@@ -13,7 +13,7 @@ from tests.support import monoquant
 
 
 class ForeignTestCase(unittest.TestCase):
-    """`source` is the directory of a small Llama of BF16."""
+    """`source` is the directory of a small Llama, of BF16 by default."""
 
     LLAMA = {}  # options of small_llama.make
 
@@ -32,11 +32,11 @@ class ForeignTestCase(unittest.TestCase):
     def path(self, name):
         return os.path.join(self._folder.name, name.replace(" ", "_"))
 
-    def read(self, folder, *args):
-        """{name: weight} as monoquant dequantizes it."""
+    def read(self, folder, *args, command="dequantize"):
+        """{name: weight} as monoquant dequantizes it, or as another command
+        reads it."""
         output = self.path("floats.safetensors")
-        monoquant.run("dequantize", "-m", folder, "-o", output, "--force",
-                      *args)
+        monoquant.run(command, "-m", folder, "-o", output, "--force", *args)
         return safetensors.torch.load_file(output)
 
     def check(self, weights, expected):

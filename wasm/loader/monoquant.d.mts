@@ -194,8 +194,9 @@ export interface PlanInfo {
     /** Of all files. */
     bytes: number;
     /**
-     * A line of Python that loads it, with PATH for the quoted path; empty
-     * where there is none.
+     * A line of Python that loads it, with PATH for the quoted path: of the
+     * directory, or of the only file where it is none; empty where there is
+     * no such line.
      */
     python: string;
   };

@@ -1,19 +1,19 @@
 // Makes the static site: one script, one style sheet, the worker, the module,
 // and a service worker that knows the hash of each.
 //
-// usage: node build_page.mjs --modules=NODE_MODULES --package=FOLDER --out=FOLDER
+// usage: node build_page.mjs --modules=FOLDER --package=FOLDER --out=FOLDER
 //
-// NODE_MODULES has typescript, esbuild and lit-html; --package is @monoquant/core
-// as it is published, with the module inside. The same files give the same site,
-// byte for byte.
+// The modules are node_modules with typescript, esbuild and lit-html; the package
+// is @monoquant/core as it is published, with monoquant.wasm inside. The same
+// files give the same site, byte for byte.
 
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import {createRequire} from 'node:module';
 import * as path from 'node:path';
 
-// Not import.meta.url: where links stand for files, as in Bazel's sandbox, that is
-// another place.
+// Not import.meta.url: where links stand for files, as in Bazel's sandbox, that
+// is another place.
 const here = path.dirname(path.resolve(process.argv[1]));
 
 function option(name) {
@@ -98,23 +98,33 @@ const worker =
     addHashed('worker.js', await bundle(path.join(core, 'dist/worker.js')));
 const wasm = addHashed(
     'monoquant.wasm', fs.readFileSync(path.join(core, 'dist/monoquant.wasm')));
-const script = addHashed('page.js', await bundle(
-    path.join(here, 'src/main.ts'), {MQ_WORKER: worker, MQ_WASM: wasm}));
-const style = addHashed('page.css', await bundle(
-    path.join(here, 'styles/page.css')));
+const script = addHashed(
+    'page.js',
+    await bundle(
+        path.join(here, 'src/main.ts'), {MQ_WORKER: worker, MQ_WASM: wasm}));
+const style =
+    addHashed('page.css', await bundle(path.join(here, 'styles/page.css')));
 files.set('icon.svg', read('icons/icon.svg'));
 files.set('manifest.webmanifest', read('manifest.webmanifest'));
-files.set('index.html', Buffer.from(
-    read('index.html').toString().replace('@PAGE_CSS@', style)
-        .replace('@PAGE_JS@', script)));
+files.set(
+    'index.html',
+    Buffer.from(read('index.html')
+                    .toString()
+                    .replace('@PAGE_CSS@', style)
+                    .replace('@PAGE_JS@', script)));
 
-const list = [...files].sort(([a], [b]) => a < b ? -1 : 1).map(
-    ([name, bytes]) => [name, `sha256-${hash(bytes, 'sha256', 'base64')}`]);
-files.set('service_worker.js', await bundle(
-    path.join(here, 'src/service_worker.ts'), {
+const list =
+    [...files]
+        .sort(([a], [b]) => a < b ? -1 : 1)
+        .map(([name,
+               bytes]) => [name, `sha256-${hash(bytes, 'sha256', 'base64')}`]);
+files.set(
+    'service_worker.js',
+    await bundle(path.join(here, 'src/service_worker.ts'), {
       MQ_FILES: list,
       MQ_VERSION: hash(JSON.stringify(list), 'sha256', 'hex').slice(0, 16),
     }));
 
 fs.mkdirSync(out, {recursive: true});
-for (const [name, bytes] of files) fs.writeFileSync(path.join(out, name), bytes);
+for (const [name, bytes] of files)
+  fs.writeFileSync(path.join(out, name), bytes);

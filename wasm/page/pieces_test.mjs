@@ -9,11 +9,10 @@ import * as path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
 const here = path.dirname(path.resolve(process.argv[1]));
-const modules = path.resolve(
-    process.argv.find((a) => a.startsWith('--modules='))
-        .slice('--modules='.length));
-const esbuild =
-    createRequire(import.meta.url)(path.join(modules, 'esbuild'));
+const modules =
+    path.resolve(process.argv.find((a) => a.startsWith('--modules='))
+                     .slice('--modules='.length));
+const esbuild = createRequire(import.meta.url)(path.join(modules, 'esbuild'));
 
 const folder =
     fs.mkdtempSync(path.join(process.env.TEST_TMPDIR ?? os.tmpdir(), 'page-'));

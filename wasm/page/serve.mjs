@@ -1,4 +1,5 @@
-// Serves a folder of static files on this machine: what any host does for the page.
+// Serves a folder of static files on this machine: what any host does for the
+// page.
 //
 // usage: node serve.mjs FOLDER [PORT]
 
@@ -51,8 +52,7 @@ export function serve(folder, port) {
       return;
     }
     response.writeHead(200, {
-      'content-type':
-          TYPES[path.extname(file)] ?? 'application/octet-stream',
+      'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream',
       'content-length': fs.statSync(file).size,
       'cache-control': 'no-cache',
       'x-content-type-options': 'nosniff',
@@ -61,7 +61,8 @@ export function serve(folder, port) {
       response.end();
       return;
     }
-    fs.createReadStream(file).on('error', () => response.destroy())
+    fs.createReadStream(file)
+        .on('error', () => response.destroy())
         .pipe(response);
   });
   return new Promise((resolve, reject) => {

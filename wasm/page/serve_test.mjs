@@ -9,8 +9,8 @@ import test, {after, before} from 'node:test';
 
 import {findFile, serve} from './serve.mjs';
 
-const base = fs.mkdtempSync(
-    path.join(process.env.TEST_TMPDIR ?? os.tmpdir(), 'serve-'));
+const base =
+    fs.mkdtempSync(path.join(process.env.TEST_TMPDIR ?? os.tmpdir(), 'serve-'));
 const folder = path.join(base, 'site');
 fs.mkdirSync(path.join(folder, 'sub'), {recursive: true});
 fs.writeFileSync(path.join(folder, 'index.html'), '<p>page</p>');
@@ -33,33 +33,53 @@ after(() => {
 function ask(pathname, method = 'GET') {
   return new Promise((resolve, reject) => {
     http.request(
-        {port: server.address().port, host: '127.0.0.1', path: pathname, method},
-        (response) => {
-          let text = '';
-          response.on('data', (piece) => text += piece);
-          response.on('end', () => resolve({
-            status: response.statusCode, text,
-            type: response.headers['content-type'],
-          }));
-        }).on('error', reject).end();
+            {
+              port: server.address().port,
+              host: '127.0.0.1',
+              path: pathname,
+              method
+            },
+            (response) => {
+              let text = '';
+              response.on('data', (piece) => text += piece);
+              response.on('end', () => resolve({
+                                   status: response.statusCode,
+                                   text,
+                                   type: response.headers['content-type'],
+                                 }));
+            })
+        .on('error', reject)
+        .end();
   });
 }
 
 test('files, with their types', async () => {
   assert.deepEqual(await ask('/'), {
-    status: 200, text: '<p>page</p>', type: 'text/html; charset=utf-8',
+    status: 200,
+    text: '<p>page</p>',
+    type: 'text/html; charset=utf-8',
   });
   assert.deepEqual(await ask('/a%20b.wasm?x=1'), {
-    status: 200, text: 'module', type: 'application/wasm',
+    status: 200,
+    text: 'module',
+    type: 'application/wasm',
   });
   assert.equal((await ask('/sub/')).text, 'sub');
   assert.equal((await ask('/', 'HEAD')).text, '');
 });
 
 test('nothing else', async () => {
-  for (const pathname of [
-    '/missing', '/sub', '/../secret', '/%2e%2e/secret', '/sub/../../secret',
-    '/..%2fsecret', '/../site-2/secret', '/%00', '/%', '//etc/passwd',
+  for (const pathname
+           of ['/missing',
+               '/sub',
+               '/../secret',
+               '/%2e%2e/secret',
+               '/sub/../../secret',
+               '/..%2fsecret',
+               '/../site-2/secret',
+               '/%00',
+               '/%',
+               '//etc/passwd',
   ]) {
     assert.equal((await ask(pathname)).status, 404, pathname);
   }

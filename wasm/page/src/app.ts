@@ -10,7 +10,6 @@ import {CORE_FILES} from './environment';
 import {exampleFile} from './example';
 import {failureOf, isAbort} from './failure';
 import type {Failure} from './failure';
-import {bytesText, plural} from './format';
 import {findOffers, NO_OFFERS, variations} from './offers';
 import type {Field} from './offers';
 import {inputName, outputName} from './output_name';
@@ -43,6 +42,7 @@ const INITIAL: State = {
   finished: null,
   failure: null,
   notice: '',
+  storageFree: null,
   theme: '',
   updateReady: false,
   offlineReady: false,
@@ -146,20 +146,22 @@ export class App {
       const knows = this.state.about ?? await about(CORE_FILES);
       this.leaveInput();
       const {info} = checkpoint;
-      const form = formFor(this.state.form, this.state.input?.info ?? null, info);
+      const form =
+          formFor(this.state.form, this.state.input?.info ?? null, info);
       this.go('inspect', {
         about: knows,
-        input: {name, files, bytes, checkpoint, info, opened: {root, allowOpaque}},
+        input:
+            {name, files, bytes, checkpoint, info, opened: {root, allowOpaque}},
         reading: null,
         openChoices: {root: '', allowOpaque: false},
         form,
         rows: rowsOf(checkpoint.tensors, null, storedSchemes(info)),
         planning: {busy: true, info: null, request: null, failure: null},
         offers: NO_OFFERS,
-        notice: `${name}: ${plural(checkpoint.tensors.length, 'tensor')}, ${
-            bytesText(bytes)}.`,
+        notice: '',
       });
       this.replan(0);
+      this.store.set({storageFree: await storageFree()});
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
       this.fail(`${name} could not be opened`, error);
@@ -237,8 +239,7 @@ export class App {
 
   command(): string {
     const {input, planning, form, about: knows} = this.state;
-    if (input === null || planning.info === null ||
-        planning.request === null) {
+    if (input === null || planning.info === null || planning.request === null) {
       return '';
     }
     const {root, allowOpaque} = input.opened;
@@ -247,7 +248,10 @@ export class App {
           input: input.name,
           output: outputName(input.name, form, planning.info, knows),
         },
-        {...(root === '' ? {} : {root}), ...(allowOpaque ? {allowOpaque} : {})});
+        {
+          ...(root === '' ? {} : {root}),
+          ...(allowOpaque ? {allowOpaque} : {})
+        });
   }
 
   private async replan(delay: number): Promise<void> {
@@ -301,12 +305,11 @@ export class App {
     if (input === null || this.state.planning.busy) return;
     const {signal} = this.planning;
     const names = knows?.formats.map((f) => f.name) ?? [];
-    const list = variations(form, names).filter(
-        (v) => only === null || v.field === only);
+    const list = variations(form, names)
+                     .filter((v) => only === null || v.field === only);
     // Old answers stay until there is a new one: nothing flickers.
     await findOffers(
-        input.checkpoint, list, signal,
-        (field: Field, value, reason) => {
+        input.checkpoint, list, signal, (field: Field, value, reason) => {
           const {offers} = this.state;
           if (offers[field].get(value) === reason) return;
           const answers = new Map(offers[field]).set(value, reason);
@@ -428,19 +431,19 @@ export class App {
     this.surveying = new AbortController();
     const {signal} = this.surveying;
     const {tensor} = drawer;
-    const tell = (
-        change: {survey?: Survey|null, failure?: Failure|null}, busy = false) => {
-      const now = this.state.drawer;
-      if (now?.tensor === tensor && !signal.aborted) {
-        this.store.set({drawer: {...now, ...change, busy}});
-      }
-    };
+    const tell =
+        (change: {survey?: Survey|null, failure?: Failure|null},
+         busy = false) => {
+          const now = this.state.drawer;
+          if (now?.tensor === tensor && !signal.aborted) {
+            this.store.set({drawer: {...now, ...change, busy}});
+          }
+        };
     tell({failure: null}, true);
     try {
       const against = this.outputOf(tensor);
       const survey = await input.checkpoint.survey(
-          tensor,
-          {bins: 128, signal, ...(against === null ? {} : {against})});
+          tensor, {bins: 128, signal, ...(against === null ? {} : {against})});
       tell({survey});
     } catch (error) {
       if (isAbort(error)) return;
@@ -467,6 +470,15 @@ export class App {
   }
 }
 
+async function storageFree(): Promise<number|null> {
+  try {
+    const {quota, usage = 0} = await navigator.storage.estimate();
+    return quota === undefined ? null : Math.max(0, quota - usage);
+  } catch {
+    return null;
+  }
+}
+
 function storedSchemes(info: CheckpointInfo): Map<string, SchemeJson> {
   const {tensors = []} = (info.quantization ?? {}) as Partial<Quantization>;
   return new Map(tensors.map((t) => [t.name, t.scheme]));
@@ -474,8 +486,8 @@ function storedSchemes(info: CheckpointInfo): Map<string, SchemeJson> {
 
 /** The recipe stays for the next file; what only the last one had does not. */
 function formFor(
-    form: RecipeForm, before: CheckpointInfo|null, info: CheckpointInfo):
-    RecipeForm {
+    form: RecipeForm, before: CheckpointInfo|null,
+    info: CheckpointInfo): RecipeForm {
   const next = {...form};
   const quantized = info.quantization !== null;
   // To quantize it once more would add up errors: not the first choice.
@@ -502,13 +514,12 @@ function finish(
     inputName: input.name,
     bytesIn: input.bytes,
     outputName,
-    files: run.files.map((file) => ({
-                           ...file,
-                           saveAs: single ? outputName : file.name,
-                           url: file.file === undefined ?
-                               '' :
-                               URL.createObjectURL(file.file),
-                         })),
+    files: run.files.map(
+        (file) => ({
+          ...file,
+          saveAs: single ? outputName : file.name,
+          url: file.file === undefined ? '' : URL.createObjectURL(file.file),
+        })),
     shown: FIRST_LAYERS,
   };
 }

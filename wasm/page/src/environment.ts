@@ -5,4 +5,7 @@ declare const MQ_WASM: string;
 
 export const WORKER_URL = new URL(MQ_WORKER, document.baseURI);
 export const WASM_URL = new URL(MQ_WASM, document.baseURI);
-export const CORE_FILES = {worker: WORKER_URL, wasm: WASM_URL};
+export const CORE_FILES = {
+  worker: WORKER_URL,
+  wasm: WASM_URL
+};

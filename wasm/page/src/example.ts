@@ -4,7 +4,8 @@ const LAYERS = 3;
 const WIDTH = 256;
 
 function shapes(): [string, number[]][] {
-  const list: [string, number[]][] = [['model.embed_tokens.weight', [512, WIDTH]]];
+  const list: [string, number[]][] =
+      [['model.embed_tokens.weight', [512, WIDTH]]];
   for (let i = 0; i < LAYERS; ++i) {
     const layer = `model.layers.${i}`;
     list.push([`${layer}.input_layernorm.weight`, [WIDTH]]);
@@ -43,8 +44,8 @@ export function exampleFile(): File {
 
 // Values with the bell shape of real weights: a sum of four equal chances has
 // nearly that. Norms are close to 1, and each layer has a few outliers.
-function weights(list: [string, number[]][], count: number):
-    Float32Array<ArrayBuffer> {
+function weights(
+    list: [string, number[]][], count: number): Float32Array<ArrayBuffer> {
   const values = new Float32Array(count);
   let state = 2463534242;
   const chance = () => {

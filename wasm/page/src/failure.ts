@@ -18,7 +18,8 @@ export interface Failure {
 }
 
 const ADVICE: Record<string, string> = {
-  MalformedInputError: 'Check that the file is complete, and download it again.',
+  MalformedInputError:
+      'Check that the file is complete, and download it again.',
   UnsupportedError: 'docs/containers.md lists the files that can be read.',
   ResourceExhaustedError:
       'Close other tabs or free some disk space, and try again.',

@@ -5,6 +5,7 @@ import {render} from 'lit-html';
 import {Announcer} from './announcer';
 import {App} from './app';
 import {acceptDrops} from './drop_zone';
+import {bytesText, plural} from './format';
 import {percentOf, progressText} from './run_panel';
 import type {Phase, State} from './state';
 import {TensorTable} from './tensor_table';
@@ -40,7 +41,10 @@ function titleOf(state: State): string {
 const PHASE_TEXTS: Record<Phase, (state: State) => string> = {
   empty: () => '',
   reading: (s) => `Reading ${s.reading?.name ?? ''}`,
-  inspect: (s) => s.notice,
+  inspect: (s) => s.notice !== '' || s.input === null ?
+      s.notice :
+      `${s.input.name}: ${plural(s.input.info.tensors.length, 'tensor')}, ${
+          bytesText(s.input.bytes)}.`,
   running: (s) => `${MODE_VERBS[s.form.mode]}`,
   result: (s) => `Done. ${s.finished?.outputName ?? ''} is ready.`,
   error: () => '',  // An alert says so itself.
@@ -118,8 +122,9 @@ document.addEventListener('keydown', (event) => {
 // Explanations lie over what follows: one at a time, and none after a click
 // elsewhere. True if there was one.
 function closeHelp(except: Element|null): boolean {
-  const open = [...document.querySelectorAll<HTMLDetailsElement>(
-      'details.help[open]')].filter((one) => one !== except);
+  const open = [
+    ...document.querySelectorAll<HTMLDetailsElement>('details.help[open]')
+  ].filter((one) => one !== except);
   for (const one of open) one.open = false;
   return open.length > 0;
 }

@@ -35,8 +35,8 @@ export interface Variation {
   form: RecipeForm;
 }
 
-export function variations(form: RecipeForm, formats: readonly string[]):
-    Variation[] {
+export function variations(
+    form: RecipeForm, formats: readonly string[]): Variation[] {
   const list: Variation[] = [];
   const add = (field: Field, value: string, change: Partial<RecipeForm>) => {
     list.push({field, value, form: {...form, ...change}});
@@ -70,7 +70,8 @@ export function emptyReason(form: RecipeForm, info: PlanInfo): string {
   if (form.mode !== 'quantize') return '';
   const tensors = info.plan.tensors as PlannedTensor[];
   if (tensors.some((t) => t.action === 'quantize')) return '';
-  const refused = tensors.find((t) => /has no place for|does not/.test(t.reason));
+  const refused =
+      tensors.find((t) => /has no place for|does not/.test(t.reason));
   return refused?.reason ?? '';
 }
 
@@ -80,14 +81,14 @@ export function emptyReason(form: RecipeForm, info: PlanInfo): string {
  */
 export async function findOffers(
     checkpoint: Checkpoint, list: readonly Variation[], signal: AbortSignal,
-    tell: (field: Field, value: string, reason: string) => void):
-    Promise<void> {
+    tell: (field: Field, value: string, reason: string) =>
+        void): Promise<void> {
   for (const {field, value, form} of list) {
     let reason = '';
     try {
       // Weights are not read for this, whatever the recipe says of NaN.
-      const plan = await checkpoint.plan(
-          toRequest({...form, nonfinite: ''}), {signal});
+      const plan =
+          await checkpoint.plan(toRequest({...form, nonfinite: ''}), {signal});
       reason = emptyReason(form, plan.info);
       plan.close();
     } catch (error) {

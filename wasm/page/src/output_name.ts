@@ -9,8 +9,8 @@ const EXTENSION =
 
 /** "model.pt" as INT8 is "model-int8.pt"; a directory is "model-int8". */
 export function outputName(
-    inputName: string, form: RecipeForm, info: PlanInfo, about: About|null):
-    string {
+    inputName: string, form: RecipeForm, info: PlanInfo,
+    about: About|null): string {
   const found = EXTENSION.exec(inputName);
   const base = found === null ? inputName : inputName.slice(0, found.index);
   const name = `${base}-${tagOf(form, info)}`;

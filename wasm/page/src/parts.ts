@@ -34,7 +34,7 @@ export interface Option {
   refused: string;
 }
 
-/** A native select. What is chosen is never disabled, whatever the core says. */
+/** A native select. What is chosen is never disabled, whatever is refused. */
 export function select(
     id: string, value: string, options: readonly Option[],
     change: (value: string) => void): TemplateResult {

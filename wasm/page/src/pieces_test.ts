@@ -8,16 +8,22 @@ import {
   ratioText, secondsText, sentence,
 } from './format';
 import {outputName} from './output_name';
-import {barLength, heights, histogramPlot, outline, plotFile, shortName, ticks} from './plots';
+import {
+  barLength, heights, histogramPlot, outline, plotFile, shortName, ticks,
+} from './plots';
 import {plainFormatFor, presetOf, PRESETS} from './presets';
 import {
   choicesByName, recipeForm, sizeOf, toRecipeJson, toRequest, withChoice,
   withoutRule, withRecipeJson, withSkip,
 } from './recipe_form';
-import {worstFirst, summaryOf} from './report';
-import {dtypeCounts, filterRows, parameterCount, rowsOf, sortRows} from './rows';
+import {summaryOf, worstFirst} from './report';
+import {
+  dtypeCounts, filterRows, parameterCount, rowsOf, sortRows,
+} from './rows';
 import type {Filter, PlannedTensor} from './rows';
-import {fromRecipe, scheme, schemeText, toRecipe, withFormat, withGranularity} from './scheme';
+import {
+  fromRecipe, scheme, schemeText, toRecipe, withFormat, withGranularity,
+} from './scheme';
 import {mayFollow} from './state';
 import {MOST_PIXELS, scrollTo, windowOf} from './windowing';
 
@@ -48,10 +54,9 @@ test('numbers as people read them', () => {
 });
 
 test('messages become sentences', () => {
-  assert.equal(
-      sentence('the file is truncated'), 'The file is truncated.');
-  assert.equal(sentence("model.pt: no"), 'model.pt: no.');
-  assert.equal(sentence("did you mean 'a'?"), "Did you mean 'a'?");
+  assert.equal(sentence('the file is truncated'), 'The file is truncated.');
+  assert.equal(sentence('model.pt: no'), 'model.pt: no.');
+  assert.equal(sentence('did you mean \'a\'?'), 'Did you mean \'a\'?');
   assert.equal(sentence(' '), '');
 });
 
@@ -59,16 +64,26 @@ test('text of a file is no markup', () => {
   const text = escapeMarkup('<img src="x" onerror=\'y\'>&');
   assert.doesNotMatch(text, /[<>"']/);
   const plot = histogramPlot({
-    label: '"><script>', min: 0, max: 1, bins: [1, 2], logarithmic: false,
+    label: '"><script>',
+    min: 0,
+    max: 1,
+    bins: [1, 2],
+    logarithmic: false,
   });
   assert.doesNotMatch(plot, /<script/);
 });
 
 test('schemes in both spellings', () => {
   const texts = [
-    'int8', 'int4,group=64,asymmetric', 'int8,axis=1', 'fp8_e4m3,block',
-    'nf4,double_quant', 'uint8,convention=compressed-tensors',
-    'fp4_e2m1,scale_dtype=e8m0', 'mxfp4', 'int8,tensor,algorithm=rtn',
+    'int8',
+    'int4,group=64,asymmetric',
+    'int8,axis=1',
+    'fp8_e4m3,block',
+    'nf4,double_quant',
+    'uint8,convention=compressed-tensors',
+    'fp4_e2m1,scale_dtype=e8m0',
+    'mxfp4',
+    'int8,tensor,algorithm=rtn',
   ];
   for (const text of texts) {
     const read = fromRecipe(text);
@@ -76,7 +91,10 @@ test('schemes in both spellings', () => {
   }
   assert.deepEqual(toRecipe(fromRecipe('int8')), 'int8');
   assert.deepEqual(toRecipe(fromRecipe('int4,group=64,asymmetric')), {
-    format: 'int4', granularity: 'group', group_size: 64, symmetric: false,
+    format: 'int4',
+    granularity: 'group',
+    group_size: 64,
+    symmetric: false,
   });
   assert.equal(
       fromRecipe({format: 'int8', granularity: 'channel'}).granularity, 'axis');
@@ -91,7 +109,9 @@ test('another format drops the choices that it does not have', () => {
   assert.deepEqual(withFormat(from, 'mxfp4'), scheme('mxfp4'));
   assert.deepEqual(withFormat(from, 'bf16'), scheme('bf16'));
   assert.deepEqual(toRecipe(withFormat(from, 'nf4')), {
-    format: 'nf4', granularity: 'group', group_size: 64,
+    format: 'nf4',
+    granularity: 'group',
+    group_size: 64,
   });
   assert.equal(withGranularity(from, 'axis').groupSize, null);
   assert.equal(withGranularity(from, 'block').groupSize, 64);
@@ -100,7 +120,9 @@ test('another format drops the choices that it does not have', () => {
 test('schemes in words', () => {
   assert.equal(
       schemeText({
-        format: 'int4', granularity: 'group', group_size: 128,
+        format: 'int4',
+        granularity: 'group',
+        group_size: 128,
         symmetric: false,
       }),
       'INT4 · groups of 128 · asymmetric');
@@ -127,10 +149,17 @@ test('a recipe survives the form', () => {
   const form = withRecipeJson(recipeForm('safetensors'), recipe);
   assert.deepEqual(toRecipeJson(form), recipe);
   assert.deepEqual(toRequest(form), {
-    mode: 'quantize', recipe, format: 'safetensors',
+    mode: 'quantize',
+    recipe,
+    format: 'safetensors',
   });
-  for (const wrong of [
-    null, [], {rule: []}, {rules: {}}, {rules: [{match: ''}]}, {defaults: 5},
+  for (const wrong
+           of [null,
+               [],
+               {rule: []},
+               {rules: {}},
+               {rules: [{match: ''}]},
+               {defaults: 5},
   ]) {
     assert.throws(() => withRecipeJson(form, wrong), Error);
   }
@@ -142,8 +171,9 @@ test('what is not asked for is not in the request', () => {
       toRequest({...form, scheme: scheme('')}),
       {mode: 'quantize', format: 'torch'});
   assert.deepEqual(
-      toRequest({...form, mode: 'convert', program: 'vllm', format: ''}),
-      {mode: 'convert', for: 'vllm'});
+      toRequest({...form, mode: 'convert', program: 'vllm', format: ''}), {
+        mode: 'convert', for: 'vllm'
+      });
   assert.deepEqual(
       toRequest({...form, mode: 'dequantize', program: 'vllm', dtype: 'F16'}),
       {mode: 'dequantize', dtype: 'F16', format: 'torch'});
@@ -193,14 +223,21 @@ const TENSORS = [
   {name: 'steps', dtype: 'I64', shape: [], bytes: 8},
   {name: 'tied', dtype: 'F32', shape: [4], bytes: 16, tie: 'layers.2.weight'},
 ];
-const PLANNED: PlannedTensor[] = TENSORS.map(({name, dtype}, i) => ({
-  name,
-  action: i === 0 ? 'quantize' : i === 3 ? 'tie' : 'copy',
-  reason: i === 0 ? 'float weight' : '1-D',
-  outputs: [{name, dtype, shape: [], bytes: 6}],
-  ...(i === 0 ? {scheme: {format: 'int8'}} : {}),
-}));
-const ALL: Filter = {text: '', dtypes: new Set(), action: ''};
+const PLANNED: PlannedTensor[] =
+    TENSORS.map(({name, dtype}, i) => ({
+                  name,
+                  action: i === 0 ? 'quantize' :
+                      i === 3     ? 'tie' :
+                                    'copy',
+                  reason: i === 0 ? 'float weight' : '1-D',
+                  outputs: [{name, dtype, shape: [], bytes: 6}],
+                  ...(i === 0 ? {scheme: {format: 'int8'}} : {}),
+                }));
+const ALL: Filter = {
+  text: '',
+  dtypes: new Set(),
+  action: ''
+};
 
 test('rows are filtered', () => {
   const rows = rowsOf(TENSORS, PLANNED);
@@ -223,11 +260,9 @@ test('rows are sorted', () => {
   const names = (key: 'name'|'bytes'|'order', descending = false) =>
       sortRows(rows, {key, descending}).map((r) => r.tensor.name);
   assert.deepEqual(
-      names('name'),
-      ['layers.2.weight', 'layers.10.weight', 'steps', 'tied']);
+      names('name'), ['layers.2.weight', 'layers.10.weight', 'steps', 'tied']);
   assert.deepEqual(
-      names('bytes'),
-      ['steps', 'layers.2.weight', 'tied', 'layers.10.weight']);
+      names('bytes'), ['steps', 'layers.2.weight', 'tied', 'layers.10.weight']);
   assert.deepEqual(names('order', true)[0], 'tied');
 });
 
@@ -249,8 +284,7 @@ test('what rows say', () => {
 
 test('windows of a table', () => {
   const view = {rows: 1000, rowHeight: 40, height: 400, scrollTop: 0};
-  assert.deepEqual(
-      windowOf(view), {first: 0, end: 18, top: 0, total: 40000});
+  assert.deepEqual(windowOf(view), {first: 0, end: 18, top: 0, total: 40000});
   const middle = windowOf({...view, scrollTop: 20000});
   assert.equal(middle.top, middle.first * 40);
   assert.ok(middle.first <= 500 && middle.end >= 510);
@@ -308,18 +342,29 @@ test('histogram shapes', () => {
 });
 
 const result = (name: string, sqnr_db: number|null, mse = 1) => ({
-  name, sqnr_db, mse, scheme: {}, cosine: 1, max_abs_error: 1, nonfinite: 0,
+  name,
+  sqnr_db,
+  mse,
+  scheme: {},
+  cosine: 1,
+  max_abs_error: 1,
+  nonfinite: 0,
 });
 
 test('worst layers first, exact ones last', () => {
   const tensors = [
-    result('exact', null, 0), result('good', 40), result('bad', 12),
+    result('exact', null, 0),
+    result('good', 40),
+    result('bad', 12),
     result('lost', null),
   ];
   assert.deepEqual(
       worstFirst(tensors).map((t) => t.name), ['lost', 'bad', 'good', 'exact']);
   assert.deepEqual(summaryOf(tensors), {
-    mean: 26, min: 12, worst_tensor: 'bad', exact_tensors: 1,
+    mean: 26,
+    min: 12,
+    worst_tensor: 'bad',
+    exact_tensors: 1,
   });
   assert.equal(summaryOf([]).mean, null);
 });
@@ -328,13 +373,19 @@ test('names of outputs', () => {
   const info = (format: string, directory: boolean) => ({
     settled: true,
     output: {format, directory, bytes: 1, python: ''},
-    outputs: [], notes: [], plan: {},
+    outputs: [],
+    notes: [],
+    plan: {},
   });
   const about = {
-    version: '', containers: [],
+    version: '',
+    containers: [],
     formats: [{
-      name: 'torch', directory: false, extensions: ['pt', 'pth', 'bin'],
-      python: '', description: '',
+      name: 'torch',
+      directory: false,
+      extensions: ['pt', 'pth', 'bin'],
+      python: '',
+      description: '',
     }],
   };
   const form = recipeForm('torch');

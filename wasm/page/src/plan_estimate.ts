@@ -31,7 +31,8 @@ function whatHappens(mode: Mode, info: PlanInfo, stored: number): unknown {
   const tensors = info.plan.tensors as PlannedTensor[];
   const quantized = tensors.filter((t) => t.action === 'quantize').length;
   if (mode === 'dequantize' && stored > 0) {
-    return html`<strong>${plural(stored, 'tensor')}</strong> become floats again.`;
+    return html`<strong>${plural(stored, 'tensor')}</strong> become floats
+      again.`;
   }
   if (mode === 'convert') return 'The same numbers, stored in another way.';
   if (quantized === 0) return html`All tensors stay as they are.`;
@@ -43,6 +44,34 @@ function counts(mode: Mode, info: PlanInfo, stored: number): TemplateResult {
   const files = info.outputs.length;
   return html`<p>${whatHappens(mode, info, stored)}
     ${files > 1 ? html`${files} files in a folder.` : html`One file.`}</p>`;
+}
+
+// A worker has its chunks four times over and begins with 16 MiB: docs/wasm.md.
+const WORKER_BYTES = 48 * 2 ** 20;
+const BYTES_PER_WORKER = 32 * 2 ** 20;
+const MOST_WORKERS = 4;
+
+/** As many as @monoquant/core takes by itself. */
+function workersFor(bytes: number, nonfinite: string): number {
+  if (nonfinite === 'keep') return 1;
+  const processors = navigator.hardwareConcurrency || 1;
+  return Math.max(1, Math.min(
+      MOST_WORKERS, processors - 1, Math.ceil(bytes / BYTES_PER_WORKER)));
+}
+
+// Files that are copied stay where they are, and take no space.
+function needs(state: State, info: PlanInfo): TemplateResult {
+  const {storageFree} = state;
+  const storage = info.outputs.reduce(
+      (sum, output) => sum + (output.copied ? 0 : output.bytes), 0);
+  const memory = WORKER_BYTES *
+      workersFor(info.plan.input_bytes, state.form.nonfinite);
+  const short = storageFree !== null && storageFree < storage;
+  return html`<p class="muted">Needs about ${bytesText(memory)} of memory, and
+      ${bytesText(storage)} of the browser's storage.</p>
+    ${short ? html`<p class="warn">The browser gives this page
+      ${bytesText(storageFree)} only. Free some space on the disk, or choose a
+      smaller scheme.</p>` : nothing}`;
 }
 
 /** The card beside the recipe. */
@@ -60,7 +89,6 @@ export function planEstimate(state: State): TemplateResult {
           'Looking for values that are no numbers …' :
           'Planning …'}</p></div>`;
   }
-  const memory = info.plan.memory_bytes as number|undefined;
   const why = emptyReason(form, info);
   return html`<div class="estimate" data-test="estimate"
       data-bytes=${info.output.bytes} aria-busy=${busy}>
@@ -77,8 +105,7 @@ export function planEstimate(state: State): TemplateResult {
             ${info.plan.for.left === 1 ? 'it is' : 'they are'} for the sake of
             the program; the table says why.</p>` :
           nothing}
-    ${memory === undefined ? nothing : html`<p class="muted">Takes about ${
-                                 bytesText(memory)} of memory.</p>`}
+    ${needs(state, info)}
     ${info.notes.map((n) => html`<p class="muted note">${sentence(n)}</p>`)}
   </div>`;
 }

@@ -92,11 +92,11 @@ export function histogramPlot(of: Histogram): string {
   const height = HEIGHT - BOTTOM;
   // Each to its own height: a few codes stand far above the many values that
   // they are for.
-  const area = (bins: readonly number[], kind: string) => `<path class="${
-      kind}" d="${
-      outline(
-          heights(bins, Math.max(0, ...bins), of.logarithmic), WIDTH,
-          height)}"/>`;
+  const area = (bins: readonly number[], kind: string) =>
+      `<path class="${kind}" d="${
+          outline(
+              heights(bins, Math.max(0, ...bins), of.logarithmic), WIDTH,
+              height)}"/>`;
   return frame(
       of.label, HEIGHT,
       area(of.bins, 'area') +
@@ -114,11 +114,12 @@ export function progressPlot(
   const middle = (Math.max(...values) + Math.min(...values)) / 2;
   const half = Math.max(5, (Math.max(...values) - Math.min(...values)) * 0.6);
   const [low, high] = [middle - half, middle + half];
-  const path = points
-                   .map((p, i) => `${i === 0 ? 'M' : 'L'}${
-                            round(p.x / total * WIDTH)} ${
-                            round((high - p.y) / (high - low) * height)}`)
-                   .join('');
+  const path =
+      points
+          .map(
+              (p, i) => `${i === 0 ? 'M' : 'L'}${round(p.x / total * WIDTH)} ${
+                  round((high - p.y) / (high - low) * height)}`)
+          .join('');
   let body = '';
   for (const tick of ticks(low, high, 3)) {
     const y = (high - tick) / (high - low) * height;

@@ -1,7 +1,7 @@
 // Whole recipes under names that need no explanation.
 
-import {scheme} from './scheme';
 import type {RecipeForm} from './recipe_form';
+import {scheme} from './scheme';
 
 export interface Preset {
   id: string;
@@ -71,7 +71,8 @@ export function plainFormatFor(container: string): string {
 
 /** The preset that the form is, if it is one. */
 export function presetOf(form: RecipeForm, plainFormat: string): string {
-  const now = JSON.stringify([form.mode, form.scheme, form.program, form.format]);
+  const now =
+      JSON.stringify([form.mode, form.scheme, form.program, form.format]);
   const same = PRESETS.find((preset) => {
     const that = preset.apply(form, plainFormat);
     return now ===

@@ -55,8 +55,8 @@ export function toRecipeJson(form: RecipeForm): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   if (form.scheme.format !== '') json['defaults'] = toRecipe(form.scheme);
   if (form.rules.length > 0) {
-    json['rules'] = form.rules.map(
-        (r) => ({match: r.match, scheme: toRecipe(r.scheme)}));
+    json['rules'] =
+        form.rules.map((r) => ({match: r.match, scheme: toRecipe(r.scheme)}));
   }
   if (form.onlyRules) json['only_rules'] = true;
   if (form.minElements !== null) json['min_elements'] = form.minElements;
@@ -67,7 +67,12 @@ export function toRecipeJson(form: RecipeForm): Record<string, unknown> {
 }
 
 const MEMBERS = [
-  'defaults', 'rules', 'only_rules', 'min_elements', 'layer_types', 'nonfinite',
+  'defaults',
+  'rules',
+  'only_rules',
+  'min_elements',
+  'layer_types',
+  'nonfinite',
   'allow_unmatched',
 ];
 
@@ -83,7 +88,7 @@ export function withRecipeJson(form: RecipeForm, json: unknown): RecipeForm {
     }
   }
   const rules = recipe['rules'] ?? [];
-  if (!Array.isArray(rules)) throw new Error("'rules' is not a list");
+  if (!Array.isArray(rules)) throw new Error('\'rules\' is not a list');
   const number = recipe['min_elements'];
   return {
     ...form,
@@ -93,7 +98,7 @@ export function withRecipeJson(form: RecipeForm, json: unknown): RecipeForm {
     rules: rules.map((rule: unknown) => {
       const {match, scheme: of} = (rule ?? {}) as Record<string, unknown>;
       if (typeof match !== 'string' || match === '') {
-        throw new Error("each rule has a 'match' and a 'scheme'");
+        throw new Error('each rule has a \'match\' and a \'scheme\'');
       }
       return {match, scheme: fromRecipe(of)};
     }),
@@ -144,13 +149,12 @@ export function choicesByName(form: RecipeForm): Map<string, Scheme> {
 
 /** Chooses for tensors by name; null goes back to what the rules say. */
 export function withChoice(
-    form: RecipeForm, names: readonly string[], choice: Scheme|null):
-    RecipeForm {
+    form: RecipeForm, names: readonly string[],
+    choice: Scheme|null): RecipeForm {
   const chosen = new Set(names);
   const others = form.rules.filter((r) => !chosen.has(r.match));
-  const added = choice === null ?
-      [] :
-      names.map((match) => ({match, scheme: choice}));
+  const added =
+      choice === null ? [] : names.map((match) => ({match, scheme: choice}));
   // Before all patterns: the first rule that matches decides.
   return {...form, rules: [...added, ...others]};
 }

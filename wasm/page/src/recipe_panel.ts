@@ -6,17 +6,18 @@ import type {TemplateResult} from 'lit-html';
 
 import {MOST_OFFERS_UNASKED} from './app';
 import type {App} from './app';
-import {bytesText} from './format';
 import {GRANULARITIES, PROGRAMS} from './offers';
 import type {Field} from './offers';
 import {field, help, refusals, select} from './parts';
 import type {Option} from './parts';
-import {planEstimate} from './plan_estimate';
+import {planEstimate, sizeChange} from './plan_estimate';
 import {plainFormatFor, presetOf, PRESETS} from './presets';
 import {isName, sizeOf, withoutRule, withSkip} from './recipe_form';
 import type {Mode} from './recipe_form';
 import {copyText, downloadText} from './saving';
-import {choicesOf, formatText, FORMATS, withFormat, withGranularity} from './scheme';
+import {
+  choicesOf, formatText, FORMATS, withFormat, withGranularity,
+} from './scheme';
 import type {Granularity, Scheme} from './scheme';
 import {CHOICE_TEXTS, MODE_HELP} from './words';
 
@@ -368,5 +369,5 @@ export function recipePanel(app: App): TemplateResult {
 export function recipeLine(app: App): string {
   const {input, planning} = app.state;
   if (input === null || planning.info === null) return '';
-  return `${bytesText(input.bytes)} → ${bytesText(planning.info.output.bytes)}`;
+  return sizeChange(input.bytes, planning.info.output.bytes);
 }

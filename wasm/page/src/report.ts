@@ -1,8 +1,13 @@
 // What a run did, as a document for programs and as one for people.
 
-import type {CheckpointInfo, PlanInfo, PlanRequest, RunResult, TensorResult} from '@monoquant/core';
+import type {
+  CheckpointInfo, PlanInfo, PlanRequest, RunResult, TensorResult,
+} from '@monoquant/core';
 
-import {bytesText, decibelText, escapeMarkup, numberText, ratioText, secondsText, sentence} from './format';
+import {
+  bytesText, decibelText, escapeMarkup, numberText, ratioText, secondsText,
+  sentence,
+} from './format';
 import {barsPlot, PLOT_STYLE} from './plots';
 import type {PlannedTensor} from './rows';
 import {schemeText} from './scheme';
@@ -20,7 +25,8 @@ export interface Report {
 
 /** Worst first; what is exact comes last, in the order of the file. */
 export function worstFirst(tensors: readonly TensorResult[]): TensorResult[] {
-  const rank = (t: TensorResult) => t.sqnr_db ?? (t.mse > 0 ? -Infinity : Infinity);
+  const rank = (t: TensorResult) =>
+      t.sqnr_db ?? (t.mse > 0 ? -Infinity : Infinity);
   return tensors.map((tensor, order) => ({tensor, order}))
       .sort((a, b) => {
         const [x, y] = [rank(a.tensor), rank(b.tensor)];
@@ -119,7 +125,7 @@ ${PLOT_STYLE}`;
 // The plot has room for so many; the table has all.
 const MOST_BARS = 60;
 
-/** One file that needs no other. Everything that came from a file is escaped. */
+/** One file that needs no other. All that came from a file is escaped. */
 export function reportHtml(report: Report): string {
   const {run, plan, input} = report;
   const e = escapeMarkup;

@@ -5,12 +5,16 @@ import type {TemplateResult} from 'lit-html';
 
 import type {App} from './app';
 import {failureOf} from './failure';
-import {bytesText, decibelText, numberText, plural, ratioText, secondsText, sentence} from './format';
+import {
+  bytesText, decibelText, numberText, plural, ratioText, secondsText, sentence,
+} from './format';
 import {help, nameParts} from './parts';
 import {barLength, barsPlot, plotFile} from './plots';
 import {reportHtml, reportJson, summaryOf, worstFirst} from './report';
 import type {Report} from './report';
-import {canSaveAs, canSaveToFolder, copyText, downloadText, saveAs, saveToFolder} from './saving';
+import {
+  canSaveAs, canSaveToFolder, copyText, downloadText, saveAs, saveToFolder,
+} from './saving';
 import {schemeText} from './scheme';
 import type {SchemeJson} from './scheme';
 import type {Finished, NamedFile} from './state';

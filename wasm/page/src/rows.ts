@@ -50,14 +50,15 @@ export interface Sort {
   descending: boolean;
 }
 
-/** Only floats are quantized, and have histograms: also those stored as codes. */
+/**
+ * Only floats are quantized, and have histograms: also those stored as codes.
+ */
 export function isFloat({tensor, stored}: Row): boolean {
   return stored !== '' || /^(F|BF)\d/.test(tensor.dtype);
 }
 
 export function rowsOf(
-    tensors: readonly TensorInfo[],
-    planned: readonly PlannedTensor[]|null,
+    tensors: readonly TensorInfo[], planned: readonly PlannedTensor[]|null,
     stored: ReadonlyMap<string, SchemeJson> = new Map()): Row[] {
   // Plans have the floats of a quantized checkpoint, and no scales.
   const plans = new Map(planned?.map((plan) => [plan.name, plan]));
@@ -109,10 +110,11 @@ export function filterRows(rows: readonly Row[], filter: Filter): Row[] {
       ({tensor, planned}) => matches(tensor.name) &&
           (filter.dtypes.size === 0 || filter.dtypes.has(tensor.dtype)) &&
           (filter.action === '' ||
-           (planned?.action === 'quantize') === (filter.action === 'quantize')));
+           (planned?.action === 'quantize') ===
+               (filter.action === 'quantize')));
 }
 
-const VALUES: Record<SortKey, (row: Row) => string|number> = {
+const VALUES: Record<SortKey, (row: Row) => string | number> = {
   order: (row) => row.order,
   name: (row) => row.tensor.name,
   dtype: (row) => row.tensor.dtype,
@@ -122,11 +124,13 @@ const VALUES: Record<SortKey, (row: Row) => string|number> = {
 };
 
 /**
- * A text that sorts as people read names: layer 2 before layer 10. Made once for
- * each name, where a collator would look at both of them for each comparison.
+ * A text that sorts as people read names: layer 2 before layer 10. Made once
+ * for each name, where a collator would look at both of them for each
+ * comparison.
  */
 function natural(text: string): string {
-  return text.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(9, '0'));
+  return text.toLowerCase().replace(
+      /\d+/g, (digits) => digits.padStart(9, '0'));
 }
 
 /** Equal ones stay in the order of the file. */
@@ -138,22 +142,26 @@ export function sortRows(rows: readonly Row[], sort: Sort): Row[] {
     return {row, key: typeof key === 'string' ? natural(key) : key};
   });
   keyed.sort(
-      (a, b) => (a.key < b.key ? -sign : a.key > b.key ? sign : 0) ||
+      (a, b) => (a.key < b.key     ? -sign :
+                     a.key > b.key ? sign :
+                                     0) ||
           a.row.order - b.row.order);
   return keyed.map(({row}) => row);
 }
 
 /** The types that there are and how many of each, most first. */
-export function dtypeCounts(tensors: readonly TensorInfo[]): [string, number][] {
+export function dtypeCounts(tensors: readonly TensorInfo[]):
+    [string, number][] {
   const counts = new Map<string, number>();
-  for (const {dtype} of tensors) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  for (const {dtype} of tensors)
+    counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1]);
 }
 
 /** Elements of all tensors; shared ones count once. */
 export function parameterCount(tensors: readonly TensorInfo[]): number {
   return tensors.reduce(
-      (sum, t) => sum +
-          (t.tie === undefined ? t.shape.reduce((a, b) => a * b, 1) : 0),
+      (sum, t) =>
+          sum + (t.tie === undefined ? t.shape.reduce((a, b) => a * b, 1) : 0),
       0);
 }

@@ -12,8 +12,8 @@ import {help} from './parts';
 import {progressPlot} from './plots';
 import {MODE_VERBS} from './words';
 
-// Where each phase begins and ends, in percents of the whole. Reading the output
-// back for its checksums is quicker than making it.
+// Where each phase begins and ends, in percents of the whole. To read the output
+// back for its checksums takes less than to make it.
 const SHARES: Record<RunProgress['phase'], [number, number]> = {
   settle: [0, 0],
   run: [0, 92],
@@ -40,8 +40,8 @@ const PHASE_TEXTS: Record<RunProgress['phase'], string> = {
 export function progressText(progress: RunProgress|null): string {
   if (progress === null) return 'Starting …';
   const {phase, bytesDone, bytesTotal, bytesPerSecond, secondsLeft} = progress;
-  const parts =
-      [`${PHASE_TEXTS[phase]}${bytesText(bytesDone)} of ${bytesText(bytesTotal)}`];
+  const done = `${bytesText(bytesDone)} of ${bytesText(bytesTotal)}`;
+  const parts = [`${PHASE_TEXTS[phase]}${done}`];
   if (bytesPerSecond > 0) parts.push(`${bytesText(bytesPerSecond)}/s`);
   if (secondsLeft !== null) parts.push(`${secondsText(secondsLeft)} left`);
   return parts.join(' · ');

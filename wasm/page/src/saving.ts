@@ -2,10 +2,10 @@
 // have them.
 
 interface Pickers {
-  showSaveFilePicker?(options: {suggestedName: string}):
-      Promise<FileSystemFileHandle>;
-  showDirectoryPicker?(options: {mode: 'readwrite'}):
-      Promise<FileSystemDirectoryHandle>;
+  showSaveFilePicker?
+      (options: {suggestedName: string}): Promise<FileSystemFileHandle>;
+  showDirectoryPicker?
+      (options: {mode: 'readwrite'}): Promise<FileSystemDirectoryHandle>;
 }
 
 const pickers = window as unknown as Pickers;
@@ -38,7 +38,7 @@ export async function saveAs(file: File, name: string): Promise<boolean> {
 
 /** All files into a new folder inside of one that the person chooses. */
 export async function saveToFolder(
-    folder: string, files: readonly {saveAs: string, file?: File}[],
+    folder: string, files: readonly{saveAs: string, file?: File}[],
     tell: (done: number) => void): Promise<boolean> {
   let parent;
   try {
@@ -56,8 +56,7 @@ export async function saveToFolder(
   return true;
 }
 
-async function copyTo(handle: FileSystemFileHandle, file: File):
-    Promise<void> {
+async function copyTo(handle: FileSystemFileHandle, file: File): Promise<void> {
   await file.stream().pipeTo(await handle.createWritable());
 }
 

@@ -40,8 +40,21 @@ export const WHOLE = ['mxfp4', 'mxfp8', 'nvfp4'];
 
 /** Every format, in the order in which it is offered. */
 export const FORMATS = [
-  'int8', 'int4', 'fp8_e4m3', 'nf4', 'bf16', 'fp16', 'mxfp4', 'mxfp8', 'nvfp4',
-  'uint8', 'uint4', 'fp8_e5m2', 'fp4', 'fp4_e2m1', 'llm_int8',
+  'int8',
+  'int4',
+  'fp8_e4m3',
+  'nf4',
+  'bf16',
+  'fp16',
+  'mxfp4',
+  'mxfp8',
+  'nvfp4',
+  'uint8',
+  'uint4',
+  'fp8_e5m2',
+  'fp4',
+  'fp4_e2m1',
+  'llm_int8',
 ];
 
 const SCALE_DTYPES: Record<string, string> = {
@@ -69,8 +82,9 @@ export function scheme(format: string): Scheme {
 
 /** Which of the choices below the format make sense for it. */
 export function choicesOf(format: string) {
-  const scaled = format !== '' && format !== 'skip' && !CASTS.includes(format) &&
-      !WHOLE.includes(format) && format !== 'llm_int8';
+  const scaled = format !== '' && format !== 'skip' &&
+      !CASTS.includes(format) && !WHOLE.includes(format) &&
+      format !== 'llm_int8';
   return {
     granularity: scaled,
     symmetric: INTEGERS.includes(format),
@@ -105,8 +119,8 @@ export function withFormat(from: Scheme, format: string): Scheme {
 }
 
 /** The same format with another granularity. */
-export function withGranularity(from: Scheme, granularity: Granularity):
-    Scheme {
+export function withGranularity(
+    from: Scheme, granularity: Granularity): Scheme {
   return {
     ...from,
     granularity,

@@ -100,6 +100,10 @@ export interface State {
   failure: Failure|null;
   /** A sentence about what has just happened. */
   notice: string;
+  /**
+   * Bytes that the browser would let the page store; null if it does not say.
+   */
+  storageFree: number|null;
   theme: ''|'light'|'dark';
   /** Whether a newer version of the page waits to be loaded. */
   updateReady: boolean;

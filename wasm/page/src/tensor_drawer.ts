@@ -8,7 +8,9 @@ import type {Survey} from '@monoquant/core';
 import {SURVEY_AT_ONCE} from './app';
 import type {App} from './app';
 import {failureBox} from './error_panel';
-import {bytesText, countText, decibelText, numberText, shapeText} from './format';
+import {
+  bytesText, countText, decibelText, numberText, shapeText,
+} from './format';
 import {help, plot} from './parts';
 import {histogramPlot} from './plots';
 import {choicesByName} from './recipe_form';
@@ -106,7 +108,8 @@ export function tensorDrawer(app: App): TemplateResult|typeof nothing {
   const float = isFloat(row);
   const choosing = float && app.state.form.mode === 'quantize' &&
       (phase === 'inspect' || phase === 'error');
-  const idle = !drawer.busy && drawer.survey === null && drawer.failure === null;
+  const idle =
+      !drawer.busy && drawer.survey === null && drawer.failure === null;
   return html`<aside class="drawer" role="dialog" aria-labelledby="drawer-title"
       data-test="drawer">
     <div class="drawer-head">

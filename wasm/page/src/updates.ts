@@ -12,9 +12,10 @@ export class Updates {
   start(): void {
     if (!('serviceWorker' in navigator)) return;
     const register = () => {
-      this.register().catch(() => {
-        // Private windows and file: addresses have none; all else works.
-      });
+      this.register().catch(
+          () => {
+              // Private windows and file: addresses have none; all else works.
+          });
     };
     window.addEventListener('load', () => {
       if ('requestIdleCallback' in window) {

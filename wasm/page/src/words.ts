@@ -1,20 +1,25 @@
 // Explanations of terms, in a sentence or two each.
 
 export const HELP: Record<string, string> = {
-  scheme: 'The numbers that weights are stored as. INT8 takes a byte, INT4 and ' +
+  scheme:
+      'The numbers that weights are stored as. INT8 takes a byte, INT4 and ' +
       'NF4 half of one, BF16 and FP16 two. Fewer bits are smaller and less exact.',
-  scale: 'A stored weight is a small whole number; multiplied by its scale it is ' +
+  scale:
+      'A stored weight is a small whole number; multiplied by its scale it is ' +
       'the weight again. Scales decide how fine the steps are.',
   granularity: 'How many weights share a scale. Fewer weights a scale means ' +
       'finer steps, and more scales to store. Left open, it is a scale for each ' +
       'output channel with 8 bits, and for small groups with 4.',
-  groupSize: 'How many neighbouring weights of a row share a scale. It has to ' +
+  groupSize:
+      'How many neighbouring weights of a row share a scale. It has to ' +
       'divide the row. Left open, it is the largest of 128, 64 and 32 that does.',
-  symmetric: 'Symmetric ranges have 0 in the middle, which is what fast kernels ' +
+  symmetric:
+      'Symmetric ranges have 0 in the middle, which is what fast kernels ' +
       'want. Asymmetric ones follow the smallest and the largest weight.',
   algorithm: 'How a weight finds its code. Rounding to nearest needs nothing ' +
       'but the weights.',
-  format: 'How the files are laid out. Plain files hold tensors under their own ' +
+  format:
+      'How the files are laid out. Plain files hold tensors under their own ' +
       'names; model folders are what engines load as they are.',
   program: 'Who will load the output. Weights that it has no use for stay as ' +
       'they are, and each says why.',
@@ -22,17 +27,20 @@ export const HELP: Record<string, string> = {
       'many as the input has. Sizes are like 5G or 500M.',
   skip: 'Tensors whose names match stay as they are. * is any run of ' +
       'characters and ? is one, as in *.lm_head.*',
-  sqnr: 'Signal to quantization noise: how much stronger the weights are than ' +
+  sqnr:
+      'Signal to quantization noise: how much stronger the weights are than ' +
       'the error that rounding made. More is better; 40 dB is typical for INT8, ' +
       '20 dB for INT4, and 6 dB are one bit.',
-  nonfinite: 'What to do with values that are no numbers (NaN) or infinite. They ' +
+  nonfinite:
+      'What to do with values that are no numbers (NaN) or infinite. They ' +
       'are usually a sign of a damaged checkpoint.',
   minElements: 'Smaller tensors are not worth it: they stay as they are.',
   scaleDtype: 'Rounding scales to 16 bits saves some space and costs next to ' +
       'nothing.',
   doubleQuant: 'Stores the scales themselves in 8 bits, as bitsandbytes can.',
   dtype: 'The type of the weights that are restored.',
-  layerTypes: 'Only weights of these kinds of layers. None chosen means all but ' +
+  layerTypes:
+      'Only weights of these kinds of layers. None chosen means all but ' +
       'embeddings.',
 };
 
