@@ -209,7 +209,9 @@ async function pasted(command, input, extra = []) {
 const model = (name) => path.join(inputs, name);
 const BY_HAND = [
   {name: 'what is set at first', input: model('F32.safetensors')},
-  {name: 'int4 in groups', input: model('F16.safetensors'),
+  // Whose rows are whole groups.
+  {name: 'int4 in groups',
+   input: path.join(model('no_config'), 'model.safetensors'),
    recipe: {scheme: 'int4', granularity: 'group', 'group-size': 32}},
   {name: 'nf4 for torch', input: model('BF16.safetensors'),
    recipe: {scheme: 'nf4', 'output-format': 'torch'}},
