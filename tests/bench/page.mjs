@@ -9,7 +9,7 @@ import * as path from 'node:path';
 
 import {folderOf} from '../page/arguments.mjs';
 import {
-  Browser, newFolder, option, requireChromium, until,
+  newFolder, option, requireChromium, until, withBrowser,
 } from '../page/harness.mjs';
 import {packageEntry} from '../page/package_entry.mjs';
 import {writeSparseSafetensors} from '../page/sparse_checkpoints.mjs';
@@ -27,55 +27,53 @@ const {size} = fs.statSync(input);
 const packageFolder = folderOf('package');
 const inPage = path.join(
     path.dirname(new URL(import.meta.url).pathname), '../page/in_page');
-const browser = await Browser.open({extra: {
-  '/test/package/': packageFolder, '/test/in_page/': inPage,
-}});
-const {page} = await browser.newTab();
 const packageUrl = `/test/package/${packageEntry(packageFolder, 'browser')}`;
-const element = await page.evaluateHandle(() => {
-  const made = document.createElement('input');
-  made.type = 'file';
-  return made;
-});
-await element.setInputFiles(input);
 
-// Seconds of one act of in_page/measure.mjs.
-async function measure(act, ...args) {
-  const measuring = page.evaluate(async ([name, element, before, after]) => {
+// Seconds of one act of in_page/measure.mjs on the file of an input element.
+async function measure(page, element, act, first, ...rest) {
+  const measuring = page.evaluate(async ({act, element, first, rest}) => {
     const measures = await import('/test/in_page/measure.mjs');
-    return measures[name](before, element.files[0], ...after);
-  }, [act, element, args[0], args.slice(1)]);
-  let seconds;
-  let failed;
-  measuring.then((value) => seconds = value, (error) => failed = error);
-  await until(act, () => seconds ?? failed, () => page.evaluate(
+    return measures[act](first, element.files[0], ...rest);
+  }, {act, element, first, rest});
+  let ended = false;
+  measuring.catch(() => {}).finally(() => ended = true);
+  await until(act, () => ended, () => page.evaluate(
       async () => (await import('/test/in_page/measure.mjs')).progress.bytes));
-  if (failed) throw failed;
-  return seconds;
+  return measuring;
 }
 
 function median(values) {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-console.log(`${(size / 1e9).toFixed(1)} GB of F32`);
-console.log('| type | workers | GB/s | read alone, GB/s | ratio |');
-console.log('|---|---|---|---|---|');
-for (const type of types) {
-  for (const count of workers) {
-    const quantized = [];
-    const read = [];
-    for (let i = 0; i < runs; ++i) {
-      quantized.push(await measure(
-          'quantize', packageUrl,
-          {format: 'safetensors', recipe: {defaults: {format: type}}}, count));
-      read.push(await measure(
-          'readAlone', '/test/in_page/read_alone.mjs', count));
-    }
-    const [ours, least] = [median(quantized), median(read)];
-    console.log(
-        `| ${type} | ${count} | ${(size / 1e9 / ours).toFixed(2)} | ` +
-        `${(size / 1e9 / least).toFixed(2)} | ${(ours / least).toFixed(2)} |`);
+async function compare(page, element, type, count) {
+  const quantized = [];
+  const read = [];
+  for (let i = 0; i < runs; ++i) {
+    quantized.push(await measure(
+        page, element, 'quantize', packageUrl,
+        {format: 'safetensors', recipe: {defaults: {format: type}}}, count));
+    read.push(await measure(
+        page, element, 'readAlone', '/test/in_page/read_alone.mjs', count));
   }
+  const [ours, least] = [median(quantized), median(read)];
+  console.log(
+      `| ${type} | ${count} | ${(size / 1e9 / ours).toFixed(2)} | ` +
+      `${(size / 1e9 / least).toFixed(2)} | ${(ours / least).toFixed(2)} |`);
 }
-await browser.close();
+
+await withBrowser(async (browser) => {
+  const {page} = await browser.newTab();
+  const element = await page.evaluateHandle(() => {
+    const made = document.createElement('input');
+    made.type = 'file';
+    return made;
+  });
+  await element.setInputFiles(input);
+  console.log(`${(size / 1e9).toFixed(1)} GB of F32`);
+  console.log('| type | workers | GB/s | read alone, GB/s | ratio |');
+  console.log('|---|---|---|---|---|');
+  for (const type of types) {
+    for (const count of workers) await compare(page, element, type, count);
+  }
+}, {extra: {'/test/package/': packageFolder, '/test/in_page/': inPage}});

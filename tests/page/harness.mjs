@@ -201,18 +201,24 @@ export class Browser {
 }
 
 /**
- * Runs body(tab, browser) with a browser of its own and then checks that the
- * page has done nothing wrong. Options: those of Browser.open, and `except`, a
- * RegExp of problems that are meant.
+ * Runs body(browser) with a browser of its own, which ends with it, and then
+ * checks that the page has done nothing wrong. Options: those of Browser.open,
+ * and `except`, a RegExp of problems that are meant.
  */
-export async function withPage(body, {except, ...options} = {}) {
+export async function withBrowser(body, {except, ...options} = {}) {
   const browser = await Browser.open(options);
   try {
-    await body(await browser.newTab(), browser);
+    await body(browser);
     browser.check(except);
   } finally {
     await browser.close();
   }
+}
+
+/** The same with a tab that has the page: body(tab, browser). */
+export function withPage(body, options) {
+  return withBrowser(
+      async (browser) => body(await browser.newTab(), browser), options);
 }
 
 /** A tab with the page: its controls by their data-test names. */

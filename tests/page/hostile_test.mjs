@@ -87,9 +87,9 @@ async function loadRecipe(tab, recipe) {
   return await until('answer to the recipe', isSaid) === 'taken';
 }
 
-// What the browser itself takes away: of a folder without files there is nothing
-// to open, a mark at the beginning of a text is no part of it, and its JSON has
-// the last of two keys.
+// What the browser itself takes away: of a folder without files there is
+// nothing to open, a mark at the beginning of a text is no part of it, and its
+// JSON has the last of two keys.
 const OF_THE_BROWSER = [
   'directory_empty', 'recipe_bom', 'recipe_utf16', 'recipe_duplicate',
 ];

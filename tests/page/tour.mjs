@@ -9,9 +9,12 @@ import {
   newFolder, option, pathOf, requireChromium, withPage,
 } from './harness.mjs';
 
-/** What each picture shows, in order. */
+/** Of each, in pixels. */
+export const SIZE = {width: 1200, height: 900};
+
+/** The pictures, in the order of the tour. */
 export const PICTURES = [
-  'page_empty.png', 'page_recipe.png', 'page_result.png', 'page_dark.png',
+  'page_empty.png', 'page_recipe.png', 'page_result.png', 'page_tensor.png',
 ];
 
 /** Takes the pictures of `model` going through the page, into `folder`. */
@@ -21,7 +24,6 @@ export async function takeTour(model, folder) {
   const picture = (page) => page.screenshot({
     path: path.join(folder, pictures.next().value), animations: 'disabled',
   });
-  const options = {viewport: {width: 1200, height: 750}};
   // A name that says something, whatever the file is called where it lies.
   const input = path.join(newFolder('tour'), `MiniLM${path.extname(model)}`);
   fs.copyFileSync(model, input);
@@ -36,10 +38,13 @@ export async function takeTour(model, folder) {
     await tab.finish();
     await page.waitForTimeout(500);
     await picture(page);
+    // The same page in the dark, with what has become of a weight.
     await page.emulateMedia({colorScheme: 'dark'});
+    await page.locator('[data-test="layer"]').first().click();
+    await page.locator('[data-test="drawer"] svg').first().waitFor();
     await page.waitForTimeout(500);
     await picture(page);
-  }, {...options, colorScheme: 'light'});
+  }, {viewport: SIZE, colorScheme: 'light'});
 }
 
 if (process.argv.some((argument) => argument.startsWith('--pictures='))) {

@@ -10,10 +10,10 @@ async function sha256(file) {
   return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-async function quantize(checkpoint, {request, chunkBytes}, workers) {
+async function quantize(checkpoint, {request, chunkBytes}, options) {
   const plan = await checkpoint.plan(request);
   try {
-    const result = await plan.run({workers, chunkBytes}).result;
+    const result = await plan.run({...options, chunkBytes}).result;
     const outputs = [];
     for (const {name, file, sha256: reported} of result.files) {
       const found = await sha256(file);
@@ -30,11 +30,11 @@ async function quantize(checkpoint, {request, chunkBytes}, workers) {
 }
 
 /**
- * Makes each case of the files in an `input` element, with so many workers:
- * [{outputs: [[name, sha256]]} or {error: message}].
+ * Makes each case of the files in an `input` element, with these options of a
+ * run: [{outputs: [[name, sha256]]} or {error: message}].
  */
 export async function runCases(
-    {packageUrl, input, main, directory, cases, workers}) {
+    {packageUrl, input, main, directory, cases, options}) {
   const {open} = await import(packageUrl);
   const files = [...input.files];
   const checkpoint = await open(
@@ -42,7 +42,7 @@ export async function runCases(
   const found = [];
   try {
     for (const one of cases) {
-      found.push(await quantize(checkpoint, one, workers).catch(
+      found.push(await quantize(checkpoint, one, options).catch(
           (error) => ({error: error.message})));
       ++progress.done;
     }

@@ -99,7 +99,7 @@ export function schemeText(scheme: Scheme): string {
   const parts = [scheme.format];
   const {granularity, axis, group_size: size} = scheme;
   if (granularity === 'axis') {
-    parts.push(axis ? `axis=${axis}` : 'axis');
+    parts.push(axis === undefined ? 'axis' : `axis=${axis}`);
   } else if (granularity !== undefined) {
     parts.push(size ? `${granularity}=${size}` : granularity);
   }
@@ -142,7 +142,9 @@ export function schemeFlags(scheme: Scheme): string[]|null {
   const flags = ['--type', scheme.format];
   const {granularity, axis, group_size: size} = scheme;
   if (granularity === 'axis') {
-    flags.push('--axis', String(axis ?? 0));
+    // Without a number it is that of each layer's output channels.
+    flags.push(...(axis === undefined ? ['--granularity', 'axis'] :
+                                        ['--axis', String(axis)]));
   } else if (granularity !== undefined && !(granularity === 'group' && size)) {
     flags.push('--granularity', granularity);
   }

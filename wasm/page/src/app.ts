@@ -503,6 +503,11 @@ function formFor(
   return next;
 }
 
+// Some browsers look into a file without a type, and add an ending to its name.
+function asBytes(file: File): Blob {
+  return file.slice(0, file.size, 'application/octet-stream');
+}
+
 function finish(
     run: RunResult, request: Finished['request'], input: OpenInput,
     outputName: string): Finished {
@@ -518,7 +523,7 @@ function finish(
         (file) => ({
           ...file,
           saveAs: single ? outputName : file.name,
-          url: file.file === undefined ? '' : URL.createObjectURL(file.file),
+          url: file.file === undefined ? '' : URL.createObjectURL(asBytes(file.file)),
         })),
     shown: FIRST_LAYERS,
   };
