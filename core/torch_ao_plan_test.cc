@@ -321,7 +321,7 @@ TEST(TorchAoPlanTest, AModuleIsQuantizedAsAWhole) {
   // A cast is no part of it.
   EXPECT_EQ(ReasonFor(reader, "lstm.weight_ih_l0",
                       {"lstm.weight*=fp16", "lstm.bias*=fp16"}),
-            "int8: rule lstm.weight*");
+            "fp16: rule lstm.weight*");
 }
 
 // What shares a weight with a module that stays, stays.

@@ -54,7 +54,8 @@ def load_as_the_example(model, path):
 
 def weights(model):
     """{name: quantized tensor} and {name: bias} of all quantized modules, by the
-    names of the float model."""
+    names of the float model. They last no longer than `model`: torch's
+    embeddings give out their own memory."""
     codes, biases = {}, {}
     for path, module in model.named_modules():
         if isinstance(module, static.Embedding):

@@ -223,7 +223,8 @@ class TorchAoTest(unittest.TestCase):
             monoquant.run("convert", "-m", other, "-o", again, "--force", "--to",
                           "torch-ao")
             self.assert_same(floats, self.floats(again))
-            codes, _ = weights(load_as_the_example(model, again))
+            engine = load_as_the_example(model, again)
+            codes, _ = weights(engine)
             self.assertEqual("bag.weight" in codes, "--skip" not in args)
             for name in ("embed", "one", "two", "three", "out"):
                 name += ".weight"
