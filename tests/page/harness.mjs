@@ -377,11 +377,14 @@ export class Tab {
   /** Waits until what is chosen has been planned: true if it can be run. */
   async planned() {
     await this.drawn();
-    await until('plan', () => this.page.evaluate(() => {
-      const estimate = document.querySelector('[data-test="estimate"]');
-      return estimate && estimate.getAttribute('aria-busy') !== 'true';
+    const outcome = await until('plan', () => this.page.evaluate(() => {
+      const control = (name) => document.querySelector(`[data-test="${name}"]`);
+      const estimate = control('estimate');
+      if (!estimate || estimate.getAttribute('aria-busy') === 'true') return '';
+      if (control('run')?.disabled === false) return 'ready';
+      return control('error') ? 'refused' : '';
     }));
-    return this.control('run').isEnabled();
+    return outcome === 'ready';
   }
 
   /** Runs to the end: 'result' or 'error'. */

@@ -87,11 +87,12 @@ async function loadRecipe(tab, recipe) {
   return await until('answer to the recipe', isSaid) === 'taken';
 }
 
-// What the browser itself takes away: of a folder without files there is
-// nothing to open, a mark at the beginning of a text is no part of it, and its
-// JSON has the last of two keys.
+// What the browser itself takes away: of a folder without files, or with links
+// and pipes alone, there is nothing to open, a mark at the beginning of a text is
+// no part of it, and its JSON has the last of two keys.
 const OF_THE_BROWSER = [
-  'directory_empty', 'recipe_bom', 'recipe_utf16', 'recipe_duplicate',
+  'dcp_metadata_to_itself', 'directory_empty', 'directory_of_links',
+  'index_is_a_pipe_of_names', 'recipe_bom', 'recipe_duplicate', 'recipe_utf16',
 ];
 
 // How the page took it: 'read' or 'refused'.

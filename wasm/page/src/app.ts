@@ -1,6 +1,8 @@
 // What happens when somebody does something: the state changes here only.
 
-import {about, cleanUp, cliCommand, open} from '@monoquant/core';
+import {
+  about, cleanUp, cliCommand, MonoquantError, open,
+} from '@monoquant/core';
 import type {
   CheckpointInfo, Plan, RunProgress, RunResult, Survey,
 } from '@monoquant/core';
@@ -8,7 +10,7 @@ import type {
 import {droppedFiles} from './dropped_files';
 import {CORE_FILES} from './environment';
 import {exampleFile} from './example';
-import {failureOf, isAbort} from './failure';
+import {failureOf, isAbort, printable} from './failure';
 import type {Failure} from './failure';
 import {findOffers, NO_OFFERS, variations} from './offers';
 import type {Field} from './offers';
@@ -223,10 +225,13 @@ export class App {
   async loadRecipe(file: File): Promise<void> {
     let form;
     try {
-      form = withRecipeJson(this.state.form, JSON.parse(await file.text()));
+      const json: unknown = JSON.parse(await file.text());
+      form = withRecipeJson(this.state.form, json);
+      await this.checkRecipe(json as object);
     } catch (error) {
-      const reason = error instanceof SyntaxError ? 'it is no JSON' :
-                                                    (error as Error).message;
+      const reason = error instanceof SyntaxError ?
+          'it is no JSON' :
+          printable((error as Error).message);
       this.store.set({
         notice: `${file.name} is no recipe: ${reason}. Recipes are described ` +
             'in docs/recipe.md.',
@@ -235,6 +240,25 @@ export class App {
     }
     this.setForm(form);
     this.store.set({notice: `The recipe ${file.name} is loaded.`});
+  }
+
+  /**
+   * Asks the core of the recipe as it was written, since a form has no place for
+   * what is wrong in it. That it does not fit the tensors or the format is no
+   * reason to refuse it: it can be changed.
+   */
+  private async checkRecipe(recipe: object): Promise<void> {
+    const {input, form} = this.state;
+    if (input === null) return;
+    try {
+      const plan = await input.checkpoint.plan(
+          {...toRequest({...form, mode: 'quantize'}), recipe});
+      plan.close();
+    } catch (error) {
+      if (error instanceof MonoquantError && error.code === 'UsageError') {
+        throw error;
+      }
+    }
   }
 
   command(): string {

@@ -35,7 +35,18 @@ export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }
 
-export function failureOf(title: string, error: unknown): Failure {
+/**
+ * A message with names out of a file, fit for a screen: without characters that
+ * are none, or that turn the direction of writing.
+ */
+export function printable(text: string): string {
+  return text.replace(
+      /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+      '\ufffd');
+}
+
+export function failureOf(what: string, error: unknown): Failure {
+  const title = printable(what);
   if (error instanceof MonoquantError) {
     const {code, advice} = error;
     const tail = advice === '' ? -1 : error.message.lastIndexOf(advice);
@@ -45,8 +56,8 @@ export function failureOf(title: string, error: unknown): Failure {
         error.message;
     return {
       title,
-      message: sentence(found),
-      advice: advice === '' ? ADVICE[code] ?? '' : sentence(advice),
+      message: printable(sentence(found)),
+      advice: advice === '' ? ADVICE[code] ?? '' : printable(sentence(advice)),
       code,
       details: detailsOf(title, `${code}: ${error.message}`, error.cause),
     };
@@ -67,5 +78,5 @@ function detailsOf(title: string, text: string, cause: unknown): string {
     if (cause.stack !== undefined) lines.push(cause.stack);
   }
   lines.push(navigator.userAgent);
-  return lines.join('\n');
+  return printable(lines.join('\n'));
 }

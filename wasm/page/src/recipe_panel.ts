@@ -19,6 +19,7 @@ import {
   choicesOf, formatText, FORMATS, withFormat, withGranularity,
 } from './scheme';
 import type {Granularity, Scheme} from './scheme';
+import {typed} from './typed';
 import {CHOICE_TEXTS, MODE_HELP} from './words';
 
 type Texts = keyof typeof CHOICE_TEXTS;
@@ -69,7 +70,7 @@ function groupSize(app: App, scheme: Scheme): TemplateResult {
       block ? 'Block size' : 'Group size', 'groupSize',
       html`<input id="group-size" data-test="group-size" type="number" min="1"
           step="1" inputmode="numeric" list="group-sizes" placeholder="automatic"
-          .value=${live(scheme.groupSize === null ? '' :
+          .value=${typed(scheme.groupSize === null ? '' :
                                                    String(scheme.groupSize))}
           @change=${(e: Event) => {
             const size = Math.floor(Number(valueOf(e)));
@@ -126,7 +127,7 @@ function schemeFields(app: App): TemplateResult {
 function axis(app: App, scheme: Scheme): TemplateResult {
   return field('Axis', 'granularity', html`<input id="axis" type="number"
       data-test="axis" min="0" max="63" placeholder="0"
-      .value=${live(scheme.axis === null ? '' : String(scheme.axis))}
+      .value=${typed(scheme.axis === null ? '' : String(scheme.axis))}
       @change=${(e: Event) => app.change({scheme: {
         ...scheme,
         axis: valueOf(e) === '' ? null : Number(valueOf(e)),
@@ -164,7 +165,7 @@ function outputFields(app: App): TemplateResult {
         refusals(formats))}
     ${field('Files of at most', 'shards', html`<input id="shards" type="text"
         data-test="max-shard-size" placeholder="as in the input" size="12"
-        .value=${live(form.maxShardBytes === null ? '' :
+        .value=${typed(form.maxShardBytes === null ? '' :
                                                     sizeText(form.maxShardBytes))}
         @change=${(e: Event) => setShards(app, e)}>`, 'shards')}`;
 }
@@ -258,7 +259,7 @@ function advanced(app: App): TemplateResult {
         (nonfinite) => app.change({nonfinite})), 'nonfinite')}
     ${field('Leave tensors with fewer elements', 'minElements',
         html`<input id="min-elements" data-test="min-elements" type="number"
-          min="0" placeholder="512" .value=${live(form.minElements === null ?
+          min="0" placeholder="512" .value=${typed(form.minElements === null ?
               '' : String(form.minElements))} @change=${(e: Event) =>
               app.change({minElements: valueOf(e) === '' ? null :
                   Math.max(0, Math.floor(Number(valueOf(e))))})}>`,
