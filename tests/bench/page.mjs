@@ -12,7 +12,9 @@ import {
   newFolder, option, requireChromium, until, withBrowser,
 } from '../page/harness.mjs';
 import {packageEntry} from '../page/package_entry.mjs';
-import {writeSparseSafetensors} from '../page/sparse_checkpoints.mjs';
+import {
+  fillSafetensors, writeSparseSafetensors,
+} from '../page/sparse_checkpoints.mjs';
 
 requireChromium();
 
@@ -23,6 +25,7 @@ const types = option('types', 'int8,int4,nf4').split(',');
 
 const input = path.join(newFolder('bench'), 'model.safetensors');
 writeSparseSafetensors(input, gigabytes * 1e9);
+fillSafetensors(input);
 const {size} = fs.statSync(input);
 const packageFolder = folderOf('package');
 const inPage = path.join(
