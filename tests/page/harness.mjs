@@ -333,8 +333,17 @@ export class Tab {
   }
 
   /** Opens files, or a directory, as a checkpoint: 'inspect' or 'error'. */
-  open(paths, control = 'file-input') {
-    return this.after(() => this.give(control, paths), 'inspect', 'error');
+  async open(paths, control = 'file-input') {
+    const answers = () => this.page.evaluate(
+        () => document.documentElement.dataset.answers);
+    const before = await answers();
+    return this.after(async () => {
+      await this.give(control, paths);
+      // What is still drawn of the file before is no answer.
+      await until(
+          'answer to a file', async () => await answers() !== before,
+          () => this.moving());
+    }, 'inspect', 'error');
   }
 
   /** Opens what can be opened, and sets the recipe where one is given. */

@@ -84,6 +84,9 @@ export class App {
     cleanUp().catch(() => {});
   }
 
+  /** How many times files were opened, or could not be. */
+  answers = 0;
+
   private go(phase: Phase, change: Partial<State> = {}): void {
     const from = this.state.phase;
     if (!mayFollow(from, phase)) {
@@ -147,6 +150,7 @@ export class App {
       }
       const knows = this.state.about ?? await about(CORE_FILES);
       this.leaveInput();
+      ++this.answers;
       const {info} = checkpoint;
       const form =
           formFor(this.state.form, this.state.input?.info ?? null, info);
@@ -166,6 +170,7 @@ export class App {
       this.store.set({storageFree: await storageFree()});
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
+      ++this.answers;
       this.fail(`${name} could not be opened`, error);
     }
   }

@@ -77,6 +77,7 @@ function draw(): void {
   const {state} = app;
   const before = drawn;
   drawn = state;
+  document.documentElement.dataset['answers'] = String(app.answers);
   document.documentElement.dataset['state'] = state.phase;
   document.title = titleOf(state);
   if (before?.theme !== state.theme) applyTheme(state.theme);
