@@ -8,8 +8,8 @@ const COLUMNS = 2752;
 const TENSOR_BYTES = 4 * ROWS * COLUMNS;
 
 /** What is not zero: the beginning and the end of each tensor. */
-function someValues(seed) {
-  const values = new Float32Array(4 * COLUMNS);
+function someValues(seed, count = 4 * COLUMNS) {
+  const values = new Float32Array(count);
   let state = seed + 1;
   for (let i = 0; i < values.length; ++i) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -62,14 +62,7 @@ export function fillSafetensors(path) {
   const file = fs.openSync(path, 'r+');
   const size = Buffer.alloc(8);
   fs.readSync(file, size, 0, size.length, 0);
-  const values = new Float32Array(2 ** 20);
-  let state = 1;
-  for (let i = 0; i < values.length; ++i) {
-    // A linear congruential generator, as good as any here.
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    values[i] = (state / 2 ** 32 - 0.5) / 8;
-  }
-  const piece = Buffer.from(values.buffer);
+  const piece = someValues(0, 2 ** 20);
   const end = fs.fstatSync(file).size;
   let at = 8 + Number(size.readBigUInt64LE());
   while (at < end) {
