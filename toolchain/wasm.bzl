@@ -113,8 +113,9 @@ def wasm_binary(
     native.cc_binary(
         name = linked,
         linkopts = [
-            # For the linker: it optimizes the module as a whole.
-            "-O3",
+            # For the linker, which optimizes the module as a whole: what has to
+            # be fast is so when it is compiled.
+            "-Oz",
             "-sSTANDALONE_WASM=1",
             "--no-entry",
             "-sALLOW_MEMORY_GROWTH=1",

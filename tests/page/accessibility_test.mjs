@@ -112,9 +112,11 @@ async function tabTo(page, name) {
 
 test('by keyboard alone', () => withPage(async (tab) => {
   const {page} = tab;
+  // Asked for before the keys: the browser opens a chooser of its own, which
+  // nobody can see, as long as it does not know that somebody waits.
+  const asked = page.waitForEvent('filechooser');
   // Its first button; the input itself is not seen.
   await tabTo(page, 'drop-zone');
-  const asked = page.waitForEvent('filechooser');
   await page.keyboard.press('Enter');
   const chooser = await asked;
   await tab.after(() => chooser.setFiles(model), 'inspect');
