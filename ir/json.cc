@@ -286,8 +286,10 @@ void AppendDouble(double value, std::string* out) {
   if (!std::isfinite(value)) {
     out->append("null");
   } else {
-    // Independent of the locale and the C library, unlike printf.
-    out->append(nlohmann::json(value).dump());
+    // Independent of the locale and the C library, unlike printf. What the
+    // library's dump() calls too, without a tree of one value.
+    char text[64];
+    out->append(text, nlohmann::detail::to_chars(text, std::end(text), value));
   }
 }
 

@@ -1,6 +1,6 @@
 """The rules that monoquant's tests are built with."""
 
-load("//toolchain:copts.bzl", "MQ_COPTS", "MQ_HOT_COPTS")
+load("//toolchain:copts.bzl", "MQ_COPTS")
 load("//toolchain:sanitizers.bzl", "sanitized_test")
 load("//toolchain:wasm.bzl", "wasm_cc_test")
 
@@ -80,9 +80,7 @@ def mq_cc_test(
             size = size,
             srcs = srcs,
             args = args,
-            # Without, they take ten times as long, for the sake of a size that
-            # nobody sees.
-            copts = MQ_HOT_COPTS + copts,
+            copts = copts,
             data = data,
             tags = tags,
             deps = deps,

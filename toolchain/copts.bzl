@@ -30,14 +30,3 @@ MQ_COPTS = [
 
 # Our libraries report errors as values; see docs/architecture.md.
 MQ_NO_EXCEPTIONS = ["-fno-exceptions"]
-
-# For loops over the values of weights: WebAssembly is compiled for size, and is
-# as fast as native code only where it is told to be. With -Os, emcc also asks
-# for no inlining, and -O3 behind it does not take that back.
-MQ_HOT_COPTS = select({
-    "@rules_cc//cc/compiler:emscripten": [
-        "-O3",
-        "-finline-functions",
-    ],
-    "//conditions:default": [],
-})

@@ -1,6 +1,6 @@
 """The rules that monoquant's rooms are built with."""
 
-load("//toolchain:copts.bzl", "MQ_COPTS", "MQ_HOT_COPTS", "MQ_NO_EXCEPTIONS")
+load("//toolchain:copts.bzl", "MQ_COPTS", "MQ_NO_EXCEPTIONS")
 
 def mq_cc_library(name, copts = [], exceptions = False, hot = False, **kwargs):
     """A cc_library with the project's compiler options.
@@ -11,12 +11,14 @@ def mq_cc_library(name, copts = [], exceptions = False, hot = False, **kwargs):
       exceptions: whether its code may catch exceptions (of a dependency);
         ours never throws.
       hot: whether it has loops that run over all values of a weight.
+        WebAssembly is compiled for size, and is as fast as native code only
+        where it is told to be.
       **kwargs: passed to cc_library.
     """
     native.cc_library(
         name = name,
-        copts = (MQ_COPTS + ([] if exceptions else MQ_NO_EXCEPTIONS) +
-                 (MQ_HOT_COPTS if hot else []) + copts),
+        copts = (MQ_COPTS + ([] if exceptions else MQ_NO_EXCEPTIONS) + copts),
+        features = ["-small"] if hot else [],
         **kwargs
     )
 

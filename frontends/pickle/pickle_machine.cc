@@ -354,9 +354,9 @@ absl::Status PickleMachine::StepText(PickleOp op) {
     return Beyond("the size of a number", limits_.integer_bytes);
   }
   if (op == PickleOp::kFloat) {
-    double value;
-    if (!absl::SimpleAtod(line, &value)) return PushUnknown("a broken number");
-    return Push(nodes_.Float(value));
+    const std::optional<double> value = ParsePickleFloat(line);
+    if (!value.has_value()) return PushUnknown("a broken number");
+    return Push(nodes_.Float(*value));
   }
   // How protocols 0 and 1 write booleans.
   if (op == PickleOp::kInt && (line == "00" || line == "01")) {

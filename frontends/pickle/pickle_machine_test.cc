@@ -113,6 +113,8 @@ TEST(PickleMachineTest, EveryInstruction) {
       {"L5L\n.", "5"},
       {"L-9223372036854775808L\n.", "-9223372036854775808"},
       {"F1.5\n.", "f1.5"},
+      {"F1e-05\n.", "f1e-05"},
+      {"F2\n.", "f2"},
       {"F-inf\n.", "f-inf"},
       {Bytes("G\xbf\xf8\0\0\0\0\0\0."), "f-1.5"},
       {Bytes("J\xfe\xff\xff\xff."), "-2"},

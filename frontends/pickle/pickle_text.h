@@ -20,6 +20,10 @@ struct PickleInteger {
 std::optional<PickleInteger> ParsePickleInteger(absl::string_view line,
                                                 bool suffix);
 
+// A number as Python writes it: "1.5", "1e-05", "-inf", "nan". nullopt if it is
+// none, or too large for a double.
+std::optional<double> ParsePickleFloat(absl::string_view line);
+
 // The little-endian two's complement number of LONG1 and LONG4.
 PickleInteger DecodePickleLong(absl::string_view bytes);
 

@@ -1,4 +1,5 @@
-// bazel run //tests/bench:page [-- --gigabytes=4 --workers=2 --runs=3]
+// bazel run //tests/bench:page [-- --gigabytes=4 --workers=2 --runs=3
+//     --types=int8 --containers=safetensors,zip]
 //
 // Whole runs of the package in a stock Chromium, beside the same file read
 // alone in the same browser, which is the most that any program there can do:
@@ -13,7 +14,7 @@ import {
 } from '../page/harness.mjs';
 import {packageEntry} from '../page/package_entry.mjs';
 import {
-  fillSafetensors, writeSparseSafetensors,
+  writeSparseSafetensors, writeSparseTorchZip,
 } from '../page/sparse_checkpoints.mjs';
 
 requireChromium();
@@ -23,10 +24,14 @@ const runs = Number(option('runs', '3'));
 const workers = option('workers', '1,2').split(',').map(Number);
 const types = option('types', 'int8,int4,nf4').split(',');
 
-const input = path.join(newFolder('bench'), 'model.safetensors');
-writeSparseSafetensors(input, gigabytes * 1e9);
-fillSafetensors(input);
-const {size} = fs.statSync(input);
+const containers = option('containers', 'safetensors,zip').split(',');
+
+const WRITERS = {safetensors: writeSparseSafetensors, zip: writeSparseTorchZip};
+const inputs = containers.map((container) => {
+  const input = path.join(newFolder('bench'), `model.${container}`);
+  WRITERS[container](input, gigabytes * 1e9, {full: true});
+  return {container, input, size: fs.statSync(input).size};
+});
 const packageFolder = folderOf('package');
 const inPage = path.join(
     path.dirname(new URL(import.meta.url).pathname), '../page/in_page');
@@ -49,7 +54,7 @@ function median(values) {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-async function compare(page, element, type, count) {
+async function compare(page, element, {container, size}, type, count) {
   const quantized = [];
   const read = [];
   for (let i = 0; i < runs; ++i) {
@@ -61,7 +66,7 @@ async function compare(page, element, type, count) {
   }
   const [ours, least] = [median(quantized), median(read)];
   console.log(
-      `| ${type} | ${count} | ${(size / 1e9 / ours).toFixed(2)} | ` +
+      `| ${container} | ${type} | ${count} | ${(size / 1e9 / ours).toFixed(2)} | ` +
       `${(size / 1e9 / least).toFixed(2)} | ${(ours / least).toFixed(2)} |`);
 }
 
@@ -72,11 +77,15 @@ await withBrowser(async (browser) => {
     made.type = 'file';
     return made;
   });
-  await element.setInputFiles(input);
-  console.log(`${(size / 1e9).toFixed(1)} GB of F32`);
-  console.log('| type | workers | GB/s | read alone, GB/s | ratio |');
-  console.log('|---|---|---|---|---|');
-  for (const type of types) {
-    for (const count of workers) await compare(page, element, type, count);
+  console.log(`${gigabytes} GB of F32`);
+  console.log('| of | type | workers | GB/s | read alone, GB/s | ratio |');
+  console.log('|---|---|---|---|---|---|');
+  for (const input of inputs) {
+    await element.setInputFiles(input.input);
+    for (const type of types) {
+      for (const count of workers) {
+        await compare(page, element, input, type, count);
+      }
+    }
   }
 }, {extra: {'/test/package/': packageFolder, '/test/in_page/': inPage}});

@@ -1,5 +1,6 @@
 // Checkpoints of any size that take little room: the weights are mostly holes
-// of the file, which read as zeros.
+// of the file, which read as zeros. With `full` they are values all through, as
+// a benchmark wants them: zeros are not what weights are, and take another time.
 
 import * as fs from 'node:fs';
 
@@ -24,15 +25,15 @@ function names(bytes) {
       {length: count}, (_, i) => `model.layers.${i}.mlp.up_proj.weight`);
 }
 
-function writeTensor(file, at, seed) {
-  const values = someValues(seed);
+function writeTensor(file, at, seed, full) {
+  const values = someValues(seed, full ? TENSOR_BYTES / 4 : undefined);
   fs.writeSync(file, values, 0, values.length, at);
   const last = at + TENSOR_BYTES - values.length;
-  fs.writeSync(file, values, 0, values.length, last);
+  if (!full) fs.writeSync(file, values, 0, values.length, last);
 }
 
 /** A safetensors file of about so many bytes. */
-export function writeSparseSafetensors(path, bytes) {
+export function writeSparseSafetensors(path, bytes, {full = false} = {}) {
   const header = {};
   names(bytes).forEach((name, i) => {
     header[name] = {
@@ -49,24 +50,7 @@ export function writeSparseSafetensors(path, bytes) {
   const count = Object.keys(header).length;
   fs.ftruncateSync(file, begin + count * TENSOR_BYTES);
   for (let i = 0; i < count; ++i) {
-    writeTensor(file, begin + i * TENSOR_BYTES, i);
-  }
-  fs.closeSync(file);
-}
-
-/**
- * Writes values into all of it, the same few megabytes again and again: zeros
- * are not what weights are, and take another time.
- */
-export function fillSafetensors(path) {
-  const file = fs.openSync(path, 'r+');
-  const size = Buffer.alloc(8);
-  fs.readSync(file, size, 0, size.length, 0);
-  const piece = someValues(0, 2 ** 20);
-  const end = fs.fstatSync(file).size;
-  let at = 8 + Number(size.readBigUInt64LE());
-  while (at < end) {
-    at += fs.writeSync(file, piece, 0, Math.min(piece.length, end - at), at);
+    writeTensor(file, begin + i * TENSOR_BYTES, i, full);
   }
   fs.closeSync(file);
 }
@@ -99,7 +83,7 @@ function pickle(tensors) {
 }
 
 /** What torch.save writes, of about so many bytes: a zip64 archive. */
-export function writeSparseTorchZip(path, bytes) {
+export function writeSparseTorchZip(path, bytes, {full = false} = {}) {
   const tensors = names(bytes);
   const members = [
     {name: 'model/data.pkl', data: pickle(tensors)},
@@ -140,7 +124,7 @@ export function writeSparseTorchZip(path, bytes) {
     fs.writeSync(file, header, 0, header.length, at);
     at += header.length;
     if (data) fs.writeSync(file, data, 0, data.length, at);
-    else writeTensor(file, at, tensor++);
+    else writeTensor(file, at, tensor++, full);
     at += size;
   }
   const central = Buffer.concat(directory);

@@ -7,6 +7,7 @@ load(
     "flag_group",
     "flag_set",
     "tool_path",
+    "with_feature_set",
 )
 
 _COMPILE_CXX = [
@@ -22,15 +23,31 @@ _COMPILE = _COMPILE_CXX + [
     ACTION_NAMES.preprocess_assemble,
 ]
 
+# What is sent to a browser has to be small. emcc then asks for no inlining at
+# all, but the call of a function that returns a member takes more room than the
+# member; more than that is not worth it (the threshold's unit is LLVM's guess of
+# instructions).
+_SMALL = [
+    "-Oz",
+    "-finline-functions",
+    "-mllvm",
+    "-inline-threshold=-10",
+]
+
+# Libraries of loops over values and bytes switch it off: features = ["-small"].
+_FAST = ["-O3"]
+
 # Here and not in .bazelrc, because the transition drops the options of the
 # command line, which are meant for the native compiler.
 _COMPILE_OPTIONS = [
-    "-Os",
     "-DNDEBUG",
     # The same bytes as the native programs; see MQ_COPTS.
     "-ffp-contract=off",
-    # Every engine of the last years has 128-bit SIMD.
+    # Every engine of the last years has 128-bit SIMD, and each of those has the
+    # other two.
     "-msimd128",
+    "-mnontrapping-fptoint",
+    "-msign-ext",
     # Our code has none, and tables for unwinding double a module's size.
     "-fno-exceptions",
     # Nothing of the build's place or time may reach the module.
@@ -41,14 +58,18 @@ _COMPILE_OPTIONS = [
     "-D__TIMESTAMP__=\"redacted\"",
 ]
 
+def _flag_set(actions, flags, unless = None):
+    return flag_set(
+        actions = actions,
+        flag_groups = [flag_group(flags = flags)],
+        with_features = [with_feature_set(not_features = [unless])] if unless else [],
+    )
+
 def _flags(name, actions, flags):
     return feature(
         name = name,
         enabled = True,
-        flag_sets = [flag_set(
-            actions = actions,
-            flag_groups = [flag_group(flags = flags)],
-        )],
+        flag_sets = [_flag_set(actions, flags)],
     )
 
 def _impl(ctx):
@@ -74,8 +95,19 @@ def _impl(ctx):
             "/usr/share/emscripten/cache/sysroot/include",
         ],
         features = [
+            _flags("small", _COMPILE, _SMALL),
+            feature(
+                name = "fast",
+                enabled = True,
+                flag_sets = [_flag_set(_COMPILE, _FAST, unless = "small")],
+            ),
             _flags("monoquant_compile", _COMPILE, _COMPILE_OPTIONS),
-            _flags("monoquant_cxx", _COMPILE_CXX, ["-std=c++20"]),
+            _flags("monoquant_cxx", _COMPILE_CXX, [
+                "-std=c++20",
+                # Nothing asks for the type of an object, and the names of all
+                # types are 2 % of the module.
+                "-fno-rtti",
+            ]),
         ],
         host_system_name = "local",
         target_cpu = "wasm32",
