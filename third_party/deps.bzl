@@ -141,7 +141,8 @@ def monoquant_repositories():
     # What the npm package and the page are written with: TypeScript and
     # esbuild, and playwright-core and axe-core to test them, each from npm.
     # Only lit-html, which the page draws itself with, reaches users; the rest
-    # must not. Fetched only for what is made of JavaScript.
+    # must not. Fetched only for what is made of JavaScript. 1.61 is the last
+    # playwright-core for Node 18, which Debian 12 has.
     _maybe(
         npm_packages,
         name = "javascript",

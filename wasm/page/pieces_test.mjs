@@ -1,6 +1,6 @@
 // Runs src/pieces_test.ts under Node.
 //
-// usage: node pieces_test.mjs --modules=NODE_MODULES
+// usage: node pieces_test.mjs --modules=NODE_MODULES --package=PACKAGE
 
 import * as fs from 'node:fs';
 import {createRequire} from 'node:module';
@@ -9,9 +9,10 @@ import * as path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
 const here = path.dirname(path.resolve(process.argv[1]));
-const modules =
-    path.resolve(process.argv.find((a) => a.startsWith('--modules='))
-                     .slice('--modules='.length));
+const folderOf = (name) => path.resolve(
+    process.argv.find((a) => a.startsWith(`--${name}=`))
+        .slice(`--${name}=`.length));
+const modules = folderOf('modules');
 const esbuild = createRequire(import.meta.url)(path.join(modules, 'esbuild'));
 
 const folder =
@@ -24,8 +25,7 @@ await esbuild.build({
   platform: 'node',
   preserveSymlinks: true,
   outfile: script,
-  // Only its types are used by what is tested here.
-  external: ['@monoquant/core'],
+  alias: {'@monoquant/core': path.join(folderOf('package'), 'dist/index.js')},
 });
 await import(pathToFileURL(script).href);
 process.on('exit', () => fs.rmSync(folder, {recursive: true, force: true}));

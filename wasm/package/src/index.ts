@@ -12,6 +12,7 @@ export {
 } from './checkpoint.js';
 export {cliCommand, type CliNames, type CliOptions} from './cli_command.js';
 export {MonoquantError} from './errors.js';
+export {readScheme, type Scheme} from './scheme.js';
 export type * from './types.js';
 
 /** Opens a checkpoint: reads its index, and nothing else. */

@@ -166,7 +166,10 @@ export function withSkip(form: RecipeForm, match: string): RecipeForm {
   const at = isName(match) ? 0 : first < 0 ? others.length : first;
   return {
     ...form,
-    rules: others.toSpliced(at, 0, {match, scheme: scheme('skip')}),
+    rules: [
+      ...others.slice(0, at), {match, scheme: scheme('skip')},
+      ...others.slice(at),
+    ],
   };
 }
 

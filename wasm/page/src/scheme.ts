@@ -1,4 +1,9 @@
-// Schemes in the two spellings of docs/recipe.md, and in words.
+// Schemes as the controls hold them, as recipes have them, and in words.
+
+import {readScheme} from '@monoquant/core';
+import type {Scheme as SchemeJson} from '@monoquant/core';
+
+export type {SchemeJson};
 
 export type Granularity = 'auto'|'tensor'|'axis'|'group'|'block';
 
@@ -18,20 +23,6 @@ export interface Scheme {
   doubleQuant: boolean;
   observer: string;
   algorithm: string;
-}
-
-/** A scheme of the plan or of the result: complete, as JSON. */
-export interface SchemeJson {
-  format: string;
-  granularity?: string;
-  axis?: number;
-  group_size?: number;
-  symmetric?: boolean;
-  convention?: string;
-  scale_dtype?: string;
-  double_quant?: boolean;
-  observer?: string;
-  algorithm?: string;
 }
 
 export const INTEGERS = ['int8', 'uint8', 'int4', 'uint4'];
@@ -57,6 +48,7 @@ export const FORMATS = [
   'llm_int8',
 ];
 
+// Texts write the types of scales so, objects as safetensors does.
 const SCALE_DTYPES: Record<string, string> = {
   f32: 'F32',
   f16: 'F16',
@@ -149,80 +141,34 @@ export function toRecipe(from: Scheme): string|SchemeJson {
   return Object.keys(json).length === 1 ? from.format : json;
 }
 
-/** Reads either spelling. What it does not know is an Error with the text. */
+/** Reads either spelling. What is none is an Error with the text. */
 export function fromRecipe(from: unknown): Scheme {
-  if (typeof from === 'string') return fromText(from);
-  if (typeof from !== 'object' || from === null) {
-    throw new Error('a scheme is a text or an object');
+  const read = readScheme(from);
+  if (read === null) return scheme('skip');
+  if (read === undefined) {
+    throw new Error(`${JSON.stringify(from)} is not a scheme`);
   }
-  const json = from as Record<string, unknown>;
-  const out = scheme(textOf(json, 'format'));
-  const granularity = textOf(json, 'granularity');
-  if (granularity !== '') out.granularity = granularityOf(granularity);
-  if (typeof json['axis'] === 'number') out.axis = json['axis'];
-  if (typeof json['group_size'] === 'number' && json['group_size'] > 0) {
-    out.groupSize = json['group_size'];
-  }
-  if (typeof json['symmetric'] === 'boolean') out.symmetric = json['symmetric'];
-  out.convention = textOf(json, 'convention');
-  out.scaleDtype = textOf(json, 'scale_dtype');
-  out.doubleQuant = json['double_quant'] === true;
-  out.observer = textOf(json, 'observer');
-  out.algorithm = textOf(json, 'algorithm');
-  return out;
+  const scaleDtype = read.scale_dtype ?? '';
+  return {
+    format: read.format,
+    granularity: granularityOf(read.granularity),
+    axis: read.axis ?? null,
+    groupSize: read.group_size || null,
+    symmetric: read.symmetric ?? null,
+    convention: read.convention ?? '',
+    scaleDtype: SCALE_DTYPES[scaleDtype] ?? scaleDtype,
+    doubleQuant: read.double_quant ?? false,
+    observer: read.observer ?? '',
+    algorithm: read.algorithm ?? '',
+  };
 }
 
-function textOf(json: Record<string, unknown>, key: string): string {
-  const value = json[key];
-  return typeof value === 'string' ? value : '';
-}
-
-function granularityOf(text: string): Granularity {
+function granularityOf(text = 'auto'): Granularity {
   if (text === 'channel') return 'axis';
-  if (['tensor', 'axis', 'group', 'block'].includes(text)) {
+  if (['auto', 'tensor', 'axis', 'group', 'block'].includes(text)) {
     return text as Granularity;
   }
   throw new Error(`unknown granularity '${text}'`);
-}
-
-function fromText(text: string): Scheme {
-  const [format = '', ...options] = text.split(',').map((t) => t.trim());
-  const out = scheme(format);
-  for (const option of options) {
-    const [name = '', value = ''] = option.split('=');
-    switch (name) {
-      case 'tensor':
-      case 'axis':
-      case 'group':
-      case 'block':
-        out.granularity = name;
-        if (value !== '' && name === 'axis') out.axis = Number(value);
-        if (value !== '' && name !== 'axis') out.groupSize = Number(value);
-        break;
-      case 'symmetric':
-      case 'asymmetric':
-        out.symmetric = name === 'symmetric';
-        break;
-      case 'convention':
-        out.convention = value;
-        break;
-      case 'scale_dtype':
-        out.scaleDtype = SCALE_DTYPES[value] ?? value;
-        break;
-      case 'double_quant':
-        out.doubleQuant = true;
-        break;
-      case 'observer':
-        out.observer = value;
-        break;
-      case 'algorithm':
-        out.algorithm = value;
-        break;
-      default:
-        throw new Error(`unknown option '${option}' in the scheme '${text}'`);
-    }
-  }
-  return out;
 }
 
 /** "INT4 · groups of 128 · asymmetric" */
