@@ -58,18 +58,15 @@ _COMPILE_OPTIONS = [
     "-D__TIMESTAMP__=\"redacted\"",
 ]
 
-def _flag_set(actions, flags, unless = None):
-    return flag_set(
-        actions = actions,
-        flag_groups = [flag_group(flags = flags)],
-        with_features = [with_feature_set(not_features = [unless])] if unless else [],
-    )
-
-def _flags(name, actions, flags):
+def _flags(name, actions, flags, unless = None):
     return feature(
         name = name,
         enabled = True,
-        flag_sets = [_flag_set(actions, flags)],
+        flag_sets = [flag_set(
+            actions = actions,
+            flag_groups = [flag_group(flags = flags)],
+            with_features = [with_feature_set(not_features = [unless])] if unless else [],
+        )],
     )
 
 def _impl(ctx):
@@ -96,11 +93,7 @@ def _impl(ctx):
         ],
         features = [
             _flags("small", _COMPILE, _SMALL),
-            feature(
-                name = "fast",
-                enabled = True,
-                flag_sets = [_flag_set(_COMPILE, _FAST, unless = "small")],
-            ),
+            _flags("fast", _COMPILE, _FAST, unless = "small"),
             _flags("monoquant_compile", _COMPILE, _COMPILE_OPTIONS),
             _flags("monoquant_cxx", _COMPILE_CXX, [
                 "-std=c++20",

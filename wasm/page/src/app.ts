@@ -231,8 +231,9 @@ export class App {
     let form;
     try {
       const json: unknown = JSON.parse(await file.text());
-      form = withRecipeJson(this.state.form, json);
+      // First, as the core's messages say more.
       await this.checkRecipe(json as object);
+      form = withRecipeJson(this.state.form, json);
     } catch (error) {
       const reason = error instanceof SyntaxError ?
           'it is no JSON' :

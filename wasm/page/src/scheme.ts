@@ -151,7 +151,9 @@ export function fromRecipe(from: unknown): Scheme {
   const scaleDtype = read.scale_dtype ?? '';
   return {
     format: read.format,
-    granularity: granularityOf(read.granularity),
+    granularity: read.granularity === undefined ?
+        'auto' :
+        granularityOf(read.granularity),
     axis: read.axis ?? null,
     groupSize: read.group_size || null,
     symmetric: read.symmetric ?? null,
@@ -163,9 +165,9 @@ export function fromRecipe(from: unknown): Scheme {
   };
 }
 
-function granularityOf(text = 'auto'): Granularity {
+function granularityOf(text: string): Granularity {
   if (text === 'channel') return 'axis';
-  if (['auto', 'tensor', 'axis', 'group', 'block'].includes(text)) {
+  if (['tensor', 'axis', 'group', 'block'].includes(text)) {
     return text as Granularity;
   }
   throw new Error(`unknown granularity '${text}'`);
