@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "ir/sort.h"
 
 namespace monoquant {
 namespace {
@@ -59,10 +60,9 @@ std::vector<Siblings> InOrder(
   for (auto& [key, set] : sets) {
     if (set.weights.size() > 1) found.push_back(std::move(set));
   }
-  std::sort(found.begin(), found.end(),
-            [](const Siblings& a, const Siblings& b) {
-              return a.weights.front() < b.weights.front();
-            });
+  Sort(found, [](const Siblings& a, const Siblings& b) {
+    return a.weights.front() < b.weights.front();
+  });
   return found;
 }
 

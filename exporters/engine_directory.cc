@@ -6,7 +6,6 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "exporters/safetensors.h"
 #include "ir/quant_scheme.h"
@@ -119,7 +118,12 @@ std::vector<std::string> KeptModules(const Manifest& manifest) {
 }
 
 std::string PatternOf(absl::string_view name) {
-  return absl::StrCat("^", absl::StrReplaceAll(name, {{".", "\\."}}));
+  std::string pattern = "^";
+  for (const char c : name) {
+    if (c == '.') pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
 }
 
 Json::Array ToJsonArray(const std::vector<std::string>& names) {

@@ -1,6 +1,5 @@
 #include "exporters/safetensors.h"
 
-#include <algorithm>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/shape.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -45,7 +45,7 @@ std::vector<size_t> DataOrder(const Manifest& manifest) {
   for (size_t i = 0; i < manifest.tensors.size(); ++i) {
     if (manifest.tensors[i].tie == kNoTie) order.push_back(i);
   }
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+  Sort(order, [&](size_t a, size_t b) {
     return GetDTypeInfo(manifest.tensors[a].dtype).bits >
            GetDTypeInfo(manifest.tensors[b].dtype).bits;
   });

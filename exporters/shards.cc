@@ -11,6 +11,7 @@
 #include "ir/checkpoint.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
+#include "ir/sort.h"
 
 namespace monoquant {
 namespace {
@@ -176,8 +177,7 @@ std::string ShardIndexToJson(absl::Span<const Shard> shards,
       map.emplace_back(tensor.name, files[i]);
     }
   }
-  std::sort(map.begin(), map.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
+  Sort(map, [](const auto& a, const auto& b) { return a.first < b.first; });
   Json metadata;
   metadata.Set("total_size", total_size);
   Json index;

@@ -368,9 +368,9 @@ const Json* Json::Find(absl::string_view key) const {
   return nullptr;
 }
 
-void Json::Set(std::string key, Json value) {
+void Json::Set(absl::string_view key, Json value) {
   if (is_null()) value_ = Object();
-  std::get_if<Object>(&value_)->emplace_back(std::move(key), std::move(value));
+  std::get_if<Object>(&value_)->emplace_back(key, std::move(value));
 }
 
 void Json::Append(Json value) {

@@ -77,7 +77,7 @@ class Json {
   // Appends a member. This must be an object, or null (becomes an object).
   // The key must not be present yet; this is not checked, so that building an
   // object takes linear time.
-  void Set(std::string key, Json value);
+  void Set(absl::string_view key, Json value);
   // Appends an element. This must be an array, or null (becomes an array).
   void Append(Json value);
 

@@ -11,6 +11,7 @@
 #include "ir/mqir_index.h"
 #include "ir/quoted.h"
 #include "ir/schema/mqir_generated.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 #include "ir/utf8.h"
 
@@ -183,10 +184,9 @@ class Decoder {
     for (const MqirExtent& extent : result_.extents) {
       if (extent.source == 0) here.push_back(&extent);
     }
-    std::sort(
-        here.begin(), here.end(), [](const MqirExtent* a, const MqirExtent* b) {
-          return std::pair(a->offset, a->size) < std::pair(b->offset, b->size);
-        });
+    Sort(here, [](const MqirExtent* a, const MqirExtent* b) {
+      return std::pair(a->offset, a->size) < std::pair(b->offset, b->size);
+    });
     uint64_t end;
     if (!MqirPayloadStart(header_.index_size, &end))
       return Wrong("is too large");

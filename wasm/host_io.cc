@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "ir/errors.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 #include "wasm/block_cache.h"
 #include "wasm/json_members.h"
@@ -112,9 +113,8 @@ absl::StatusOr<CheckpointFiles> HostFiles(const Json& request) {
     MQ_ASSIGN_OR_RETURN(HostFile file, ParseFile(json));
     by_name->push_back(std::move(file));
   }
-  std::sort(
-      by_name->begin(), by_name->end(),
-      [](const HostFile& a, const HostFile& b) { return a.name < b.name; });
+  Sort(*by_name,
+       [](const HostFile& a, const HostFile& b) { return a.name < b.name; });
   for (const HostFile& file : *by_name) {
     if (file.name.empty() ||
         (!files.names.empty() && files.names.back() == file.name)) {

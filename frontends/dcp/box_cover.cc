@@ -14,6 +14,7 @@
 #include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 #include "ir/shape.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -29,7 +30,7 @@ class Cuts {
     positions_.push_back(box.offset[dim_] + box.size[dim_]);
   }
   void Finish() {
-    std::sort(positions_.begin(), positions_.end());
+    Sort(positions_);
     positions_.erase(std::unique(positions_.begin(), positions_.end()),
                      positions_.end());
     while ((size_t{1} << bits_) < positions_.size()) ++bits_;
@@ -79,7 +80,7 @@ void AppendCorners(const Box& box, bool negative, const std::vector<Cuts>& cuts,
 
 // True if at every place there are as many positive as negative corners.
 bool AddUpToNothing(std::vector<absl::uint128> corners) {
-  std::sort(corners.begin(), corners.end());
+  Sort(corners);
   size_t i = 0;
   while (i < corners.size()) {
     const absl::uint128 place = corners[i] >> 1;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "frontends/dcp/box_cover.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -186,13 +187,12 @@ absl::StatusOr<ChunkedTensor> ChunkedTensor::Create(DType dtype,
     if (!boxes[i].IsEmpty()) tensor.chunks_.push_back(i);
   }
   if (tensor.chunks_.size() < 2) return tensor;
-  std::sort(
-      tensor.chunks_.begin(), tensor.chunks_.end(), [&](size_t a, size_t b) {
-        const auto offset_a = boxes[a].offset;
-        const auto offset_b = boxes[b].offset;
-        return std::lexicographical_compare(offset_a.begin(), offset_a.end(),
-                                            offset_b.begin(), offset_b.end());
-      });
+  Sort(tensor.chunks_, [&](size_t a, size_t b) {
+    const auto offset_a = boxes[a].offset;
+    const auto offset_b = boxes[b].offset;
+    return std::lexicographical_compare(offset_a.begin(), offset_a.end(),
+                                        offset_b.begin(), offset_b.end());
+  });
 
   const int bits = GetDTypeInfo(dtype).bits;
   const int64_t unit = UnitElements(bits);

@@ -1,6 +1,5 @@
 #include "frontends/legacy/legacy_storages.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -12,6 +11,7 @@
 #include "frontends/torch/storage_reference.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -95,7 +95,7 @@ absl::StatusOr<std::vector<std::string>> ReadLegacyKeys(
     for (const auto& [key, storage] : storages) {
       if (!seen.contains(key)) missing.push_back(key);
     }
-    std::sort(missing.begin(), missing.end());
+    Sort(missing);
     NameList names;
     for (const absl::string_view key : missing) names.Add(key);
     return absl::DataLossError(absl::StrCat(

@@ -1,6 +1,5 @@
 #include "frontends/safetensors/safetensors_header.h"
 
-#include <algorithm>
 #include <cstddef>
 
 #include "absl/status/status.h"
@@ -13,6 +12,7 @@
 #include "ir/json.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -124,7 +124,7 @@ absl::Status ReadMetadata(const Json& json, SafetensorsHeader* header) {
     }
     header->metadata.emplace_back(key, *value.AsString());
   }
-  std::sort(header->metadata.begin(), header->metadata.end());
+  Sort(header->metadata);
   return absl::OkStatus();
 }
 
@@ -133,11 +133,10 @@ absl::Status ReadMetadata(const Json& json, SafetensorsHeader* header) {
 absl::StatusOr<uint64_t> CheckCover(const ByteSource& source,
                                     std::vector<SafetensorsEntry>* tensors) {
   // Those without bytes come before the one that starts at the same place.
-  std::stable_sort(tensors->begin(), tensors->end(),
-                   [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
-                     if (a.offset != b.offset) return a.offset < b.offset;
-                     return a.info.byte_size < b.info.byte_size;
-                   });
+  Sort(*tensors, [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
+    if (a.offset != b.offset) return a.offset < b.offset;
+    return a.info.byte_size < b.info.byte_size;
+  });
   uint64_t end = 0;
   for (const SafetensorsEntry& entry : *tensors) {
     if (entry.offset != end) {

@@ -1,6 +1,5 @@
 #include "frontends/safetensors/safetensors_reader.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +18,7 @@
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/quoted.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 #include "ir/torchao_metadata.h"
 
@@ -245,7 +245,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> Builder::Finish() {
       value = torchao_names_.ToString();
     }
   }
-  std::sort(index_.metadata.begin(), index_.metadata.end());
+  Sort(index_.metadata);
   MQ_RETURN_IF_ERROR(ApplyTies());
   MQ_RETURN_IF_ERROR(ValidateIndex(index_));
   return std::make_unique<SafetensorsReader>(

@@ -11,6 +11,7 @@
 #include "frontends/name_list.h"
 #include "ir/json.h"
 #include "ir/quoted.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -68,7 +69,7 @@ absl::StatusOr<ShardIndex> ParseShardIndex(const ByteSource& source) {
     }
     index.shards.push_back(*shard);
   }
-  std::sort(index.shards.begin(), index.shards.end());
+  Sort(index.shards);
   index.shards.erase(std::unique(index.shards.begin(), index.shards.end()),
                      index.shards.end());
   if (index.shards.size() > kMaxShards) {

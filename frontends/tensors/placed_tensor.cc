@@ -16,6 +16,7 @@
 #include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -193,7 +194,7 @@ std::string DescribeOverlaps(const std::vector<PlacedTensor>& placed,
         first_user.try_emplace(placed[i].storage.get(), i).first->second;
     uses.push_back({first, placed[i].view.offset, i});
   }
-  std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
+  Sort(uses, [](const Use& a, const Use& b) {
     return std::tie(a.first_user, a.offset, a.tensor) <
            std::tie(b.first_user, b.offset, b.tensor);
   });

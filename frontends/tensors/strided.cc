@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/shape.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -261,9 +262,7 @@ absl::Status ReadStrided(const StridedView& view, uint64_t first,
     if (!box.axes.empty() && box.axes.front().size == 1) {
       box.axes.erase(box.axes.begin());
     }
-    std::stable_sort(
-        box.axes.begin(), box.axes.end(),
-        [](const Axis& a, const Axis& b) { return a.src > b.src; });
+    Sort(box.axes, [](const Axis& a, const Axis& b) { return a.src > b.src; });
     MQ_RETURN_IF_ERROR(ReadBox(std::move(box), read));
   }
   return absl::OkStatus();

@@ -14,6 +14,7 @@
 #include "frontends/torch/rebuild.h"
 #include "frontends/torch/structure.h"
 #include "ir/quoted.h"
+#include "ir/sort.h"
 
 namespace monoquant {
 namespace {
@@ -132,8 +133,7 @@ absl::StatusOr<Root> FindRoot(const PickleGraph& graph,
         next.push_back({child.node, place.used + child.name.size() + 1});
       }
     }
-    std::sort(next.begin(), next.end(),
-              [](const Place& a, const Place& b) { return a.used < b.used; });
+    Sort(next, [](const Place& a, const Place& b) { return a.used < b.used; });
     pending.insert(pending.end(), next.begin(), next.end());
   }
   NameList names;

@@ -1,9 +1,7 @@
 #include "frontends/zip/zip_directory.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <numeric>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -17,6 +15,7 @@
 #include "frontends/zip/zip_format.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -159,11 +158,10 @@ class DirectoryBytes {
 // needs at least; LocateZipMember checks the rest.
 absl::Status CheckPlaces(const ByteSource& source, uint64_t directory_offset,
                          std::vector<ZipEntry>* entries) {
-  std::vector<size_t> order(entries->size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return (*entries)[a].header_offset < (*entries)[b].header_offset;
-  });
+  const std::vector<size_t> order =
+      SortedOrder(entries->size(), [&](size_t a, size_t b) {
+        return (*entries)[a].header_offset < (*entries)[b].header_offset;
+      });
   for (size_t i = 0; i < order.size(); ++i) {
     ZipEntry& entry = (*entries)[order[i]];
     if (i == 0 && entry.header_offset != 0) {

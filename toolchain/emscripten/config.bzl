@@ -25,13 +25,29 @@ _COMPILE = _COMPILE_CXX + [
 
 # What is sent to a browser has to be small. emcc then asks for no inlining at
 # all, but the call of a function that returns a member takes more room than the
-# member; more than that is not worth it (the threshold's unit is LLVM's guess of
-# instructions).
+# member; more than that is not worth it (the unit is LLVM's guess of
+# instructions). The last one is string_view of a literal, which inlined is two
+# numbers; before, LLVM sees a call of strlen.
 _SMALL = [
     "-Oz",
     "-finline-functions",
     "-mllvm",
     "-inline-threshold=-10",
+    "-mllvm",
+    "-inline-call-penalty=40",
+    "-mllvm",
+    "-force-attribute=_ZNSt3__217basic_string_viewIcNS_11char_traitsIcEEEC2EPKc:alwaysinline",
+]
+
+# Structures as their members, and not as the address of a copy in memory: the
+# strings and spans that most functions take are two numbers each. Compilers call
+# it an experiment, since it is to return several values too, which is switched
+# off; the linker tells where two files differ in how a function is called.
+_EXPANDED_ARGUMENTS = [
+    "-Xclang",
+    "-target-abi",
+    "-Xclang",
+    "experimental-mv",
 ]
 
 # Libraries of loops over values and bytes switch it off: features = ["-small"].
@@ -94,6 +110,7 @@ def _impl(ctx):
         features = [
             _flags("small", _COMPILE, _SMALL),
             _flags("fast", _COMPILE, _FAST, unless = "small"),
+            _flags("expanded_arguments", _COMPILE, _EXPANDED_ARGUMENTS),
             _flags("monoquant_compile", _COMPILE, _COMPILE_OPTIONS),
             _flags("monoquant_cxx", _COMPILE_CXX, [
                 "-std=c++20",

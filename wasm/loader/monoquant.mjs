@@ -125,15 +125,12 @@ class Instance {
           view.setUint32(written >>> 0, total, true);
           return 0;
         },
-        clock_time_get: () => 52,  // ENOSYS
         proc_exit: (status) => {
           throw new Error(`exit ${status}`);
         },
       },
       env: {
         emscripten_notify_memory_growth: () => {},
-        emscripten_stack_snapshot: () => 0,
-        emscripten_stack_unwind_buffer: () => 0,
       },
     };
   }
