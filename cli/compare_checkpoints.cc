@@ -12,6 +12,7 @@
 #include "cli/timer.h"
 #include "core/casts.h"
 #include "ir/dtype.h"
+#include "ir/marks.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -54,7 +55,7 @@ std::vector<Candidate> PairTensors(const CheckpointIndex& original,
     by_name[other.tensors[i].name] = i;
   }
   std::vector<Candidate> candidates;
-  std::vector<bool> found_in_other(other.tensors.size(), false);
+  Marks found_in_other(other.tensors.size(), false);
   for (size_t i = 0; i < original.tensors.size(); ++i) {
     const TensorInfo& a = original.tensors[i];
     const auto found = by_name.find(a.name);

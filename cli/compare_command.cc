@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -32,37 +33,36 @@ absl::Status CheckGate(const Comparison& comparison, double fail_under) {
       absl::StrCat(" in ", comparison.files[0].path,
                    "; compare a checkpoint with the one that it was made from");
   if (!result.missing.empty()) {
-    return absl::AbortedError(absl::StrCat(
-        tensor(result.missing[0]), " is missing but present", from_another));
+    return AbortedError(tensor(result.missing[0]), " is missing but present",
+                        from_another);
   }
   if (!result.mismatched.empty()) {
     const TensorPair& pair = result.mismatched[0];
     const TensorInfo& info = comparison.original(pair);
-    return absl::AbortedError(absl::StrCat(
-        tensor(info.name), " is ", DescribeTensor(comparison.other(pair)),
-        " but ", DescribeTensor(info), from_another));
+    return AbortedError(tensor(info.name), " is ",
+                        DescribeTensor(comparison.other(pair)), " but ",
+                        DescribeTensor(info), from_another);
   }
   if (!result.different.empty()) {
     const TensorInfo& info = comparison.original(result.different[0]);
-    return absl::AbortedError(
-        absl::StrCat(tensor(info.name), " of type ", DTypeName(info.dtype),
-                     " has other values than", from_another));
+    return AbortedError(tensor(info.name), " of type ", DTypeName(info.dtype),
+                        " has other values than", from_another);
   }
   if (result.floats.empty()) return absl::OkStatus();
   const FloatComparison& worst = result.floats[0];
   if (worst.SqnrDb() >= fail_under) return absl::OkStatus();
   const std::string& name = comparison.original(worst.pair).name;
   if (worst.became_nonfinite > 0) {
-    return absl::AbortedError(absl::StrCat(
+    return AbortedError(
         tensor(name), ": ", Plural(worst.became_nonfinite, "finite value"),
         " became NaN or infinite; give it a type of more range, "
         "as with --rule '",
-        name, "=bf16'"));
+        name, "=bf16'");
   }
-  return absl::AbortedError(absl::StrCat(
-      tensor(name), " has an SQNR of ", HumanDb(worst.SqnrDb()),
-      ", less than the ", HumanDb(fail_under),
-      " of --fail-under; give it more bits, as with --rule '", name, "=fp16'"));
+  return AbortedError(tensor(name), " has an SQNR of ", HumanDb(worst.SqnrDb()),
+                      ", less than the ", HumanDb(fail_under),
+                      " of --fail-under; give it more bits, as with --rule '",
+                      name, "=fp16'");
 }
 
 }  // namespace

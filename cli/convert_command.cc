@@ -37,24 +37,24 @@ std::string DirectoryOf(const std::string& path) {
 absl::Status CheckLinkable(const Transform& transform) {
   const std::string& path = transform.output.path;
   if (transform.output.is_directory) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path,
-                     ": is a directory, but --link is for one file beside the "
-                     "weights; name a .mqir file"));
+    return InvalidArgumentError(
+        path,
+        ": is a directory, but --link is for one file beside the "
+        "weights; name a .mqir file");
   }
   if (transform.output.row->exporter->name() != MqirExporter().name()) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         path,
         ": only mqir files can leave the weights where they are; leave "
-        "out --link or add --to mqir"));
+        "out --link or add --to mqir");
   }
   const CheckpointFiles& files = transform.file.checkpoint_files;
   const std::string directory =
       files.is_directory ? files.path : DirectoryOf(files.path);
   if (SameFile(DirectoryOf(path), directory)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       path, ": a file with --link must lie beside the weights; write it into ",
-      directory));
+      directory);
 }
 
 // The file as it is. Where --to or --for says in which format, its weights are
@@ -68,10 +68,10 @@ absl::StatusOr<Input> ChooseInput(const ConvertArgs& args,
   const bool has_program = transform.output.program != nullptr;
   if (args.link || (!has_format && !has_program)) return input;
   if (!has_format && input.reader->index().quant.tensors.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         input.path,
         ": nothing in it is quantized, and --for chooses formats of quantized "
-        "weights; add --to safetensors, or use quantize"));
+        "weights; add --to safetensors, or use quantize");
   }
   const ExporterRow& row = *transform.output.row;
   MQ_ASSIGN_OR_RETURN(input.reader,

@@ -1,10 +1,10 @@
 #include "cli/dequantize_command.h"
 
-#include "absl/strings/str_cat.h"
 #include "cli/input_file.h"
 #include "cli/transform.h"
 #include "core/dequantizing_reader.h"
 #include "core/plan.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant::cli {
@@ -14,10 +14,10 @@ absl::Status RunDequantize(const DequantizeArgs& args, Streams& streams) {
       const Transform transform,
       BeginTransform("dequantize", "dequantizing", "float", args.transform));
   if (transform.file.reader->index().quant.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         transform.file.path,
         ": holds no quantized tensors, or reads as floats already; to change "
-        "the container use 'monoquant convert'"));
+        "the container use 'monoquant convert'");
   }
   DequantizeOptions options;
   options.dtype = args.dtype;

@@ -25,8 +25,8 @@ namespace {
 
 absl::Status BadValue(absl::string_view flag, absl::string_view text,
                       absl::string_view remedy) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, " ", text.empty() ? "''" : text, ": ", remedy));
+  return InvalidArgumentError(flag, " ", text.empty() ? "''" : text, ": ",
+                              remedy);
 }
 
 // "a, b or c".

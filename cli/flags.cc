@@ -14,6 +14,7 @@
 #include "cli/flag_values.h"
 #include "cli/help_text.h"
 #include "core/version.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 
 namespace monoquant::cli {
@@ -129,8 +130,8 @@ class Parser {
     Add(command, "Input", "-m,--model,model", "PATH",
         "The checkpoint: a file or a directory", [&input](const auto& text) {
           if (!input.path.empty()) {
-            return absl::InvalidArgumentError(absl::StrCat(
-                "two inputs, '", input.path, "' and '", text, "'; name one"));
+            return InvalidArgumentError("two inputs, '", input.path, "' and '",
+                                        text, "'; name one");
           }
           input.path = text;
           return absl::OkStatus();

@@ -7,6 +7,7 @@
 #include "cli/parallel.h"
 #include "cli/timer.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/sha256.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -34,7 +35,7 @@ absl::StatusOr<std::string> HashTensor(const CheckpointReader& reader,
   Sha256 sha;
   for (uint64_t first = 0; first < elements; first += piece) {
     if (cancel.load(std::memory_order_relaxed)) {
-      return absl::CancelledError(kInterrupted);
+      return CancelledError(kInterrupted);
     }
     const uint64_t count = std::min(piece, elements - first);
     const absl::Span<uint8_t> bytes =

@@ -8,6 +8,7 @@
 #include "cli/subdirectories.h"
 #include "frontends/frontend.h"
 #include "ir/checkpoint.h"
+#include "ir/errors.h"
 #include "ir/local_files.h"
 #include "ir/status_macros.h"
 
@@ -15,7 +16,7 @@ namespace monoquant::cli {
 
 absl::Status CheckInputGiven(const InputArgs& args) {
   if (!args.path.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
+  return InvalidArgumentError(
       "no checkpoint given; name a file or a directory");
 }
 

@@ -20,6 +20,7 @@
 #include "core/recipe.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/quant_storage.h"
@@ -53,9 +54,9 @@ absl::StatusOr<Selection> Select(const CheckpointReader& reader,
     }
   }
   if (selection.tensors.empty() && !args.tensors.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(index.path, ": no tensor has a name like '", args.tensors,
-                     "'; leave out --tensors to see all names"));
+    return InvalidArgumentError(index.path, ": no tensor has a name like '",
+                                args.tensors,
+                                "'; leave out --tensors to see all names");
   }
   selection.hashed = args.hash;
   if (args.hash) {

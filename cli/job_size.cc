@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/human.h"
 #include "cli/parallel.h"
+#include "ir/errors.h"
 
 namespace monoquant::cli {
 namespace {
@@ -54,7 +55,7 @@ absl::StatusOr<JobSize> ChooseJobSize(const Plan& plan, const RunArgs& run) {
     }
   }
   if (run.max_memory == 0 || need() <= limit) return size;
-  return absl::ResourceExhaustedError(absl::StrCat(
+  return ResourceExhaustedError(absl::StrCat(
       "--max-memory ", HumanBytes(run.max_memory), ": this run takes ",
       HumanBytes(need()), " with one thread and pieces of ",
       HumanBytes(size.chunk_bytes), ", ", HumanBytes(in_use),

@@ -15,7 +15,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "cli/error_report.h"
 #include "cli/flag_values.h"
 #include "cli/flags.h"
@@ -57,9 +56,8 @@ bool ReaderIsGone(int descriptor) {
 absl::Status EnterUserDirectory() {
   const char* directory = std::getenv("BUILD_WORKING_DIRECTORY");
   if (directory == nullptr || chdir(directory) == 0) return absl::OkStatus();
-  return absl::NotFoundError(
-      absl::StrCat(directory, ": ", std::strerror(errno),
-                   "; BUILD_WORKING_DIRECTORY must name a directory"));
+  return NotFoundError(directory, ": ", std::strerror(errno),
+                       "; BUILD_WORKING_DIRECTORY must name a directory");
 }
 
 // --simd, or the variable.
@@ -125,7 +123,7 @@ absl::Status Run(const std::vector<std::string>& args,
   streams.out->flush();
   if (streams.out->good()) return absl::OkStatus();
   if (ReaderIsGone(STDOUT_FILENO)) EndByBrokenPipe();
-  return absl::UnavailableError(
+  return UnavailableError(
       "cannot write to standard output; free some disk space");
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "exporters/program_checks.h"
+#include "ir/errors.h"
 #include "ir/local_files.h"
 #include "ir/status_macros.h"
 
@@ -79,10 +80,10 @@ absl::StatusOr<std::string> DefaultPath(const Input& input,
   if (!path.has_filename()) path = path.parent_path();
   const fs::path name = path.filename();
   if (name.empty() || name == "." || name == "..") {
-    return absl::InvalidArgumentError(
-        absl::StrCat(input.path,
-                     ": no name for the output follows from this; give "
-                     "--output"));
+    return InvalidArgumentError(
+        input.path,
+        ": no name for the output follows from this; give "
+        "--output");
   }
   const fs::path stem = input.is_directory ? name : path.stem();
   std::string file = absl::StrCat(stem.string(), "_", suffix);
@@ -116,10 +117,10 @@ absl::Status MakeDirectory(OutputTarget* target) {
     return absl::OkStatus();
   }
   if (RowWithExtension(ExtensionOf(target->path)) != nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         target->path, ": ", target->row->exporter->name(),
         " output is a directory, since config.json says how its weights are "
-        "to be read; name a directory, as in 'model/'"));
+        "to be read; name a directory, as in 'model/'");
   }
   target->is_directory = true;
   return absl::OkStatus();
@@ -127,16 +128,16 @@ absl::Status MakeDirectory(OutputTarget* target) {
 
 absl::Status CheckSeveralFiles(const OutputTarget& target) {
   if (!target.row->naming.has_shards) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         target.path, ": ", target.row->exporter->name(),
         " output is always one file; leave out --max-shard-size or choose "
-        "another format with --to"));
+        "another format with --to");
   }
   if (!target.is_directory) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         target.path,
         ": is the name of one file, but --max-shard-size may give several; "
-        "name a directory, as in 'model/'"));
+        "name a directory, as in 'model/'");
   }
   return absl::OkStatus();
 }
@@ -144,16 +145,16 @@ absl::Status CheckSeveralFiles(const OutputTarget& target) {
 absl::Status CheckFreeFile(const std::string& path, bool force) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(path,
-                     ": is a directory; name a file, or let the name end in "
-                     "'/' to write into the directory"));
+    return AlreadyExistsError(
+        path,
+        ": is a directory; name a file, or let the name end in "
+        "'/' to write into the directory");
   }
   // Not followed: a link that leads nowhere is there all the same.
   const fs::file_status status = fs::symlink_status(path, error);
   if (fs::exists(status) && !force) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        path, ": the output exists already; add --force to replace it"));
+    return AlreadyExistsError(
+        path, ": the output exists already; add --force to replace it");
   }
   return absl::OkStatus();
 }
@@ -164,16 +165,16 @@ absl::Status CheckFreeDirectory(const OutputTarget& target, bool force) {
   const fs::file_status status = fs::symlink_status(path, error);
   if (!fs::exists(status)) return absl::OkStatus();
   if (!fs::is_directory(path, error)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(path,
-                     ": is there already and no directory; choose another "
-                     "output"));
+    return AlreadyExistsError(
+        path,
+        ": is there already and no directory; choose another "
+        "output");
   }
   if (force || target.may_exist) return absl::OkStatus();
-  return absl::AlreadyExistsError(absl::StrCat(
+  return AlreadyExistsError(
       path,
       ": the output exists already; add --force to replace the files in it "
-      "that have the names of new ones"));
+      "that have the names of new ones");
 }
 
 }  // namespace
@@ -191,8 +192,8 @@ absl::StatusOr<OutputTarget> ChooseOutput(const OutputArgs& args,
                                           const Input& input,
                                           absl::string_view suffix) {
   if (args.path.empty() && suffix.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(input.path, ": no output given; add --output PATH"));
+    return InvalidArgumentError(input.path,
+                                ": no output given; add --output PATH");
   }
   const bool several_files = args.max_shard_bytes > 0;
   OutputTarget target;
@@ -233,9 +234,9 @@ absl::Status CheckOutput(const OutputTarget& target, const Input& input,
   std::error_code error;
   if (!parent.empty() && !fs::is_directory(parent, error) &&
       error != std::errc::permission_denied) {
-    return absl::NotFoundError(
-        absl::StrCat(path, ": ", parent.string(),
-                     " is no directory; create it or choose another output"));
+    return NotFoundError(
+        path, ": ", parent.string(),
+        " is no directory; create it or choose another output");
   }
   return absl::OkStatus();
 }
@@ -244,9 +245,9 @@ absl::Status CheckNotInput(const std::string& output_path,
                            const std::vector<std::string>& input_files) {
   for (const std::string& file : input_files) {
     if (!SameFile(output_path, file)) continue;
-    return absl::AlreadyExistsError(absl::StrCat(
+    return AlreadyExistsError(
         output_path, ": the output is the input ", file,
-        " itself, which is never overwritten; choose another output"));
+        " itself, which is never overwritten; choose another output");
   }
   return absl::OkStatus();
 }

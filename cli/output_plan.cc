@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "exporters/side_files.h"
+#include "ir/errors.h"
 #include "ir/local_files.h"
 #include "ir/status_macros.h"
 
@@ -59,8 +60,8 @@ absl::Status CheckOutputFiles(const OutputPlan& plan,
     MQ_RETURN_IF_ERROR(CheckNotInput(path, input.files));
     std::error_code error;
     if (!force && fs::exists(fs::symlink_status(path, error))) {
-      return absl::AlreadyExistsError(absl::StrCat(
-          path, ": the output exists already; add --force to replace it"));
+      return AlreadyExistsError(
+          path, ": the output exists already; add --force to replace it");
     }
   }
   return absl::OkStatus();

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "ir/errors.h"
+
 namespace monoquant::cli {
 namespace {
 
@@ -24,7 +26,7 @@ class Crew {
   void Work(int worker) {
     while (!stop_.load(std::memory_order_relaxed)) {
       if (cancel_.load(std::memory_order_relaxed)) {
-        Stop(absl::CancelledError(kInterrupted));
+        Stop(CancelledError(kInterrupted));
         break;
       }
       const absl::StatusOr<bool> more = step_(worker);

@@ -26,9 +26,9 @@ absl::StatusOr<Recipe> ReadRecipe(const std::string& path) {
                       ReadAll(*source, kMaxRecipeBytes));
   const absl::StatusOr<Json> json = ParseJson(text);
   if (!json.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", json.status().message(),
-                     "; a recipe is a JSON object, see docs/recipe.md"));
+    return InvalidArgumentError(
+        path, ": ", json.status().message(),
+        "; a recipe is a JSON object, see docs/recipe.md");
   }
   absl::StatusOr<Recipe> recipe = RecipeFromJson(*json);
   if (!recipe.ok()) return Annotate(path, recipe.status());
@@ -52,14 +52,13 @@ absl::StatusOr<std::optional<NumberFormat>> ChooseFormat(
       by_bits = NumberFormat::kFp16;
       break;
     default:
-      return absl::InvalidArgumentError(
-          absl::StrCat("--bits ", *args.bits, ": use 4, 8 or 16"));
+      return InvalidArgumentError("--bits ", *args.bits, ": use 4, 8 or 16");
   }
   if (!args.type) return by_bits;
   if (BitsOfCode(*args.type) == *args.bits) return args.type;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--bits ", *args.bits, " contradicts --type ",
-                   NumberFormatName(*args.type), "; leave one of them out"));
+  return InvalidArgumentError("--bits ", *args.bits, " contradicts --type ",
+                              NumberFormatName(*args.type),
+                              "; leave one of them out");
 }
 
 // InvalidArgument if a flag was given that has no meaning for a plain cast.
@@ -73,18 +72,18 @@ absl::Status CheckCast(const RecipeArgs& args, NumberFormat format) {
                      : args.double_quant ? "--double-quant"
                                          : nullptr;
   if (flag == nullptr) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, ": has no meaning for ", NumberFormatName(format),
-                   ", which needs no scale; leave it out"));
+  return InvalidArgumentError(flag, ": has no meaning for ",
+                              NumberFormatName(format),
+                              ", which needs no scale; leave it out");
 }
 
 // InvalidArgument if a flag asks for what needs zero points.
 absl::Status CheckWithoutZeroPoints(const RecipeArgs& args,
                                     NumberFormat format) {
   if (args.symmetric == false) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         "--scheme asymmetric: ", NumberFormatName(format),
-        " has no zero points and is always symmetric; leave it out"));
+        " has no zero points and is always symmetric; leave it out");
   }
   if (!args.convention) return absl::OkStatus();
   return Annotate(
@@ -95,16 +94,16 @@ absl::Status CheckWithoutZeroPoints(const RecipeArgs& args,
 // InvalidArgument if bitsandbytes does not quantize the scales of the format.
 absl::Status CheckDoubleQuant(const RecipeArgs& args, NumberFormat format) {
   if (!args.double_quant || IsCodebook(format)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--double-quant: has no meaning for ", NumberFormatName(format),
-      "; use it with nf4 or fp4 and --to bitsandbytes"));
+  return InvalidArgumentError("--double-quant: has no meaning for ",
+                              NumberFormatName(format),
+                              "; use it with nf4 or fp4 and --to bitsandbytes");
 }
 
 // The granularity that --granularity, --axis and --group-size state together.
 absl::Status ApplyGranularity(const RecipeArgs& args, SchemeSpec& spec) {
   const bool blocks = args.granularity == Granularity::kBlock;
   if (args.axis && args.group_size) {
-    return absl::InvalidArgumentError(
+    return InvalidArgumentError(
         "--axis contradicts --group-size; leave one of them out");
   }
   std::optional<Granularity> implied;
@@ -113,9 +112,9 @@ absl::Status ApplyGranularity(const RecipeArgs& args, SchemeSpec& spec) {
     implied = blocks ? Granularity::kBlock : Granularity::kGroup;
   }
   if (implied && args.granularity && *implied != *args.granularity) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         args.axis ? "--axis" : "--group-size", " contradicts --granularity ",
-        GranularityName(*args.granularity), "; leave one of them out"));
+        GranularityName(*args.granularity), "; leave one of them out");
   }
   if (!implied) implied = args.granularity;
   if (!implied) return absl::OkStatus();
@@ -127,16 +126,15 @@ absl::Status ApplyGranularity(const RecipeArgs& args, SchemeSpec& spec) {
   spec.granularity = implied;
   if (args.axis) {
     if (*args.axis < 0 || *args.axis >= kMaxDims) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--axis ", *args.axis, ": use 0 for the first dimension and so on"));
+      return InvalidArgumentError("--axis ", *args.axis,
+                                  ": use 0 for the first dimension and so on");
     }
     spec.axis = static_cast<int>(*args.axis);
   }
   if (args.group_size) {
     if (*args.group_size < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--group-size ", *args.group_size,
-                       ": use a positive number, such as 128"));
+      return InvalidArgumentError("--group-size ", *args.group_size,
+                                  ": use a positive number, such as 128");
     }
     spec.group_size = *args.group_size;
   }
@@ -152,9 +150,8 @@ absl::Status ApplyWholeScheme(const RecipeArgs& args, SchemeSpec& spec) {
                      : args.scale_dtype ? "--scale-dtype"
                                         : nullptr;
   if (flag != nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(flag, " is part of --type ",
-                                                   args.whole_scheme,
-                                                   " already; leave it out"));
+    return InvalidArgumentError(flag, " is part of --type ", args.whole_scheme,
+                                " already; leave it out");
   }
   const SchemeSpec whole = *SchemeSpecFromName(args.whole_scheme);
   spec.granularity = whole.granularity;
@@ -178,7 +175,7 @@ absl::StatusOr<Rule> MakeRule(const RuleArg& arg, const SchemeSpec& defaults) {
     case RuleArg::Kind::kOnly:
       return Rule{arg.text, defaults};
   }
-  return absl::InternalError("unknown kind of rule");
+  return InternalError("unknown kind of rule");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "ir/dtype.h"
 #include "ir/file_stamp.h"
 #include "ir/manifest.h"
+#include "ir/marks.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/sha256.h"
@@ -98,7 +99,7 @@ std::string ResumeKey(const ResumeKeyInput& input) {
     hash.Add(uint64_t{output.tie});
   }
   for (const WeightFile& file : input.output_plan->files) {
-    const std::vector<bool>& elsewhere = file.layout.elsewhere;
+    const Marks& elsewhere = file.layout.elsewhere;
     if (std::find(elsewhere.begin(), elsewhere.end(), true) !=
         elsewhere.end()) {
       return "";

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "cli/parallel.h"
+#include "ir/errors.h"
 #include "ir/output_place.h"
 #include "ir/status_macros.h"
 
@@ -152,7 +153,7 @@ absl::Status RunOutput::WriteSideFile(const std::string& name,
                       directory_->CreateSink(name, source.size()));
   std::vector<uint8_t> piece;
   for (uint64_t at = 0; at < source.size(); at += piece.size()) {
-    if (cancel.load()) return absl::CancelledError(kInterrupted);
+    if (cancel.load()) return CancelledError(kInterrupted);
     piece.resize(std::min(kCopyPiece, source.size() - at));
     MQ_RETURN_IF_ERROR(source.ReadAt(at, absl::MakeSpan(piece)));
     MQ_RETURN_IF_ERROR(sink->WriteAt(at, piece));
@@ -206,9 +207,9 @@ absl::Status RunOutput::Stop(const absl::Status& error) {
       absl::StrCat("; what is finished is kept in ", unfinished_->PartPath(),
                    ", the same command goes on from there");
   if (absl::IsCancelled(error)) {
-    return absl::CancelledError(absl::StrCat("interrupted", advice));
+    return CancelledError("interrupted", advice);
   }
-  return absl::DeadlineExceededError(absl::StrCat(error.message(), advice));
+  return DeadlineExceededError(error.message(), advice);
 }
 
 }  // namespace monoquant::cli

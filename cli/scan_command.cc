@@ -14,6 +14,7 @@
 #include "cli/table.h"
 #include "frontends/pickle/opcode_names.h"
 #include "frontends/scan/scan.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/local_files.h"
 #include "ir/status_macros.h"
@@ -210,16 +211,16 @@ absl::Status Conclude(const std::vector<ScannedFile>& files) {
       continue;
     }
     if (file.report->verdict == ScanVerdict::kDangerous) {
-      return absl::DataLossError(
-          absl::StrCat(file.path, ": dangerous: ", FirstReason(*file.report),
-                       "; do not load it in Python"));
+      return DataLossError(file.path,
+                           ": dangerous: ", FirstReason(*file.report),
+                           "; do not load it in Python");
     }
   }
   for (const ScannedFile& file : files) {
     if (file.report.ok() && file.report->verdict == ScanVerdict::kMalformed) {
-      return absl::DataLossError(
-          absl::StrCat(file.path, ": malformed: ", FirstReason(*file.report),
-                       "; do not load it in Python, or download it again"));
+      return DataLossError(file.path,
+                           ": malformed: ", FirstReason(*file.report),
+                           "; do not load it in Python, or download it again");
     }
   }
   return unreadable;
@@ -229,13 +230,13 @@ absl::Status Conclude(const std::vector<ScannedFile>& files) {
 
 absl::Status RunScan(const ScanArgs& args, Streams& streams) {
   if (args.paths.empty()) {
-    return absl::InvalidArgumentError(
+    return InvalidArgumentError(
         "no file given; name files or directories to scan");
   }
   std::vector<ScannedFile> files;
   ScanVerdict worst = ScanVerdict::kSafe;
   for (const std::string& path : args.paths) {
-    if (*streams.cancel) return absl::CancelledError("interrupted");
+    if (*streams.cancel) return CancelledError("interrupted");
     files.push_back({path, ScanPath(path)});
     const ScannedFile& file = files.back();
     if (file.report.ok()) worst = std::max(worst, file.report->verdict);

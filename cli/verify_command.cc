@@ -16,6 +16,7 @@
 #include "cli/progress.h"
 #include "cli/timer.h"
 #include "exporters/programs.h"
+#include "ir/errors.h"
 #include "ir/local_files.h"
 #include "ir/status_macros.h"
 #include "verify/verify.h"
@@ -112,10 +113,10 @@ std::string ToText(const VerifyReport& report, const Program* program) {
 absl::Status Conclude(const VerifyReport& report, const Program* program) {
   for (const Finding& finding : report.findings.list()) {
     if (finding.severity != Severity::kError) continue;
-    return absl::AbortedError(absl::StrCat(
+    return AbortedError(
         report.path, ": ", Counts(report),
         program == nullptr ? "" : absl::StrCat(" for ", program->title),
-        "; the first: ", Sentence(finding)));
+        "; the first: ", Sentence(finding));
   }
   return absl::OkStatus();
 }
@@ -137,7 +138,7 @@ absl::Status RunVerify(const VerifyArgs& args, Streams& streams) {
     Progress progress(args.report.progress, "verifying", streams.err);
     const Timer timer;
     const auto tick = [&](uint64_t done, uint64_t total) -> absl::Status {
-      if (*streams.cancel) return absl::CancelledError(kInterrupted);
+      if (*streams.cancel) return CancelledError(kInterrupted);
       progress.Update(done, total, timer.seconds());
       return absl::OkStatus();
     };

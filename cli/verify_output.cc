@@ -15,8 +15,10 @@
 #include "cli/run_job.h"
 #include "core/job.h"
 #include "frontends/frontend.h"
+#include "ir/errors.h"
 #include "ir/local_files.h"
 #include "ir/manifest.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -27,10 +29,10 @@ constexpr size_t kSampleStep = 8;
 
 absl::Status Differs(const CheckpointIndex& index, absl::string_view name,
                      absl::string_view how) {
-  return absl::AbortedError(
-      absl::StrCat(index.path, ": tensor ", QuotedName(name), " ", how,
-                   ": what was read back is not what was written; do not use "
-                   "this file, and check disk and memory"));
+  return AbortedError(
+      index.path, ": tensor ", QuotedName(name), " ", how,
+      ": what was read back is not what was written; do not use "
+      "this file, and check disk and memory");
 }
 
 // Compares bytes as a job emits them with those of an output. Thread-safe.
@@ -87,7 +89,7 @@ class Verifier {
 // common, which follows from all of them, go together.
 Plan Sample(Plan plan) {
   size_t number = 0;
-  std::vector<bool> sampled(plan.tensors.size());
+  Marks sampled(plan.tensors.size());
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     TensorPlan& tensor = plan.tensors[i];
     if (tensor.action == Action::kTie) continue;
@@ -130,9 +132,8 @@ absl::StatusOr<std::string> VerifyOutput(const std::string& path,
   const absl::Status status =
       RunJob(*job, size.threads, *streams.cancel, progress);
   if (absl::IsCancelled(status)) {
-    return absl::CancelledError(
-        absl::StrCat("interrupted; ", path,
-                     " is complete, but was not verified to its end"));
+    return CancelledError("interrupted; ", path,
+                          " is complete, but was not verified to its end");
   }
   MQ_RETURN_IF_ERROR(status);
   return absl::StrCat("the output was read back and compared with ",

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -42,21 +43,21 @@ absl::StatusOr<std::optional<ColumnGroups>> ReadColumnGroups(
     const uint32_t group = columns.groups[i];
     const uint64_t column = columns.first + i;
     if (group >= groups) {
-      return absl::DataLossError(
-          absl::StrCat(where(), "column ", column, " is in group ",
-                       static_cast<int32_t>(group), ", but there are ", groups,
-                       " groups; download or copy the checkpoint again"));
+      return DataLossError(where(), "column ", column, " is in group ",
+                           static_cast<int32_t>(group), ", but there are ",
+                           groups,
+                           " groups; download or copy the checkpoint again");
     }
     ordered = ordered && group == column / place.layout.segment;
   }
   if (ordered) return std::nullopt;
   if (groups > kMaxUnorderedGroups) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         where(), "the columns of ", groups,
         " groups are in another order, which is read for no more than ",
         kMaxUnorderedGroups,
         " groups; dequantize it with the program that "
-        "wrote it"));
+        "wrote it");
   }
   return columns;
 }

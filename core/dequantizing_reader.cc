@@ -8,7 +8,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/casts.h"
@@ -18,6 +17,8 @@
 #include "core/registry.h"
 #include "core/stored_tensor.h"
 #include "core/tensor_coder.h"
+#include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -149,8 +150,7 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
                                       uint64_t count,
                                       absl::Span<uint8_t> dst) const {
   if (tensor >= sources_.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(index_.path, ": there is no tensor ", tensor));
+    return InvalidArgumentError(index_.path, ": there is no tensor ", tensor);
   }
   const Source& source = sources_[tensor];
   if (!source.codes.has_value()) {
@@ -159,9 +159,9 @@ absl::Status DequantizingReader::Read(size_t tensor, uint64_t first,
   const TensorInfo& info = index_.tensors[tensor];
   MQ_ASSIGN_OR_RETURN(const ByteRange range, ElementBytes(info, first, count));
   if (dst.size() != range.size) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "tensor ", QuotedName(info.name), ": ", count, " elements take ",
-        range.size, " bytes, not ", dst.size()));
+    return InvalidArgumentError("tensor ", QuotedName(info.name), ": ", count,
+                                " elements take ", range.size, " bytes, not ",
+                                dst.size());
   }
   const StoredTensorPlace& place = *source.codes;
   const TensorCoder coder(place.scheme, place.layout, nullptr, place.packing);
@@ -247,7 +247,7 @@ absl::Status Builder::Build() {
     by_name[base_.tensors[i].name] = i;
   }
   absl::flat_hash_map<size_t, const QuantizedTensor*> codes;
-  std::vector<bool> is_param(base_.tensors.size(), false);
+  Marks is_param(base_.tensors.size(), false);
   for (const QuantizedTensor& tensor : base_.quant.tensors) {
     codes[by_name.at(tensor.codes_name())] = &tensor;
     for (absl::string_view part : tensor.part_names()) {
@@ -281,9 +281,9 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> MakeDequantizingReader(
     std::shared_ptr<const CheckpointReader> base,
     const DequantizeOptions& options) {
   if (options.dtype.has_value() && !IsQuantizable(*options.dtype)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tensors cannot be decoded to ", DTypeName(*options.dtype),
-                     "; use F32, F16, BF16 or F64"));
+    return InvalidArgumentError("tensors cannot be decoded to ",
+                                DTypeName(*options.dtype),
+                                "; use F32, F16, BF16 or F64");
   }
   // Readers promise this; decoding relies on it.
   MQ_RETURN_IF_ERROR(ValidateIndex(base->index()));

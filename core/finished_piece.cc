@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/status/status.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 namespace {
@@ -79,7 +80,7 @@ std::string EncodeFinishedPiece(const FinishedPiece& piece) {
 absl::StatusOr<FinishedPiece> DecodeFinishedPiece(absl::string_view text) {
   if (text.size() < 8 * kHeadNumbers ||
       (text.size() - 8 * kHeadNumbers) % (8 * kRangeNumbers) != 0) {
-    return absl::DataLossError("no record of a finished piece");
+    return DataLossError("no record of a finished piece");
   }
   Numbers numbers(text);
   FinishedPiece piece;

@@ -6,11 +6,11 @@
 #include <map>
 #include <mutex>
 
-#include "absl/strings/str_cat.h"
 #include "core/global_scale.h"
 #include "core/job_tensor.h"
 #include "core/registry.h"
 #include "ir/crc32.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -108,24 +108,24 @@ absl::Status CheckPlan(const CheckpointIndex& index, const Plan& plan) {
            HasGlobalScale(tensor.scheme) == (tensor.scale_leader != kNoTensor);
   }
   if (fits) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(index.path, ": the plan was not made from this checkpoint"));
+  return InvalidArgumentError(index.path,
+                              ": the plan was not made from this checkpoint");
 }
 
 }  // namespace
 
 absl::Status ValidateJobOptions(const JobOptions& options) {
   if (options.share.number >= options.share.count) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there is no share ", options.share.number, " of ",
-                     options.share.count, "; they are counted from 0"));
+    return InvalidArgumentError("there is no share ", options.share.number,
+                                " of ", options.share.count,
+                                "; they are counted from 0");
   }
   if (options.chunk_bytes >= kMinChunk && options.chunk_bytes <= kMaxChunk) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("chunks of ", options.chunk_bytes,
-                   " bytes are not possible; use 65536 to 1073741824"));
+  return InvalidArgumentError(
+      "chunks of ", options.chunk_bytes,
+      " bytes are not possible; use 65536 to 1073741824");
 }
 
 struct Job::Worker::Buffers : JobBuffers {};
@@ -177,12 +177,12 @@ class Job::Rep {
 
   absl::StatusOr<bool> Step(int phase, JobBuffers& buffers) {
     if (phase < 0 || phase >= num_phases_) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "a job of ", num_phases_, " phases has no phase ", phase));
+      return InvalidArgumentError("a job of ", num_phases_,
+                                  " phases has no phase ", phase);
     }
     if (failed_.load(std::memory_order_acquire)) return FirstError();
     if (phase == 1 && !phases_[0].complete()) {
-      return absl::FailedPreconditionError(
+      return FailedPreconditionError(
           "phase 1 was begun before phase 0 had ended");
     }
     Schedule& schedule = phases_[phase];
@@ -209,7 +209,7 @@ class Job::Rep {
 
   absl::StatusOr<std::vector<TensorResult>> Results() const {
     if (!last_phase().complete()) {
-      return absl::FailedPreconditionError(
+      return FailedPreconditionError(
           "the results of a job are known after its last step only");
     }
     std::vector<TensorResult> results;
@@ -230,8 +230,8 @@ class Job::Rep {
             return a->plan().input < input;
           });
       if (tensor == tensors_.end() || (*tensor)->plan().input != piece.tensor) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "there is no tensor ", piece.tensor, " with a piece to take over"));
+        return InvalidArgumentError("there is no tensor ", piece.tensor,
+                                    " with a piece to take over");
       }
       MQ_RETURN_IF_ERROR((*tensor)->Restore(piece));
       if (piece.piece != FinishedPiece::kScales) {

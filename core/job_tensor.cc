@@ -9,6 +9,7 @@
 #include "core/nonfinite.h"
 #include "core/registry.h"
 #include "core/zero_points.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -74,9 +75,8 @@ absl::Status JobTensor::Restore(const FinishedPiece& finished) {
     return absl::OkStatus();
   }
   if (finished.piece >= count || IsWritten(finished.piece)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a tensor of ", count, " pieces has no piece ",
-                     finished.piece, " to take over"));
+    return InvalidArgumentError("a tensor of ", count, " pieces has no piece ",
+                                finished.piece, " to take over");
   }
   const size_t index = static_cast<size_t>(finished.piece);
   written_.resize(static_cast<size_t>(count));
@@ -111,11 +111,11 @@ absl::Status JobTensor::BadValue(const Piece& piece, uint64_t offset,
                                  absl::string_view problem) const {
   const CheckpointIndex& index = reader_.index();
   const TensorInfo& info = index.tensors[tensor_.input];
-  return absl::FailedPreconditionError(absl::StrCat(
+  return FailedPreconditionError(
       index.path, ": tensor ", QuotedName(info.name), " holds ",
       DescribeElement(info.dtype, piece.input.data() + InputBytes(offset),
                       piece.range.begin + offset, info.shape),
-      problem));
+      problem);
 }
 
 // Converts a part of the piece. Replaces NaN and infinite values if the recipe

@@ -28,6 +28,7 @@
 #include "core/tensor_coder.h"
 #include "core/word_order.h"
 #include "ir/checkpoint.h"
+#include "ir/marks.h"
 
 namespace monoquant {
 
@@ -200,7 +201,7 @@ class JobTensor {
 
   // What was restored: the pieces, empty for none of them, how many are left,
   // and whether the scales of a tensor of two trips have been emitted.
-  std::vector<bool> written_;
+  Marks written_;
   uint64_t unfinished_ = 0;
   bool scales_written_ = false;
 

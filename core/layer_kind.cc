@@ -16,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "core/default_policy.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 
@@ -292,9 +293,8 @@ absl::StatusOr<LayerKind> ParseLayerKind(absl::string_view name) {
       return static_cast<LayerKind>(i);
     }
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("there is no layer type ", QuotedName(name), "; use one of ",
-                   LayerKindNames()));
+  return InvalidArgumentError("there is no layer type ", QuotedName(name),
+                              "; use one of ", LayerKindNames());
 }
 
 std::vector<LayerKind> FindLayerKinds(const CheckpointIndex& index) {

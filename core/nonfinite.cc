@@ -7,6 +7,7 @@
 #include "core/casts.h"
 #include "core/kernels/element.h"
 #include "core/kernels/kernels.h"
+#include "ir/json.h"
 #include "ir/shape.h"
 
 namespace monoquant {
@@ -61,7 +62,8 @@ std::string DescribeElement(DType dtype, const uint8_t* bytes, uint64_t element,
     return absl::StrCat(value < 0 ? "-infinity" : "infinity", at);
   }
   const bool wide = std::isinf(static_cast<float>(value));
-  return absl::StrCat(value, at, wide ? ", beyond the range of float32" : "");
+  return absl::StrCat(NumberText(value), at,
+                      wide ? ", beyond the range of float32" : "");
 }
 
 }  // namespace monoquant

@@ -22,6 +22,7 @@
 #include "core/version.h"
 #include "core/weight_sets.h"
 #include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -106,7 +107,7 @@ class Planner {
   // whether it or one that is tied to it is an embedding. Both are complete for
   // tensors without a tie only, which decide for the others.
   std::vector<size_t> rule_;
-  std::vector<bool> embedding_;
+  Marks embedding_;
   // Likewise: what kind of layer has it as its weight. One that is an embedding
   // under any name is an embedding.
   std::vector<LayerKind> kind_;
@@ -121,7 +122,7 @@ class Planner {
   std::vector<std::string> problem_;
   // Likewise: the set that says which format its codes have, or null.
   std::vector<const WeightSet*> format_set_;
-  std::vector<bool> widened_;
+  Marks widened_;
   Plan plan_;
 };
 
@@ -129,12 +130,12 @@ absl::Status Planner::CheckNotQuantized() const {
   if (index_.quant.tensors.empty()) return absl::OkStatus();
   const QuantizedTensor& first = index_.quant.tensors.front();
   const std::string& source = index_.quant.source_name;
-  return absl::FailedPreconditionError(absl::StrCat(
+  return FailedPreconditionError(
       index_.path, ": is already quantized (tensor ", QuotedName(first.name),
       " is ", SchemeToString(first.scheme), "); dequantize it first, or start ",
       source.empty() ? "from the original"
                      : absl::StrCat("from ", QuotedName(source),
-                                    ", which it was made from")));
+                                    ", which it was made from"));
 }
 
 // InvalidArgument if scales are to be quantized that the output has no codes
@@ -149,10 +150,10 @@ absl::Status Planner::CheckDoubleQuant() const {
     asked = asked || (rule.spec.has_value() && rule.spec->double_quant);
   }
   if (!asked) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       index_.path, ": ", StorageName(options_.storage),
       " has no place for scales that are quantized (double_quant); use --to "
-      "bitsandbytes, or leave it out"));
+      "bitsandbytes, or leave it out");
 }
 
 absl::Status Planner::UnmatchedRule(size_t rule) const {
@@ -161,12 +162,12 @@ absl::Status Planner::UnmatchedRule(size_t rule) const {
   for (const TensorInfo& tensor : index_.tensors) names.push_back(tensor.name);
   const std::string& match = recipe_.rules[rule].match;
   const absl::string_view closest = ClosestName(match, names);
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       index_.path, ": rule ", QuotedName(match), " matches none of the ",
       names.size(), " tensors; ",
       closest.empty()
           ? "list their names with inspect"
-          : absl::StrCat("did you mean ", QuotedName(closest), "?")));
+          : absl::StrCat("did you mean ", QuotedName(closest), "?"));
 }
 
 absl::Status Planner::MatchRules() {
@@ -202,11 +203,11 @@ absl::Status Planner::MatchRules() {
     }
     if (matched || recipe_.allow_unmatched) continue;
     if (other == kNoTensor) return UnmatchedRule(r);
-    return absl::InvalidArgumentError(
-        absl::StrCat(Where(other), " has type ", DTypeName(info(other).dtype),
-                     ", but rule ", QuotedName(rule.match), " asks for ",
-                     NumberFormatName(rule.spec->format),
-                     "; only F16, BF16, F32 and F64 tensors can be quantized"));
+    return InvalidArgumentError(
+        Where(other), " has type ", DTypeName(info(other).dtype), ", but rule ",
+        QuotedName(rule.match), " asks for ",
+        NumberFormatName(rule.spec->format),
+        "; only F16, BF16, F32 and F64 tensors can be quantized");
   }
   return absl::OkStatus();
 }
@@ -254,9 +255,9 @@ absl::Status Planner::CheckKind(size_t tensor) const {
     default:
       return absl::OkStatus();
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat(StorageName(options_.storage), " has no place for ", what,
-                   "; leave it as it is (--skip)"));
+  return FailedPreconditionError(StorageName(options_.storage),
+                                 " has no place for ", what,
+                                 "; leave it as it is (--skip)");
 }
 
 // How the codes of a tensor lie in their own. FailedPrecondition if it cannot
@@ -456,7 +457,7 @@ void Planner::FindSets() {
 // or not by this format.
 absl::Status Planner::CheckProblem(size_t tensor, NumberFormat format) const {
   if (!problem_[tensor].empty()) {
-    return absl::FailedPreconditionError(problem_[tensor]);
+    return FailedPreconditionError(problem_[tensor]);
   }
   const WeightSet* const set = format_set_[tensor];
   if (set == nullptr || format == *set->format ||
@@ -466,7 +467,7 @@ absl::Status Planner::CheckProblem(size_t tensor, NumberFormat format) const {
   // A rule is not about what is tied to the tensor.
   const bool is_tied = info(tensor).tie != kNoTie;
   if (!set->is_format_certain && !is_tied) return absl::OkStatus();
-  return absl::FailedPreconditionError(set->other_format_problem);
+  return FailedPreconditionError(set->other_format_problem);
 }
 
 absl::Status Planner::KeepSets() {
@@ -555,8 +556,8 @@ absl::StatusOr<Plan> Planner::Make() {
   kept_.assign(count, "");
   for (const auto& [i, reason] : options_.keep) {
     if (i >= count) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(index_.path, ": there is no tensor ", i, " to keep"));
+      return InvalidArgumentError(index_.path, ": there is no tensor ", i,
+                                  " to keep");
     }
     kept_[info(i).tie == kNoTie ? i : info(i).tie] = reason;
   }
@@ -608,10 +609,10 @@ absl::Status CheckNames(const CheckpointIndex& index, const Plan& plan) {
   }
   for (const TensorInfo& tensor : index.tensors) {
     if (!parts.contains(tensor.name)) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         index.path, ": tensor ", QuotedName(tensor.name),
         " has the name that a parameter of a quantized tensor would get; skip "
-        "that tensor, or rename this one"));
+        "that tensor, or rename this one");
   }
   return absl::OkStatus();
 }

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "core/algorithms/rtn.h"
 #include "core/nonfinite.h"
 #include "core/observers/minmax.h"
@@ -15,6 +14,7 @@
 #include "core/registry.h"
 #include "core/tensor_coder.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -36,9 +36,8 @@ absl::StatusOr<size_t> CodeBytes(const QuantScheme& scheme,
 absl::Status CheckSize(absl::string_view what, uint64_t found,
                        uint64_t expected, absl::Span<const int64_t> shape) {
   if (found == expected) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(found, " ", what, " where shape ", ShapeToString(shape),
-                   " needs ", expected));
+  return InvalidArgumentError(found, " ", what, " where shape ",
+                              ShapeToString(shape), " needs ", expected);
 }
 
 }  // namespace
@@ -60,12 +59,12 @@ absl::StatusOr<QuantizedValues> QuantizeTensor(absl::Span<const float> values,
   }
   if (CountNonfinite(values) != 0) {
     const size_t first = FirstNonfinite(values);
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         "the tensor holds ",
         DescribeElement(DType::kF32,
                         reinterpret_cast<const uint8_t*>(&values[first]), first,
                         shape),
-        ", which ", NumberFormatName(scheme.format), " cannot hold"));
+        ", which ", NumberFormatName(scheme.format), " cannot hold");
   }
 
   const SlotRange slots = AllSlots(layout);

@@ -30,10 +30,10 @@ size_t NextCharacter(absl::string_view text, size_t i) {
 absl::StatusOr<Rule> ParseRule(absl::string_view text) {
   const size_t equals = text.find('=');
   if (equals == absl::string_view::npos || equals == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("rule ", QuotedName(text),
-                     " is not of the form GLOB=SCHEME; write for example "
-                     "'*.attn.*=int8' or 'lm_head.weight=skip'"));
+    return InvalidArgumentError(
+        "rule ", QuotedName(text),
+        " is not of the form GLOB=SCHEME; write for example "
+        "'*.attn.*=int8' or 'lm_head.weight=skip'");
   }
   Rule rule;
   rule.match = std::string(text.substr(0, equals));
@@ -110,57 +110,56 @@ bool IsWholeScheme(absl::string_view name) {
 absl::Status ValidateSchemeSpec(const SchemeSpec& spec) {
   if (!HasScales(spec.format)) return absl::OkStatus();
   if (!HasZeroPoints(spec.format) && !spec.symmetric) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(NumberFormatName(spec.format),
-                     " has no zero points and cannot be asymmetric; use "
-                     "symmetric, or an integer format"));
+    return InvalidArgumentError(
+        NumberFormatName(spec.format),
+        " has no zero points and cannot be asymmetric; use "
+        "symmetric, or an integer format");
   }
   if (spec.scale_dtype.has_value() &&
       !ScalesCanBe(spec.format, *spec.scale_dtype)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "scales of ", NumberFormatName(spec.format), " cannot be ",
-        DTypeName(*spec.scale_dtype), "; use ", ScaleDTypeNames(spec.format)));
+    return InvalidArgumentError("scales of ", NumberFormatName(spec.format),
+                                " cannot be ", DTypeName(*spec.scale_dtype),
+                                "; use ", ScaleDTypeNames(spec.format));
   }
   if (spec.scale_dtype == DType::kF8E4M3 &&
       (spec.granularity.value_or(Granularity::kGroup) != Granularity::kGroup ||
        spec.group_size > kLargestGlobalGroup)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("scales of F8_E4M3 are of groups of at most ",
-                     kLargestGlobalGroup, "; use groups of 16 (nvfp4)"));
+    return InvalidArgumentError("scales of F8_E4M3 are of groups of at most ",
+                                kLargestGlobalGroup,
+                                "; use groups of 16 (nvfp4)");
   }
   if (spec.double_quant && !IsCodebook(spec.format)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("double_quant is for nf4 and fp4, whose scales "
-                     "bitsandbytes can quantize, and not for ",
-                     NumberFormatName(spec.format), "; leave it out"));
+    return InvalidArgumentError(
+        "double_quant is for nf4 and fp4, whose scales "
+        "bitsandbytes can quantize, and not for ",
+        NumberFormatName(spec.format), "; leave it out");
   }
   if (HasRowScales(spec.format) &&
       (spec.granularity.value_or(Granularity::kAxis) != Granularity::kAxis ||
        spec.axis.value_or(0) != 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(NumberFormatName(spec.format),
-                     " has a scale for each index of axis 0 and no other; "
-                     "leave the granularity out, or use int8"));
+    return InvalidArgumentError(
+        NumberFormatName(spec.format),
+        " has a scale for each index of axis 0 and no other; "
+        "leave the granularity out, or use int8");
   }
   if (spec.axis.has_value() && (*spec.axis < 0 || *spec.axis >= kMaxDims)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "axis ", *spec.axis, " is out of range; use 0 to ", kMaxDims - 1));
+    return InvalidArgumentError("axis ", *spec.axis,
+                                " is out of range; use 0 to ", kMaxDims - 1);
   }
   if (spec.group_size < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("group size ", spec.group_size,
-                     " is negative; use for example 128, 64 or 32"));
+    return InvalidArgumentError("group size ", spec.group_size,
+                                " is negative; use for example 128, 64 or 32");
   }
   const Registry registry = DefaultRegistry();
   if (registry.FindObserver(spec.observer) == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there is no observer ", QuotedName(spec.observer),
-                     "; use one of ", registry.ObserverNames()));
+    return InvalidArgumentError("there is no observer ",
+                                QuotedName(spec.observer), "; use one of ",
+                                registry.ObserverNames());
   }
   if (registry.FindAlgorithm(spec.algorithm) == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there is no algorithm ", QuotedName(spec.algorithm),
-                     "; use one of ", registry.AlgorithmNames()));
+    return InvalidArgumentError("there is no algorithm ",
+                                QuotedName(spec.algorithm), "; use one of ",
+                                registry.AlgorithmNames());
   }
   return absl::OkStatus();
 }
@@ -171,19 +170,19 @@ absl::Status CheckConvention(NumberFormat format, Convention stated) {
   if (!is_bitsandbytes && stated == Convention::kCompressedTensors) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("there is no convention ", ConventionName(stated), " for ",
-                   NumberFormatName(format), ", which always ",
-                   is_bitsandbytes ? "does what bitsandbytes does"
-                                   : "divides as compressed-tensors does",
-                   "; leave it out"));
+  return InvalidArgumentError(
+      "there is no convention ", ConventionName(stated), " for ",
+      NumberFormatName(format), ", which always ",
+      is_bitsandbytes ? "does what bitsandbytes does"
+                      : "divides as compressed-tensors does",
+      "; leave it out");
 }
 
 absl::Status ValidateRecipe(const Recipe& recipe) {
   MQ_RETURN_IF_ERROR(Annotate("defaults", ValidateSchemeSpec(recipe.defaults)));
   for (const Rule& rule : recipe.rules) {
     if (rule.match.empty()) {
-      return absl::InvalidArgumentError(
+      return InvalidArgumentError(
           "a rule has an empty pattern; use '*' to match every tensor");
     }
     if (!rule.spec.has_value()) continue;
@@ -191,8 +190,8 @@ absl::Status ValidateRecipe(const Recipe& recipe) {
                                 ValidateSchemeSpec(*rule.spec)));
   }
   if (recipe.min_elements < 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "min_elements ", recipe.min_elements, " is negative; use 0 or more"));
+    return InvalidArgumentError("min_elements ", recipe.min_elements,
+                                " is negative; use 0 or more");
   }
   return absl::OkStatus();
 }

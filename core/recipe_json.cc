@@ -24,24 +24,23 @@ namespace {
 
 absl::Status Wrong(absl::string_view key, absl::string_view expected,
                    const Json& found) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "\"", key, "\" must be ", expected, ", found ", JsonExcerpt(found)));
+  return InvalidArgumentError("\"", key, "\" must be ", expected, ", found ",
+                              JsonExcerpt(found));
 }
 
 // Checks that `json` is an object with no members but `keys`.
 absl::Status CheckMembers(const Json& json,
                           std::initializer_list<absl::string_view> keys) {
   if (!json.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("must be an object, found ", JsonExcerpt(json)));
+    return InvalidArgumentError("must be an object, found ", JsonExcerpt(json));
   }
   for (const Json::Member& member : *json.AsObject()) {
     bool known = false;
     for (absl::string_view key : keys) known = known || member.first == key;
     if (!known) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("there is no member ", JsonExcerpt(member.first),
-                       "; the members are ", absl::StrJoin(keys, ", ")));
+      return InvalidArgumentError(
+          "there is no member ", JsonExcerpt(member.first),
+          "; the members are ", absl::StrJoin(keys, ", "));
     }
   }
   return absl::OkStatus();
@@ -126,7 +125,7 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
        "scale_dtype", "double_quant", "observer", "algorithm"}));
   SchemeSpec spec;
   if (json.Find("format") == nullptr) {
-    return absl::InvalidArgumentError("\"format\" is missing");
+    return InvalidArgumentError("\"format\" is missing");
   }
   MQ_RETURN_IF_ERROR(
       ReadName(json, "format", SchemeSpecNames(), SchemeSpecFromName, &spec));
@@ -134,15 +133,14 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
     for (absl::string_view key :
          {"granularity", "axis", "group_size", "scale_dtype"}) {
       if (json.Find(key) == nullptr) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "\"", key, "\" is part of ", *json.Find("format")->AsString(),
-          " already; leave it out"));
+      return InvalidArgumentError("\"", key, "\" is part of ",
+                                  *json.Find("format")->AsString(),
+                                  " already; leave it out");
     }
   }
   if (!HasScales(spec.format) && json.AsObject()->size() > 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(NumberFormatName(spec.format),
-                     " is a plain cast and has no other members"));
+    return InvalidArgumentError(NumberFormatName(spec.format),
+                                " is a plain cast and has no other members");
   }
   MQ_RETURN_IF_ERROR(ReadName(json, "granularity", "tensor, axis, group, block",
                               GranularityFromName, &spec.granularity));
@@ -151,12 +149,11 @@ absl::StatusOr<SchemeSpec> SpecFromObject(const Json& json) {
   if (json.Find("axis") != nullptr) spec.axis = static_cast<int>(axis);
   MQ_RETURN_IF_ERROR(ReadInt(json, "group_size", INT64_MAX, &spec.group_size));
   if (json.Find("axis") != nullptr && spec.granularity != Granularity::kAxis) {
-    return absl::InvalidArgumentError(
-        "\"axis\" needs \"granularity\": \"axis\"");
+    return InvalidArgumentError("\"axis\" needs \"granularity\": \"axis\"");
   }
   if (json.Find("group_size") != nullptr &&
       !(spec.granularity.has_value() && HasGroupSize(*spec.granularity))) {
-    return absl::InvalidArgumentError(
+    return InvalidArgumentError(
         "\"group_size\" needs \"granularity\": \"group\" or \"block\"");
   }
   MQ_RETURN_IF_ERROR(ReadBool(json, "symmetric", &spec.symmetric));
@@ -189,7 +186,7 @@ absl::StatusOr<Rule> RuleFromJson(const Json& json) {
   MQ_RETURN_IF_ERROR(ReadString(json, "match", &rule.match));
   const Json* scheme = json.Find("scheme");
   if (rule.match.empty() || scheme == nullptr) {
-    return absl::InvalidArgumentError(
+    return InvalidArgumentError(
         "needs a \"match\" that is not empty and a \"scheme\"");
   }
   MQ_ASSIGN_OR_RETURN(rule.spec, SpecFromJson(*scheme));
@@ -219,7 +216,7 @@ absl::StatusOr<Recipe> Parse(const Json& json) {
     absl::StatusOr<std::optional<SchemeSpec>> spec = SpecFromJson(*defaults);
     if (!spec.ok()) return Annotate("defaults", spec.status());
     if (!spec->has_value()) {
-      return absl::InvalidArgumentError(
+      return InvalidArgumentError(
           "defaults: cannot be skip; use \"only_rules\": true");
     }
     recipe.defaults = **spec;

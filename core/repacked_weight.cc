@@ -14,6 +14,8 @@
 #include "core/registry.h"
 #include "core/zero_points.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
+#include "ir/json.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -151,9 +153,9 @@ RepackedWeight::RepackedWeight(std::string name, const StoredTensorPlace& from,
 
 absl::Status RepackedWeight::Refuse(const CheckpointReader& reader,
                                     absl::string_view problem) const {
-  return absl::FailedPreconditionError(
-      absl::StrCat(reader.index().path, ": tensor ", QuotedName(name_), ": ",
-                   problem, "; ", kRepackRemedy));
+  return FailedPreconditionError(reader.index().path, ": tensor ",
+                                 QuotedName(name_), ": ", problem, "; ",
+                                 kRepackRemedy);
 }
 
 absl::Status RepackedWeight::ReadLevels(const CheckpointReader& reader,
@@ -242,10 +244,10 @@ absl::Status RepackedWeight::StoreScales(const CheckpointReader& reader,
         (std::isnan(stored[i]) && std::isnan(scales[i]))) {
       continue;
     }
-    return Refuse(reader,
-                  absl::StrCat("the scale ", scales[i], " is no number of ",
-                               DTypeName(dtype), ", which scales of ",
-                               StorageName(storage_), " are"));
+    return Refuse(reader, absl::StrCat("the scale ", NumberText(scales[i]),
+                                       " is no number of ", DTypeName(dtype),
+                                       ", which scales of ",
+                                       StorageName(storage_), " are"));
   }
   return absl::OkStatus();
 }

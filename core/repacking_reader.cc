@@ -20,6 +20,8 @@
 #include "core/stored_tensor.h"
 #include "core/torch_ao_modules.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/quoted.h"
@@ -175,7 +177,7 @@ class Builder {
 
 absl::Status Builder::Refuse(const QuantizedTensor& tensor,
                              absl::string_view problem) const {
-  return absl::FailedPreconditionError(absl::StrCat(
+  return FailedPreconditionError(absl::StrCat(
       base_.path, ": tensor ", QuotedName(tensor.name), ", ",
       SchemeToString(tensor.scheme), ": ", problem, "; ", kRepackRemedy));
 }
@@ -311,10 +313,10 @@ absl::Status Builder::CheckNames() const {
   absl::flat_hash_set<absl::string_view> names;
   for (const TensorInfo& tensor : index.tensors) {
     if (names.insert(tensor.name).second) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         base_.path, ": tensor ", QuotedName(tensor.name),
         " has the name that a part of a quantized tensor would get in ",
-        StorageName(storage_), "; rename this one"));
+        StorageName(storage_), "; rename this one");
   }
   return absl::OkStatus();
 }
@@ -358,7 +360,7 @@ absl::Status Builder::CheckModules() const {
     if (module.problem.empty()) continue;
     for (const size_t weight : module.weights) {
       if (!quantized.contains(index.tensors[weight].name)) continue;
-      return absl::FailedPreconditionError(absl::StrCat(
+      return FailedPreconditionError(absl::StrCat(
           base_.path, ": tensor ", QuotedName(index.tensors[weight].name), ": ",
           StorageName(storage_), " has no place for module ",
           QuotedName(module.name), ", which ", module.problem,
@@ -384,7 +386,7 @@ absl::Status Builder::Build() {
   }
   FindModuleFormats();
   absl::flat_hash_map<size_t, const QuantizedTensor*> codes;
-  std::vector<bool> is_part(base_.tensors.size(), false);
+  Marks is_part(base_.tensors.size(), false);
   for (const QuantizedTensor& tensor : base_.quant.tensors) {
     codes[by_name_.at(tensor.codes_name())] = &tensor;
     for (const absl::string_view part : tensor.part_names()) {
@@ -464,8 +466,7 @@ absl::Status RepackingReader::Read(size_t tensor, uint64_t first,
                                    uint64_t count,
                                    absl::Span<uint8_t> dst) const {
   if (tensor >= sources_.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(index_.path, ": there is no tensor ", tensor));
+    return InvalidArgumentError(index_.path, ": there is no tensor ", tensor);
   }
   const Source& source = sources_[tensor];
   if (source.kind == Source::Kind::kCopy) {
@@ -474,9 +475,9 @@ absl::Status RepackingReader::Read(size_t tensor, uint64_t first,
   const TensorInfo& info = index_.tensors[tensor];
   MQ_ASSIGN_OR_RETURN(const ByteRange range, ElementBytes(info, first, count));
   if (dst.size() != range.size) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "tensor ", QuotedName(info.name), ": ", count, " elements take ",
-        range.size, " bytes, not ", dst.size()));
+    return InvalidArgumentError("tensor ", QuotedName(info.name), ": ", count,
+                                " elements take ", range.size, " bytes, not ",
+                                dst.size());
   }
   if (range.size == 0) return absl::OkStatus();
   return ReadPart(source, range, dst.data());

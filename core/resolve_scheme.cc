@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 
 namespace monoquant {
@@ -75,9 +76,9 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
   }
 
   if (HasRowScales(spec.format) && shape.size() < 2) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         NumberFormatName(spec.format), " has a scale for each row, and shape ",
-        ShapeToString(shape), " has no rows; use int8"));
+        ShapeToString(shape), " has no rows; use int8");
   }
   const bool grouped =
       BitsOfCode(spec.format) < 8 || scheme.scale_dtype == DType::kF8E8M0;
@@ -96,10 +97,10 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
     if (spec.granularity.has_value() && spec.group_size != 0) {
       const uint64_t group = static_cast<uint64_t>(spec.group_size);
       if (row % group != 0) {
-        return absl::FailedPreconditionError(absl::StrCat(
+        return FailedPreconditionError(
             "group size ", group, " does not divide its row of ", row,
             " elements, ", DivisorsNear(row, group),
-            " would; give it a rule of its own, or leave the size open"));
+            " would; give it a rule of its own, or leave the size open");
       }
       scheme.group_size = spec.group_size;
       return resolved;
@@ -115,11 +116,11 @@ absl::StatusOr<ResolvedScheme> ResolveScheme(const SchemeSpec& spec,
     scheme.granularity = Granularity::kAxis;
   } else if (spec.granularity == Granularity::kAxis && spec.axis.has_value()) {
     if (static_cast<size_t>(*spec.axis) >= shape.size()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("axis ", *spec.axis, " is out of range for shape ",
-                       ShapeToString(shape), "; use granularity tensor",
-                       shape.empty() ? "" : ", or an axis below ",
-                       shape.empty() ? "" : absl::StrCat(shape.size())));
+      return FailedPreconditionError(
+          "axis ", *spec.axis, " is out of range for shape ",
+          ShapeToString(shape), "; use granularity tensor",
+          shape.empty() ? "" : ", or an axis below ",
+          shape.empty() ? "" : absl::StrCat(shape.size()));
     }
     scheme.axis = *spec.axis;
     return resolved;

@@ -49,10 +49,10 @@ absl::StatusOr<int64_t> NumberOf(const Option& option, int64_t absent,
   int64_t number;
   if (!absl::SimpleAtoi(*option.value, &number) || number < min ||
       number > INT32_MAX) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         QuotedName(absl::StrCat(option.key, "=", *option.value)),
         " is not a whole number from ", min, " up; write for example '",
-        option.key, "=", option.key == "axis" ? 0 : 128, "'"));
+        option.key, "=", option.key == "axis" ? 0 : 128, "'");
   }
   return number;
 }
@@ -86,18 +86,18 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
   } else if (option.key == "convention") {
     const std::optional<Convention> found = ConventionFromName(*option.value);
     if (!found.has_value()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("there is no convention ", QuotedName(*option.value),
-                       "; use torch or compressed-tensors"));
+      return InvalidArgumentError("there is no convention ",
+                                  QuotedName(*option.value),
+                                  "; use torch or compressed-tensors");
     }
     spec->convention = *found;
     return absl::OkStatus();
   } else if (option.key == "scale_dtype") {
     const std::optional<DType> found = ScaleDTypeFromName(*option.value);
     if (!found.has_value()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("scales cannot be ", QuotedName(*option.value),
-                       "; use f32, f16, bf16, e8m0 or e4m3"));
+      return InvalidArgumentError("scales cannot be ",
+                                  QuotedName(*option.value),
+                                  "; use f32, f16, bf16, e8m0 or e4m3");
     }
     spec->scale_dtype = *found;
     return absl::OkStatus();
@@ -108,27 +108,27 @@ absl::Status Apply(const Option& option, SchemeSpec* spec) {
     spec->algorithm = std::string(*option.value);
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       QuotedName(absl::StrCat(option.key, option.value.has_value() ? "=" : "",
                               option.value.value_or(""))),
       " is no option; use tensor, axis=N, group=N, block=N, symmetric, "
       "asymmetric, convention=NAME, scale_dtype=NAME, double_quant, "
-      "observer=NAME or algorithm=NAME"));
+      "observer=NAME or algorithm=NAME");
 }
 
 absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
   const std::vector<absl::string_view> parts = absl::StrSplit(text, ',');
   if (parts[0] == "skip") {
     if (parts.size() > 1) {
-      return absl::InvalidArgumentError("'skip' takes no options");
+      return InvalidArgumentError("'skip' takes no options");
     }
     return std::nullopt;
   }
   const std::optional<SchemeSpec> named = SchemeSpecFromName(parts[0]);
   if (!named.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(QuotedName(parts[0]), " is no number format; use one of ",
-                     SchemeSpecNames(), ", or skip"));
+    return InvalidArgumentError(QuotedName(parts[0]),
+                                " is no number format; use one of ",
+                                SchemeSpecNames(), ", or skip");
   }
   SchemeSpec spec = *named;
   std::vector<absl::string_view> topics;
@@ -137,18 +137,17 @@ absl::StatusOr<std::optional<SchemeSpec>> Parse(absl::string_view text) {
     const Option option = SplitOption(parts[i]);
     MQ_RETURN_IF_ERROR(Apply(option, &spec));
     if (!HasScales(spec.format)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(QuotedName(parts[i]), " means nothing for ", parts[0],
-                       ", which is a plain cast; leave it out"));
+      return InvalidArgumentError(QuotedName(parts[i]), " means nothing for ",
+                                  parts[0],
+                                  ", which is a plain cast; leave it out");
     }
     if (option.key == "convention") {
       MQ_RETURN_IF_ERROR(CheckConvention(spec.format, spec.convention));
     }
     const absl::string_view topic = Topic(option.key);
     if (std::find(topics.begin(), topics.end(), topic) != topics.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(QuotedName(parts[i]), " states the ", topic,
-                       " a second time; leave one out"));
+      return InvalidArgumentError(QuotedName(parts[i]), " states the ", topic,
+                                  " a second time; leave one out");
     }
     topics.push_back(topic);
   }

@@ -5,13 +5,13 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "core/registry.h"
 #include "core/word_order.h"
 #include "core/zero_points.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -191,11 +191,11 @@ absl::Status CheckCodeBytes(const CheckpointReader& reader,
     const int code = static_cast<int8_t>(byte);
     if (code >= codec.qmin && code <= codec.qmax) continue;
     const CheckpointIndex& index = reader.index();
-    return absl::DataLossError(absl::StrCat(
-        index.path, ": tensor ", QuotedName(index.tensors[place.codes].name),
-        " has the code ", code, ", which is no number of ",
-        NumberFormatName(place.scheme.format),
-        "; download or copy the checkpoint again"));
+    return DataLossError(index.path, ": tensor ",
+                         QuotedName(index.tensors[place.codes].name),
+                         " has the code ", code, ", which is no number of ",
+                         NumberFormatName(place.scheme.format),
+                         "; download or copy the checkpoint again");
   }
   return absl::OkStatus();
 }
@@ -255,11 +255,11 @@ absl::Status ReadWideZeroPoints(const CheckpointReader& reader,
     if (!(value >= smallest && value <= largest) ||
         value != static_cast<int>(value)) {
       const CheckpointIndex& index = reader.index();
-      return absl::DataLossError(
-          absl::StrCat(index.path, ": tensor ",
-                       QuotedName(index.tensors[place.zero_point].name),
-                       " has the zero point ", value, ", which is no level of ",
-                       NumberFormatName(place.scheme.format)));
+      return DataLossError(index.path, ": tensor ",
+                           QuotedName(index.tensors[place.zero_point].name),
+                           " has the zero point ", NumberText(value),
+                           ", which is no level of ",
+                           NumberFormatName(place.scheme.format));
     }
     (*zero_points)[i] = static_cast<uint8_t>(static_cast<int>(value));
   }
@@ -357,10 +357,10 @@ absl::StatusOr<float> ReadOffset(const CheckpointReader& reader,
   if (offset != nullptr && offset->AsInt() != nullptr) {
     return static_cast<float>(*offset->AsInt());
   }
-  return absl::DataLossError(
-      absl::StrCat(index.path, ": tensor ", QuotedName(info.name),
-                   ": is no JSON text with a number \"nested_offset\", which "
-                   "the scales need; download or copy the checkpoint again"));
+  return DataLossError(
+      index.path, ": tensor ", QuotedName(info.name),
+      ": is no JSON text with a number \"nested_offset\", which "
+      "the scales need; download or copy the checkpoint again");
 }
 
 // Scales that are codes: number * scale + offset, each rounded.

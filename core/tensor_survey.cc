@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "core/casts.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -27,9 +28,9 @@ const TensorInfo& InfoOf(const SurveyedTensor& where) {
 absl::Status CheckFloat(const SurveyedTensor& where) {
   const TensorInfo& info = InfoOf(where);
   if (IsQuantizable(info.dtype)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       where.reader->index().path, ": tensor ", QuotedName(info.name), " is ",
-      DTypeName(info.dtype), "; only floats have a distribution to look at"));
+      DTypeName(info.dtype), "; only floats have a distribution to look at");
 }
 
 void Add(absl::Span<const float> values, ValueSummary& summary) {
@@ -104,9 +105,9 @@ double ValueSummary::StandardDeviation() const {
 absl::StatusOr<std::unique_ptr<TensorSurvey>> TensorSurvey::Create(
     SurveyedTensor tensor, std::optional<SurveyedTensor> other, size_t bins) {
   if (bins < kMinBins || bins > kMaxBins) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a histogram of ", bins, " bins is not possible; use ",
-                     kMinBins, " to ", kMaxBins));
+    return InvalidArgumentError("a histogram of ", bins,
+                                " bins is not possible; use ", kMinBins, " to ",
+                                kMaxBins);
   }
   MQ_RETURN_IF_ERROR(CheckFloat(tensor));
   std::unique_ptr<TensorSurvey> survey(new TensorSurvey);
@@ -115,7 +116,7 @@ absl::StatusOr<std::unique_ptr<TensorSurvey>> TensorSurvey::Create(
     MQ_RETURN_IF_ERROR(CheckFloat(*other));
     const TensorInfo& info = InfoOf(*other);
     if (info.shape != shape) {
-      return absl::InvalidArgumentError(absl::StrCat(
+      return InvalidArgumentError(absl::StrCat(
           other->reader->index().path, ": tensor ", QuotedName(info.name),
           " has the shape ", ShapeToString(info.shape), ", and ",
           QuotedName(InfoOf(tensor).name), " of ", tensor.reader->index().path,
@@ -196,7 +197,7 @@ absl::StatusOr<bool> TensorSurvey::Step() {
 
 absl::StatusOr<Json> TensorSurvey::Describe() const {
   if (!complete_) {
-    return absl::FailedPreconditionError(
+    return FailedPreconditionError(
         "the figures of a tensor are known after the last step only");
   }
   const Side& first = sides_[0];

@@ -6,6 +6,8 @@
 #include "absl/strings/string_view.h"
 #include "core/siblings.h"
 #include "core/torch_ao_modules.h"
+#include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/quoted.h"
@@ -84,7 +86,7 @@ class Keeper {
   absl::FunctionRef<bool(size_t)> has_rule_;
   std::vector<TensorPlan>& plans_;
   // Tensors that are left for the sake of a set.
-  std::vector<bool> kept_;
+  Marks kept_;
 };
 
 std::string Keeper::Describe(size_t tensor) {
@@ -130,9 +132,9 @@ absl::Status Keeper::KeepOne(const WeightSet& set, std::vector<size_t>* kept) {
     copy.reason = absl::StrCat(set.reason, ", and not with ", Describe(other));
     copy.for_program = set.for_program;
     if (has_rule_(plan.input)) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          index_.path, ": tensor ", QuotedName(index_.tensors[weight].name),
-          ": ", copy.reason, "; ", set.remedy));
+      return FailedPreconditionError(index_.path, ": tensor ",
+                                     QuotedName(index_.tensors[weight].name),
+                                     ": ", copy.reason, "; ", set.remedy);
     }
     copies.push_back(std::move(copy));
   }

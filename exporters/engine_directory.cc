@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "exporters/safetensors.h"
+#include "ir/errors.h"
 #include "ir/quant_scheme.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -46,10 +47,10 @@ absl::StatusOr<FileLayout> EngineDirectory::Layout(
     const Manifest& manifest) const {
   for (const QuantizedTensor& tensor : manifest.record.tensors) {
     if (tensor.storage == storage_ || tensor.storage == other_) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         "tensor ", QuotedName(tensor.name), ": is quantized already, and ",
         "stored in another way than ", name(), " does; dequantize it, or ",
-        "quantize the original with --to ", name()));
+        "quantize the original with --to ", name());
   }
   if (check_ != nullptr) MQ_RETURN_IF_ERROR(check_(manifest));
   return describe_ == nullptr
@@ -146,7 +147,7 @@ absl::Status CheckOneScheme(const Manifest& manifest,
         tensor->storage == front.storage) {
       continue;
     }
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(absl::StrCat(
         "tensor ", QuotedName(tensor->name), ": ",
         StoredSchemeToString(tensor->storage, scheme), ", but ",
         QuotedName(front.name), " is ",

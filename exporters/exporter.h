@@ -20,6 +20,7 @@
 #include "ir/byte_sink.h"
 #include "ir/json.h"
 #include "ir/manifest.h"
+#include "ir/marks.h"
 #include "ir/quant_storage.h"
 
 namespace monoquant {
@@ -32,7 +33,7 @@ struct FileLayout {
   // True for tensors whose payload stays in another file, where their offset
   // then counts: it is given to the writer for its checksum, but not written.
   // Empty where there are none.
-  std::vector<bool> elsewhere;
+  Marks elsewhere;
 };
 
 // One output format. Stateless and thread-safe.

@@ -16,6 +16,7 @@
 #include "exporters/model_files.h"
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 
 namespace monoquant::testing {
 
@@ -39,7 +40,7 @@ class IndexOnlyReader : public CheckpointReader {
   CheckpointIndex& mutable_index() { return index_; }
   absl::Status Read(size_t, uint64_t, uint64_t,
                     absl::Span<uint8_t>) const override {
-    return absl::UnimplementedError("only an index");
+    return UnimplementedError("only an index");
   }
   std::optional<FileExtent> Locate(size_t tensor) const override {
     if (files_[tensor].empty()) return std::nullopt;

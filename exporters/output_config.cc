@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "exporters/program_limits.h"
 #include "ir/byte_source.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -43,14 +44,14 @@ absl::StatusOr<Json> ReadConfig(const ModelFiles& input) {
                         ReadAll(*source, kMaxConfigBytes));
     MQ_ASSIGN_OR_RETURN(Json json, ParseJson(text));
     if (json.is_object()) return json;
-    return absl::InvalidArgumentError("is no JSON object");
+    return InvalidArgumentError("is no JSON object");
   };
   absl::StatusOr<Json> config = read();
   if (config.ok()) return config;
-  return absl::DataLossError(absl::StrCat(
+  return DataLossError(
       PathIn(input.directory, kConfigName), ": ", config.status().message(),
       ", so that nothing can be added to it; mend it, or choose "
-      "another output format with --to"));
+      "another output format with --to");
 }
 
 // Replaces the configuration among the side files by `config` with this entry,

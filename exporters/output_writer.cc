@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/crc32.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -86,27 +87,25 @@ struct OutputWriter::State {
 absl::Status OutputWriter::State::Claim(const FinishedRange& range) {
   const auto [output, offset, size, crc] = range;
   if (output >= manifest.tensors.size()) {
-    return absl::OutOfRangeError(
-        absl::StrCat(sink.name(), ": output tensor ", output, " of ",
-                     manifest.tensors.size(), " was written"));
+    return OutOfRangeError(sink.name(), ": output tensor ", output, " of ",
+                           manifest.tensors.size(), " was written");
   }
   const OutputTensor& tensor = manifest.tensors[output];
   if (tensor.tie != kNoTie) {
-    return absl::InternalError(
-        absl::StrCat(sink.name(), ": tensor '", tensor.name,
-                     "' was written although it shares the bytes of '",
-                     manifest.tensors[tensor.tie].name, "'"));
+    return InternalError(sink.name(), ": tensor '", tensor.name,
+                         "' was written although it shares the bytes of '",
+                         manifest.tensors[tensor.tie].name, "'");
   }
   if (offset > tensor.byte_size || size > tensor.byte_size - offset) {
-    return absl::OutOfRangeError(absl::StrCat(
+    return OutOfRangeError(absl::StrCat(
         sink.name(), ": tensor '", tensor.name, "' has ", tensor.byte_size,
         " bytes, but ", size, " were written at ", offset));
   }
   const std::lock_guard<std::mutex> lock(mutex);
   if (!coverage[output].Add(offset, offset + size, crc)) {
-    return absl::InternalError(
-        absl::StrCat(sink.name(), ": tensor '", tensor.name, "': some of the ",
-                     size, " bytes at ", offset, " came twice"));
+    return InternalError(sink.name(), ": tensor '", tensor.name,
+                         "': some of the ", size, " bytes at ", offset,
+                         " came twice");
   }
   return absl::OkStatus();
 }
@@ -145,9 +144,8 @@ absl::Status OutputWriter::Finish() {
     if (tensors[i].tie != kNoTie) {
       crc32[i] = crc32[tensors[i].tie];
     } else if (!state.coverage[i].Complete(tensors[i].byte_size, &crc32[i])) {
-      return absl::InternalError(absl::StrCat(state.sink.name(), ": tensor '",
-                                              tensors[i].name,
-                                              "' was not written completely"));
+      return InternalError(state.sink.name(), ": tensor '", tensors[i].name,
+                           "' was not written completely");
     }
   }
   MQ_RETURN_IF_ERROR(state.exporter.WriteIndex(state.manifest, state.layout,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
@@ -37,9 +38,9 @@ struct Found {
 };
 
 absl::Status Refuse(absl::string_view tensor, absl::string_view why) {
-  return absl::FailedPreconditionError(absl::StrCat(
+  return FailedPreconditionError(
       "tensor ", QuotedName(tensor), ": ", why,
-      "; quantize the original with --to torch-ao, or choose another format"));
+      "; quantize the original with --to torch-ao, or choose another format");
 }
 
 absl::StatusOr<size_t> Find(const IndexByName& by_name,

@@ -22,8 +22,8 @@ constexpr absl::string_view kNotQuantized = "not quantized";
 
 absl::Status Refuse(const Program& program, absl::string_view what,
                     absl::string_view remedy) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("for ", program.title, ": it ", what, "; ", remedy));
+  return FailedPreconditionError("for ", program.title, ": it ", what, "; ",
+                                 remedy);
 }
 
 std::string Where(absl::string_view tensor) {

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 namespace {
@@ -64,8 +65,8 @@ absl::StatusOr<const Program*> FindProgram(absl::string_view name) {
   for (const Program& program : AllPrograms()) {
     if (absl::EqualsIgnoreCase(program.name, name)) return &program;
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "unknown program '", name, "'; choose one of ", ProgramNames()));
+  return InvalidArgumentError("unknown program '", name, "'; choose one of ",
+                              ProgramNames());
 }
 
 absl::StatusOr<absl::string_view> FormatFor(const Program& program,
@@ -73,12 +74,12 @@ absl::StatusOr<absl::string_view> FormatFor(const Program& program,
   if (to.empty()) return program.formats.front();
   const auto found = absl::c_find(program.formats, to);
   if (found != program.formats.end()) return *found;
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       program.title,
       IsUntested(program, to)
           ? absl::StrCat(" has a loader for ", to, ", which is not tested")
           : absl::StrCat(" does not load ", to),
-      "; it loads ", absl::StrJoin(program.formats, ", ")));
+      "; it loads ", absl::StrJoin(program.formats, ", "));
 }
 
 bool IsUntested(const Program& program, absl::string_view format) {

@@ -18,6 +18,7 @@
 #include "exporters/torch_ao.h"
 #include "exporters/torch_pt.h"
 #include "exporters/torchao.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 namespace {
@@ -173,8 +174,8 @@ absl::StatusOr<const ExporterRow*> FindExporter(absl::string_view name) {
   for (const ExporterRow& row : AllExporters()) {
     if (row.exporter->name() == name) return &row;
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "unknown output format '", name, "'; choose one of ", ExporterNames()));
+  return InvalidArgumentError("unknown output format '", name,
+                              "'; choose one of ", ExporterNames());
 }
 
 absl::StatusOr<const ExporterRow*> FindExporterForPath(absl::string_view path) {
@@ -187,9 +188,9 @@ absl::StatusOr<const ExporterRow*> FindExporterForPath(absl::string_view path) {
       if (!absl::c_linear_search(known, dotted)) known.push_back(dotted);
     }
   }
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       path, ": the name does not tell the output format; let it end in one of ",
-      absl::StrJoin(known, ", "), " or state the format"));
+      absl::StrJoin(known, ", "), " or state the format");
 }
 
 }  // namespace monoquant

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
 #include "exporters/plain_codes.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/shape.h"
@@ -27,14 +27,14 @@ constexpr absl::string_view kTiesKey = "monoquant.ties";
 absl::Status CheckTensor(const OutputTensor& tensor) {
   const DTypeInfo& info = GetDTypeInfo(PlainCodes(tensor.dtype));
   if (!info.in_safetensors) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         "tensor '", tensor.name, "': safetensors has no dtype ", info.name,
-        "; write a torch or mqir file, which can hold it"));
+        "; write a torch or mqir file, which can hold it");
   }
   if (tensor.name == kMetadataKey) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         "tensor '", tensor.name, "': safetensors keeps this name for itself; ",
-        "write a torch or mqir file, which can hold it"));
+        "write a torch or mqir file, which can hold it");
   }
   return absl::OkStatus();
 }
@@ -116,8 +116,8 @@ absl::StatusOr<File> BuildFile(const Manifest& manifest) {
     header.emplace_back(tensors[i].name, Entry(tensors[i], data_size));
     file.layout.offsets[i] = data_size;
     if (!CheckedAdd(data_size, tensors[i].byte_size, &data_size)) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "tensor '", tensors[i].name, "': the file would exceed 2^64 bytes"));
+      return FailedPreconditionError("tensor '", tensors[i].name,
+                                     "': the file would exceed 2^64 bytes");
     }
   }
   std::string json = Json(std::move(header)).ToString();
@@ -125,13 +125,13 @@ absl::StatusOr<File> BuildFile(const Manifest& manifest) {
       (kLengthBytes + json.size() + kAlignment - 1) & ~(kAlignment - 1);
   json.resize(begin - kLengthBytes, ' ');
   if (json.size() > kMaxHeader) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         "the header for ", tensors.size(), " tensors has ", json.size(),
         " bytes, but safetensors readers accept no more than ", kMaxHeader,
-        "; write a torch or mqir file"));
+        "; write a torch or mqir file");
   }
   if (!CheckedAdd(begin, data_size, &file.layout.file_size)) {
-    return absl::FailedPreconditionError("the file would exceed 2^64 bytes");
+    return FailedPreconditionError("the file would exceed 2^64 bytes");
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     file.layout.offsets[i] = tensors[i].tie == kNoTie

@@ -3,8 +3,8 @@
 #include <atomic>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "exporters/output_writer.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -62,8 +62,8 @@ ShardedWriter::~ShardedWriter() = default;
 
 absl::Status ShardedWriter::State::Check(size_t output) const {
   if (output < places.size()) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat("output tensor ", output, " of ",
-                                            places.size(), " was written"));
+  return OutOfRangeError("output tensor ", output, " of ", places.size(),
+                         " was written");
 }
 
 // After bytes of a shard were written: the last ones finish it.

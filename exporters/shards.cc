@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ir/checkpoint.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/sort.h"
@@ -145,10 +146,10 @@ absl::StatusOr<std::vector<Shard>> ShardBySize(const Manifest& manifest,
     filled += bytes;
   }
   if (shard >= kMaxOutputShards) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("shards of at most ", max_bytes, " bytes would be ",
-                     shard + 1, " files, more than the ", kMaxOutputShards,
-                     " that readers accept; allow larger ones"));
+    return InvalidArgumentError("shards of at most ", max_bytes,
+                                " bytes would be ", shard + 1,
+                                " files, more than the ", kMaxOutputShards,
+                                " that readers accept; allow larger ones");
   }
   return MakeShards(manifest, by_name, shard_of, shard + 1);
 }

@@ -13,6 +13,8 @@
 #include "exporters/torch_archive.h"
 #include "exporters/torch_pickler.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -73,10 +75,10 @@ class StateDictPickler {
 absl::Status StateDictPickler::Key(std::string name) {
   out_.String(name);
   if (keys_.insert(name).second) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
+  return FailedPreconditionError(
       "tensor ", QuotedName(name),
       ": has a name that torch gives to a part of a quantized module; leave "
-      "that module as it is (--skip), or choose another format"));
+      "that module as it is (--skip), or choose another format");
 }
 
 absl::Status StateDictPickler::Weight(const PackedWeight& weight) {
@@ -223,7 +225,7 @@ absl::Status StateDictPickler::Module(const PackedModule& module) {
     case TorchAoModule::kEmbedding:
       return Embedding(module);
   }
-  return absl::InternalError("a module of no kind");
+  return InternalError("a module of no kind");
 }
 
 // Gives the dict its attributes.
@@ -254,7 +256,7 @@ absl::StatusOr<TorchPickle> StateDictPickler::Pickle() && {
   for (size_t m = 0; m < modules.size(); ++m) {
     for (const size_t part : modules[m].Parts()) module_of[part] = m;
   }
-  std::vector<bool> done(modules.size(), false);
+  Marks done(modules.size(), false);
   tensors_.OrderedDict();
   out_.Mark();
   for (size_t i = 0; i < manifest_.tensors.size(); ++i) {

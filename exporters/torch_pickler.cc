@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "exporters/plain_codes.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -43,9 +44,9 @@ absl::string_view StorageClassOf(DType dtype) {
 absl::Status CheckDType(const OutputTensor& tensor) {
   const DTypeInfo& info = GetDTypeInfo(tensor.dtype);
   if (info.torch_name.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         "tensor '", tensor.name, "': torch has no dtype ", info.name,
-        "; write a safetensors or mqir file, which can hold it"));
+        "; write a safetensors or mqir file, which can hold it");
   }
   return absl::OkStatus();
 }
@@ -58,7 +59,7 @@ absl::StatusOr<Shape> TorchShape(const OutputTensor& tensor) {
   if (bits >= 8) return shape;
   const int64_t per_byte = 8 / bits;
   if (shape.empty() || shape.back() % per_byte != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(absl::StrCat(
         "tensor '", tensor.name, "': torch packs ", per_byte, " values of ",
         DTypeName(tensor.dtype), " into an element along the last dimension, ",
         "which does not divide shape ", ShapeToString(shape),

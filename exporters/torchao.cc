@@ -6,11 +6,11 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "core/siblings.h"
 #include "exporters/engine_directory.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/quant_record.h"
 #include "ir/quant_scheme.h"
 #include "ir/quoted.h"
@@ -89,10 +89,10 @@ std::vector<std::pair<std::string, std::string>> Describe(
 absl::Status Check(const Manifest& manifest) {
   for (const QuantizedTensor* tensor : QuantizedWeights(manifest)) {
     if (ExpertsOf(tensor->name).empty()) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         "tensor ", QuotedName(tensor->name),
         ": is an expert's, and no program loads torchao weights of experts; "
-        "leave it as it is (--skip), or use --to compressed-tensors"));
+        "leave it as it is (--skip), or use --to compressed-tensors");
   }
   return CheckOneScheme(manifest, "torchao");
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -166,7 +167,7 @@ constexpr size_t kBlock = 64 << 10;
 
 absl::Status StoredZip::Add(std::string name, uint64_t size) {
   if (size > kMaxArchive || torch_cursor_ > kMaxArchive) {
-    return absl::FailedPreconditionError(
+    return FailedPreconditionError(
         "the archive would be larger than 2^62 bytes");
   }
   Member member;

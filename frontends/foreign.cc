@@ -6,10 +6,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "frontends/name_list.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -165,37 +165,36 @@ absl::Status DescribeDirectory(const CheckpointFiles& files) {
                   [](const std::string& name) {
                     return absl::EndsWith(name, ".distcp");
                   })) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         files.path,
         ": this directory is a distributed checkpoint without its file "
         ".metadata; copy that too (cp and ls pass over names that begin with a "
-        "dot), or save again if saving was interrupted"));
+        "dot), or save again if saving was interrupted");
   }
   NameList found;
   for (const std::string& name : files.names) found.Add(name);
-  return absl::UnimplementedError(absl::StrCat(
+  return UnimplementedError(
       files.path,
       ": this directory has neither a checkpoint (*.safetensors, *.bin, *.pt, "
       "*.pth, *.ckpt) nor an index (*.index.json); found ",
       found.empty() ? "no files" : found.ToString(),
-      "; name a checkpoint file itself"));
+      "; name a checkpoint file itself");
 }
 
 }  // namespace
 
 absl::Status DescribeForeignFile(const ByteSource& source) {
   if (source.size() == 0) {
-    return absl::UnimplementedError(absl::StrCat(
-        source.name(), ": this file is empty; download or copy it again"));
+    return UnimplementedError(
+        source.name(), ": this file is empty; download or copy it again");
   }
   std::string head(
       static_cast<size_t>(std::min<uint64_t>(kHeadBytes, source.size())), '\0');
   MQ_RETURN_IF_ERROR(source.ReadAt(
       0, absl::MakeSpan(reinterpret_cast<uint8_t*>(head.data()), head.size())));
   const Description description = DescribeHead(head);
-  return absl::UnimplementedError(absl::StrCat(source.name(), ": this file is ",
-                                               description.what, "; ",
-                                               description.next_step));
+  return UnimplementedError(source.name(), ": this file is ", description.what,
+                            "; ", description.next_step);
 }
 
 absl::Status DescribeForeign(const CheckpointFiles& files) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -44,8 +45,8 @@ absl::StatusOr<std::optional<ModelConfig>> ReadModelConfig(
 
 absl::Status BadConfig(absl::string_view name, absl::string_view what,
                        absl::string_view use) {
-  return absl::DataLossError(absl::StrCat(name, ": ", what, "; it ", use,
-                                          ": download or copy it again"));
+  return DataLossError(name, ": ", what, "; it ", use,
+                       ": download or copy it again");
 }
 
 }  // namespace monoquant

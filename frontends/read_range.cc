@@ -14,15 +14,14 @@ absl::StatusOr<uint64_t> CheckReadRange(const CheckpointIndex& index,
                                         size_t tensor, uint64_t first,
                                         uint64_t count, size_t dst_size) {
   if (tensor >= index.tensors.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(index.path, ": there is no tensor number ", tensor,
-                     " among ", index.tensors.size()));
+    return InvalidArgumentError(index.path, ": there is no tensor number ",
+                                tensor, " among ", index.tensors.size());
   }
   const TensorInfo& info = index.tensors[tensor];
   const absl::StatusOr<ByteRange> range = ElementBytes(info, first, count);
   if (!range.ok()) return Annotate(index.path, range.status());
   if (range->size != dst_size) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(absl::StrCat(
         index.path, ": tensor ", QuotedName(info.name), ": ", count,
         " elements have ", range->size, " bytes, not ", dst_size));
   }

@@ -13,6 +13,7 @@
 #include "frontends/sharded/sharded_reader.h"
 #include "frontends/tar/tar_reader.h"
 #include "frontends/torch/torch_reader.h"
+#include "ir/errors.h"
 #include "ir/mqir_reader.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -23,9 +24,9 @@ namespace {
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenMqirFile(
     const CheckpointFiles& files, const OpenOptions& options) {
   if (!options.root.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         files.path, ": a .mqir file has no nested dicts to choose ",
-        QuotedName(options.root), " from; leave out --root"));
+        QuotedName(options.root), " from; leave out --root");
   }
   return OpenMqir(files);
 }

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 
@@ -13,9 +13,9 @@ MemorySink::MemorySink(std::string name, uint64_t size, std::string* out)
 absl::Status MemorySink::WriteAt(uint64_t offset,
                                  absl::Span<const uint8_t> src) {
   if (offset > bytes_.size() || src.size() > bytes_.size() - offset) {
-    return absl::OutOfRangeError(absl::StrCat(
-        name_, ": writing ", src.size(), " bytes at offset ", offset,
-        " goes beyond the planned size of ", bytes_.size(), " bytes"));
+    return OutOfRangeError(name_, ": writing ", src.size(), " bytes at offset ",
+                           offset, " goes beyond the planned size of ",
+                           bytes_.size(), " bytes");
   }
   if (!src.empty()) std::memcpy(&bytes_[offset], src.data(), src.size());
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -14,9 +15,9 @@ namespace {
 absl::Status CheckRange(const ByteSource& source, uint64_t offset,
                         uint64_t size) {
   if (offset > source.size() || size > source.size() - offset) {
-    return absl::OutOfRangeError(absl::StrCat(
-        source.name(), ": reading ", size, " bytes at offset ", offset,
-        " goes beyond the end at ", source.size(), " bytes"));
+    return OutOfRangeError(source.name(), ": reading ", size,
+                           " bytes at offset ", offset,
+                           " goes beyond the end at ", source.size(), " bytes");
   }
   return absl::OkStatus();
 }
@@ -63,9 +64,8 @@ absl::StatusOr<std::unique_ptr<ByteSource>> SliceSource(
 
 absl::StatusOr<std::string> ReadAll(const ByteSource& source, uint64_t limit) {
   if (source.size() > limit) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(source.name(), ": has ", source.size(),
-                     " bytes, more than the limit of ", limit));
+    return InvalidArgumentError(source.name(), ": has ", source.size(),
+                                " bytes, more than the limit of ", limit);
   }
   std::string bytes(source.size(), '\0');
   MQ_RETURN_IF_ERROR(source.ReadAt(
@@ -99,8 +99,8 @@ CheckpointFiles InMemoryFiles(
       -> absl::StatusOr<std::shared_ptr<ByteSource>> {
     const auto it = sources.find(name);
     if (it == sources.end()) {
-      return absl::NotFoundError(absl::StrCat(path, ": there is no file ",
-                                              QuotedName(name), " beside it"));
+      return NotFoundError(path, ": there is no file ", QuotedName(name),
+                           " beside it");
     }
     return it->second;
   };

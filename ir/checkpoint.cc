@@ -12,8 +12,7 @@ namespace monoquant {
 namespace {
 
 absl::Status Wrong(const TensorInfo& tensor, absl::string_view reason) {
-  return absl::DataLossError(
-      absl::StrCat("tensor ", QuotedName(tensor.name), ": ", reason));
+  return DataLossError("tensor ", QuotedName(tensor.name), ": ", reason);
 }
 
 absl::Status CheckSize(const TensorInfo& tensor) {
@@ -57,8 +56,8 @@ absl::Status CheckTensors(const CheckpointIndex& index) {
     const TensorInfo& tensor = index.tensors[i];
     MQ_RETURN_IF_ERROR(budget.Add(tensor.name, tensor.shape.size()));
     if (!IsValidUtf8(tensor.name)) {
-      return absl::DataLossError(absl::StrCat(
-          "tensor ", JsonExcerpt(tensor.name), ": the name is not UTF-8"));
+      return DataLossError("tensor ", JsonExcerpt(tensor.name),
+                           ": the name is not UTF-8");
     }
     if (!names.insert(tensor.name).second) {
       return Wrong(tensor, "the name occurs twice");
@@ -75,18 +74,15 @@ absl::Status IndexBudget::Add(absl::string_view name, size_t rank) {
   name_bytes_ += name.size();
   dims_ += rank;
   if (++tensors_ > limits_.tensors) {
-    return absl::DataLossError(
-        absl::StrCat("more tensors than the limit of ", limits_.tensors));
+    return DataLossError("more tensors than the limit of ", limits_.tensors);
   }
   if (name_bytes_ > limits_.name_bytes) {
-    return absl::DataLossError(
-        absl::StrCat("the names of the tensors exceed the limit of ",
-                     limits_.name_bytes, " bytes"));
+    return DataLossError("the names of the tensors exceed the limit of ",
+                         limits_.name_bytes, " bytes");
   }
   if (dims_ > limits_.dims) {
-    return absl::DataLossError(
-        absl::StrCat("the shapes of the tensors exceed the limit of ",
-                     limits_.dims, " dimensions together"));
+    return DataLossError("the shapes of the tensors exceed the limit of ",
+                         limits_.dims, " dimensions together");
   }
   return absl::OkStatus();
 }
@@ -95,17 +91,17 @@ absl::StatusOr<ByteRange> ElementBytes(const TensorInfo& tensor, uint64_t first,
                                        uint64_t count) {
   MQ_ASSIGN_OR_RETURN(const uint64_t elements, NumElements(tensor.shape));
   if (first > elements || count > elements - first) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "tensor ", QuotedName(tensor.name), ": ", count, " elements from ",
-        first, " on do not exist, it has ", elements));
+    return InvalidArgumentError("tensor ", QuotedName(tensor.name), ": ", count,
+                                " elements from ", first,
+                                " on do not exist, it has ", elements);
   }
   // No overflow below: the tensor's size in bits fits 64 bits.
   MQ_RETURN_IF_ERROR(ByteSize(tensor.dtype, tensor.shape).status());
   const uint64_t bits = static_cast<uint64_t>(GetDTypeInfo(tensor.dtype).bits);
   if (first * bits % 8 != 0 || count * bits % 8 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         "tensor ", QuotedName(tensor.name), ": ", count, " elements from ",
-        first, " on are no whole bytes of ", DTypeName(tensor.dtype)));
+        first, " on are no whole bytes of ", DTypeName(tensor.dtype));
   }
   return ByteRange{first * bits / 8, count * bits / 8};
 }

@@ -1,5 +1,8 @@
 #include "ir/errors.h"
 
+#include <initializer_list>
+#include <string>
+
 #include "absl/strings/str_cat.h"
 
 namespace monoquant {
@@ -44,6 +47,52 @@ const ErrorRow& GetErrorRow(absl::StatusCode code) {
     if (row.code == code) return row;
   }
   return kRows[0];
+}
+
+absl::Status ErrorMaker::operator()(absl::string_view message) const {
+  return absl::Status(code_, message);
+}
+
+absl::Status ErrorMaker::operator()(Part a, Part b) const {
+  return Join({a.Piece(), b.Piece()});
+}
+
+absl::Status ErrorMaker::operator()(Part a, Part b, Part c) const {
+  return Join({a.Piece(), b.Piece(), c.Piece()});
+}
+
+absl::Status ErrorMaker::operator()(Part a, Part b, Part c, Part d) const {
+  return Join({a.Piece(), b.Piece(), c.Piece(), d.Piece()});
+}
+
+absl::Status ErrorMaker::operator()(Part a, Part b, Part c, Part d,
+                                    Part e) const {
+  return Join({a.Piece(), b.Piece(), c.Piece(), d.Piece(), e.Piece()});
+}
+
+absl::Status ErrorMaker::operator()(Part a, Part b, Part c, Part d, Part e,
+                                    Part f) const {
+  return Join(
+      {a.Piece(), b.Piece(), c.Piece(), d.Piece(), e.Piece(), f.Piece()});
+}
+
+absl::Status ErrorMaker::operator()(Part a, Part b, Part c, Part d, Part e,
+                                    Part f, Part g) const {
+  return Join({a.Piece(), b.Piece(), c.Piece(), d.Piece(), e.Piece(), f.Piece(),
+               g.Piece()});
+}
+
+absl::Status ErrorMaker::operator()(Part a, Part b, Part c, Part d, Part e,
+                                    Part f, Part g, Part h) const {
+  return Join({a.Piece(), b.Piece(), c.Piece(), d.Piece(), e.Piece(), f.Piece(),
+               g.Piece(), h.Piece()});
+}
+
+absl::Status ErrorMaker::Join(
+    std::initializer_list<absl::string_view> parts) const {
+  std::string message;
+  for (const absl::string_view part : parts) message.append(part);
+  return absl::Status(code_, message);
 }
 
 absl::Status Annotate(absl::string_view prefix, const absl::Status& status) {

@@ -9,7 +9,10 @@
 #ifndef MONOQUANT_IR_ERRORS_H_
 #define MONOQUANT_IR_ERRORS_H_
 
+#include <initializer_list>
+
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
@@ -36,6 +39,57 @@ absl::Span<const ErrorRow> ErrorTable();
 
 // The row for `code`; codes outside the table get the row of kInternal.
 const ErrorRow& GetErrorRow(absl::StatusCode code);
+
+// Makes errors of one code. The parts of a message are what absl::StrCat takes:
+//
+//   return DataLossError("tensor ", QuotedName(name), " has ", n, " bytes");
+//
+// Up to eight of them, as they are not templates, which would be compiled anew
+// for each pair of lengths of the texts between the values.
+class ErrorMaker {
+ public:
+  explicit constexpr ErrorMaker(absl::StatusCode code) : code_(code) {}
+
+  absl::Status operator()(absl::string_view message) const;
+
+  using Part = const absl::AlphaNum&;
+  absl::Status operator()(Part a, Part b) const;
+  absl::Status operator()(Part a, Part b, Part c) const;
+  absl::Status operator()(Part a, Part b, Part c, Part d) const;
+  absl::Status operator()(Part a, Part b, Part c, Part d, Part e) const;
+  absl::Status operator()(Part a, Part b, Part c, Part d, Part e, Part f) const;
+  absl::Status operator()(Part a, Part b, Part c, Part d, Part e, Part f,
+                          Part g) const;
+  absl::Status operator()(Part a, Part b, Part c, Part d, Part e, Part f,
+                          Part g, Part h) const;
+
+ private:
+  absl::Status Join(std::initializer_list<absl::string_view> parts) const;
+
+  absl::StatusCode code_;
+};
+
+inline constexpr ErrorMaker AbortedError(absl::StatusCode::kAborted);
+inline constexpr ErrorMaker AlreadyExistsError(
+    absl::StatusCode::kAlreadyExists);
+inline constexpr ErrorMaker CancelledError(absl::StatusCode::kCancelled);
+inline constexpr ErrorMaker DataLossError(absl::StatusCode::kDataLoss);
+inline constexpr ErrorMaker DeadlineExceededError(
+    absl::StatusCode::kDeadlineExceeded);
+inline constexpr ErrorMaker FailedPreconditionError(
+    absl::StatusCode::kFailedPrecondition);
+inline constexpr ErrorMaker InternalError(absl::StatusCode::kInternal);
+inline constexpr ErrorMaker InvalidArgumentError(
+    absl::StatusCode::kInvalidArgument);
+inline constexpr ErrorMaker NotFoundError(absl::StatusCode::kNotFound);
+inline constexpr ErrorMaker OutOfRangeError(absl::StatusCode::kOutOfRange);
+inline constexpr ErrorMaker PermissionDeniedError(
+    absl::StatusCode::kPermissionDenied);
+inline constexpr ErrorMaker ResourceExhaustedError(
+    absl::StatusCode::kResourceExhausted);
+inline constexpr ErrorMaker UnavailableError(absl::StatusCode::kUnavailable);
+inline constexpr ErrorMaker UnimplementedError(
+    absl::StatusCode::kUnimplemented);
 
 // `status` with "PREFIX: " before its message; OK and an empty prefix change
 // nothing.

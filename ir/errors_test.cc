@@ -40,6 +40,21 @@ TEST(ErrorsTest, NamesAreUnique) {
   }
 }
 
+TEST(ErrorsTest, AreMadeOfParts) {
+  EXPECT_EQ(DataLossError("bad"), absl::DataLossError("bad"));
+  EXPECT_EQ(NotFoundError("a", 1), absl::NotFoundError("a1"));
+  EXPECT_EQ(InternalError("a", 1, "c"), absl::InternalError("a1c"));
+  EXPECT_EQ(AbortedError("a", 1, "c", 2), absl::AbortedError("a1c2"));
+  EXPECT_EQ(UnavailableError("a", 1, "c", 2, "e"),
+            absl::UnavailableError("a1c2e"));
+  EXPECT_EQ(OutOfRangeError("a", 1, "c", 2, "e", 3),
+            absl::OutOfRangeError("a1c2e3"));
+  EXPECT_EQ(CancelledError("a", 1, "c", 2, "e", 3, "g"),
+            absl::CancelledError("a1c2e3g"));
+  EXPECT_EQ(UnimplementedError("a", 1, "c", 2, "e", 3, "g", std::string("h")),
+            absl::UnimplementedError("a1c2e3gh"));
+}
+
 TEST(ErrorsTest, AnnotateKeepsTheCode) {
   EXPECT_TRUE(Annotate("x", absl::OkStatus()).ok());
   EXPECT_EQ(Annotate("model.pt", absl::DataLossError("bad")),

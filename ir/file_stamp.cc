@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 
@@ -25,10 +26,10 @@ absl::Status FileStamps::Check(const std::vector<std::string>& paths) const {
     if (before == stamps_.end()) continue;
     Stamp now;
     if (Take(path, &now) && now == before->second) continue;
-    return absl::DataLossError(
-        absl::StrCat(path,
-                     ": was changed while it was read, so the output would be "
-                     "of two versions; run again when nothing writes to it"));
+    return DataLossError(
+        path,
+        ": was changed while it was read, so the output would be "
+        "of two versions; run again when nothing writes to it");
   }
   return absl::OkStatus();
 }

@@ -9,7 +9,9 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 #include "ir/utf8.h"
 #include "nlohmann/json.hpp"
@@ -212,8 +214,8 @@ class Builder {
 };
 
 absl::Status ErrorAt(size_t position, absl::string_view reason) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "JSON error near byte ", position, ": ", reason.substr(0, kMaxReason)));
+  return InvalidArgumentError("JSON error near byte ", position, ": ",
+                              reason.substr(0, kMaxReason));
 }
 
 absl::Status Parse(absl::string_view text, Builder& builder) {
@@ -366,6 +368,15 @@ const Json* Json::Find(absl::string_view key) const {
     if (member.first == key) return &member.second;
   }
   return nullptr;
+}
+
+std::string NumberText(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
+  std::string text;
+  AppendDouble(value, &text);
+  if (absl::EndsWith(text, ".0")) text.resize(text.size() - 2);
+  return text;
 }
 
 void Json::Set(absl::string_view key, Json value) {

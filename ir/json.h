@@ -101,6 +101,10 @@ class Json {
 // The beginning of json.ToString(), as much as fits a message.
 std::string JsonExcerpt(const Json& json);
 
+// A number in a message: the shortest text that reads back as the same value,
+// an integer without a point; "nan", "inf" or "-inf".
+std::string NumberText(double value);
+
 // Values that a text may have, containers and what is in them alike: a value
 // of two bytes of text takes a hundred bytes of memory.
 inline constexpr size_t kMaxJsonValues = 2'000'000;

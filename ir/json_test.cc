@@ -261,6 +261,15 @@ std::string Members(absl::string_view text, absl::string_view elements_of) {
   return status.ok() ? members : status.ToString();
 }
 
+TEST(JsonTest, NumbersInMessages) {
+  EXPECT_EQ(NumberText(3), "3");
+  EXPECT_EQ(NumberText(-0.1), "-0.1");
+  EXPECT_EQ(NumberText(1e300), "1e+300");
+  EXPECT_EQ(NumberText(std::numeric_limits<double>::infinity()), "inf");
+  EXPECT_EQ(NumberText(-std::numeric_limits<double>::infinity()), "-inf");
+  EXPECT_EQ(NumberText(std::nan("")), "nan");
+}
+
 TEST(JsonTest, HandsOverMembers) {
   const char* text = R"({"a": [1, {"b": 2}], "c": {"d": [3]}, "e": null})";
   EXPECT_EQ(Members(text, ""), R"(a=[1,{"b":2}] c={"d":[3]} e=null )");

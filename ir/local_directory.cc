@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "ir/errno_status.h"
+#include "ir/errors.h"
 #include "ir/output_place.h"
 #include "ir/rename_file.h"
 #include "ir/status_macros.h"
@@ -27,8 +28,8 @@ namespace {
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
 absl::Status ExistsError(const std::string& path) {
-  return absl::AlreadyExistsError(absl::StrCat(
-      path, ": already exists; choose another name or allow to replace it"));
+  return AlreadyExistsError(
+      path, ": already exists; choose another name or allow to replace it");
 }
 
 // A file of the temporary directory, open while it is written to.
@@ -125,23 +126,23 @@ absl::Status Directory::OpenBase() {
   const int error = errno;
   struct stat info;
   if (error == ENOTDIR && stat(path_.c_str(), &info) == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path_, ": is no directory; choose another name"));
+    return InvalidArgumentError(path_,
+                                ": is no directory; choose another name");
   }
   if (error != ENOENT) {
     return ErrnoStatus(error, path_, "cannot open the directory");
   }
   if (lstat(path_.c_str(), &info) == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path_, ": is a link that leads nowhere; choose another name"));
+    return InvalidArgumentError(
+        path_, ": is a link that leads nowhere; choose another name");
   }
   const size_t length = path_.rfind('/') + 1;
   const std::string parent = length == 0 ? "." : path_.substr(0, length);
   base_ = UniqueFd(open(parent.c_str(), kDirectoryFlags));
   if (base_.ok()) return absl::OkStatus();
   if (errno == ENOENT) {
-    return absl::NotFoundError(absl::StrCat(path_, ": there is no directory '",
-                                            parent, "'; create it first"));
+    return NotFoundError(path_, ": there is no directory '", parent,
+                         "'; create it first");
   }
   return ErrnoStatus(errno, path_,
                      absl::StrCat("cannot open the directory '", parent, "'"));
@@ -150,7 +151,7 @@ absl::Status Directory::OpenBase() {
 absl::Status Directory::Open() {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   if (path_.empty()) {
-    return absl::InvalidArgumentError("the output directory has no name");
+    return InvalidArgumentError("the output directory has no name");
   }
   MQ_RETURN_IF_ERROR(OpenBase());
   name_ = path_.substr(path_.rfind('/') + 1);
@@ -174,10 +175,10 @@ absl::Status Directory::CheckFree(const std::string& name) const {
     return absl::OkStatus();
   }
   if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(PathOf(name), ": is ",
-                     S_ISDIR(info.st_mode) ? "a directory" : "a special file",
-                     ", where a file is to be written; choose another output"));
+    return InvalidArgumentError(
+        PathOf(name), ": is ",
+        S_ISDIR(info.st_mode) ? "a directory" : "a special file",
+        ", where a file is to be written; choose another output");
   }
   return options_.overwrite ? absl::OkStatus() : ExistsError(PathOf(name));
 }
@@ -187,8 +188,8 @@ absl::StatusOr<std::unique_ptr<ByteSink>> Directory::CreateSink(
   const std::string path = PathOf(name);
   if (name.empty() || name == "." || name == ".." ||
       name.find('/') != std::string::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is no name of a file in the directory"));
+    return InvalidArgumentError(path,
+                                ": is no name of a file in the directory");
   }
   MQ_RETURN_IF_ERROR(CheckFree(name));
   // A run that goes on has its files already, or some of them.
@@ -209,9 +210,8 @@ absl::StatusOr<std::unique_ptr<ByteSink>> Directory::CreateSink(
 
 absl::Status Directory::Commit() {
   if (complete_ != names_.size()) {
-    return absl::InternalError(absl::StrCat(path_, ": ", names_.size(),
-                                            " files were begun, but ",
-                                            complete_.load(), " are complete"));
+    return InternalError(path_, ": ", names_.size(), " files were begun, but ",
+                         complete_.load(), " are complete");
   }
   // Some file systems cannot sync a directory; what can be done was done then.
   if (RetryOnInterrupt([&] { return fsync(temporary_.fd()); }) == EIO) {

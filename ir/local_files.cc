@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "ir/errno_status.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 #include "ir/unique_fd.h"
 
@@ -37,9 +38,9 @@ class LocalSource : public ByteSource {
 
   absl::Status ReadAt(uint64_t offset, absl::Span<uint8_t> dst) const override {
     if (offset > size_ || dst.size() > size_ - offset) {
-      return absl::OutOfRangeError(
-          absl::StrCat(name_, ": reading ", dst.size(), " bytes at offset ",
-                       offset, " goes beyond the end at ", size_, " bytes"));
+      return OutOfRangeError(name_, ": reading ", dst.size(),
+                             " bytes at offset ", offset,
+                             " goes beyond the end at ", size_, " bytes");
     }
     while (!dst.empty()) {
       const ssize_t n =
@@ -50,9 +51,9 @@ class LocalSource : public ByteSource {
         return ErrnoStatus(errno, name_, "cannot read");
       }
       if (n == 0) {
-        return absl::DataLossError(absl::StrCat(
+        return DataLossError(
             name_, ": became shorter while it was read: it had ", size_,
-            " bytes and now ends before byte ", offset + 1));
+            " bytes and now ends before byte ", offset + 1);
       }
       offset += static_cast<uint64_t>(n);
       dst.remove_prefix(static_cast<size_t>(n));
@@ -113,9 +114,9 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenLocalFile(
     return ErrnoStatus(errno, path, "cannot examine");
   }
   if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         path, ": is ", S_ISDIR(info.st_mode) ? "a directory" : "a special file",
-        ", expected a regular file"));
+        ", expected a regular file");
   }
   return std::make_unique<LocalSource>(path, std::move(fd),
                                        static_cast<uint64_t>(info.st_size));
@@ -147,8 +148,8 @@ absl::StatusOr<CheckpointFiles> OpenLocalCheckpoint(const std::string& path) {
   files.open = [names = files.names, directory](absl::string_view name)
       -> absl::StatusOr<std::shared_ptr<ByteSource>> {
     if (!std::binary_search(names.begin(), names.end(), name)) {
-      return absl::NotFoundError(absl::StrCat(
-          directory, name, ": no such file beside the checkpoint's others"));
+      return NotFoundError(directory, name,
+                           ": no such file beside the checkpoint's others");
     }
     MQ_ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source,
                         OpenLocalFile(absl::StrCat(directory, name)));

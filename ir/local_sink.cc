@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "ir/errno_status.h"
+#include "ir/errors.h"
 #include "ir/local_files.h"
 #include "ir/output_place.h"
 #include "ir/pending_files.h"
@@ -23,8 +24,8 @@ namespace monoquant {
 namespace {
 
 absl::Status ExistsError(const std::string& path) {
-  return absl::AlreadyExistsError(absl::StrCat(
-      path, ": already exists; choose another name or allow to replace it"));
+  return AlreadyExistsError(
+      path, ": already exists; choose another name or allow to replace it");
 }
 
 struct Directory {
@@ -47,9 +48,8 @@ absl::StatusOr<Directory> OpenDirectory(const std::string& output,
   if (directory.fd.ok()) return directory;
   const int error = errno;
   if (error == ENOENT) {
-    return absl::NotFoundError(absl::StrCat(output, ": there is no directory '",
-                                            directory.path,
-                                            "'; create it first"));
+    return NotFoundError(output, ": there is no directory '", directory.path,
+                         "'; create it first");
   }
   return ErrnoStatus(
       error, output,
@@ -118,12 +118,12 @@ class LocalSink : public ByteSink {
       return ErrnoStatus(errno, path_, "cannot create");
     }
     if (place.name.empty() || (exists && S_ISDIR(info.st_mode))) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path_, ": is the name of a directory; name a file in it"));
+      return InvalidArgumentError(
+          path_, ": is the name of a directory; name a file in it");
     }
     if (exists && !S_ISREG(info.st_mode)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path_, ": is a special file; name a regular file"));
+      return InvalidArgumentError(path_,
+                                  ": is a special file; name a regular file");
     }
     if (exists && !options_.overwrite) return ExistsError(path_);
     return absl::OkStatus();

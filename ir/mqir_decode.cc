@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "flatbuffers/flatbuffers.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/mqir_index.h"
 #include "ir/quoted.h"
@@ -48,14 +49,14 @@ class Decoder {
 
  private:
   absl::Status Wrong(absl::string_view reason) const {
-    return absl::DataLossError(absl::StrCat(path_, ": the index ", reason));
+    return DataLossError(path_, ": the index ", reason);
   }
 
   // For a value that this version does not know.
   absl::Status Newer(absl::string_view what, uint64_t value) const {
-    return absl::UnimplementedError(
-        absl::StrCat(path_, ": the index uses ", what, " number ", value,
-                     ", which this monoquant does not know; update monoquant"));
+    return UnimplementedError(
+        path_, ": the index uses ", what, " number ", value,
+        ", which this monoquant does not know; update monoquant");
   }
 
   // A FlatBuffer may name the same bytes any number of times, and a small file
@@ -397,8 +398,8 @@ absl::StatusOr<MqirIndex> DecodeMqirIndex(absl::Span<const uint8_t> bytes,
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), kMaxDepth,
                                  kMaxTables);
   if (!mqir::VerifyIndexBuffer(verifier)) {
-    return absl::DataLossError(absl::StrCat(
-        path, ": the index is malformed; the file is damaged, get it again"));
+    return DataLossError(
+        path, ": the index is malformed; the file is damaged, get it again");
   }
   return Decoder(header, path, bytes.size())
       .Decode(*mqir::GetIndex(bytes.data()));

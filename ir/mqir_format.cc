@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "ir/crc32.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 
 namespace monoquant {
@@ -56,26 +56,25 @@ std::string EncodeMqirHeader(const MqirHeader& header) {
 absl::StatusOr<MqirHeader> DecodeMqirHeader(absl::Span<const uint8_t> bytes,
                                             uint64_t file_size) {
   if (bytes.size() < kMqirHeaderSize) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "has ", file_size, " bytes, but the header of an .mqir file alone has ",
-        kMqirHeaderSize, "; the file is truncated, get it again"));
+        kMqirHeaderSize, "; the file is truncated, get it again");
   }
   const absl::Span<const uint8_t> magic = bytes.subspan(0, kMqirMagic.size());
   if (magic != AsBytes(kMqirMagic)) {
-    return absl::DataLossError(
-        "does not begin with the signature of an .mqir file");
+    return DataLossError("does not begin with the signature of an .mqir file");
   }
   const uint32_t crc = Crc32(bytes.subspan(0, kHeaderCrcAt));
   if (crc != Get32(bytes, kHeaderCrcAt)) {
-    return absl::DataLossError(
+    return DataLossError(
         "the header does not match its checksum; the file is damaged, get it "
         "again");
   }
   const uint32_t version = Get32(bytes, kVersionAt);
   if (version > kMqirVersion) {
-    return absl::UnimplementedError(absl::StrCat(
-        "has format version ", version, ", this monoquant reads up to ",
-        kMqirVersion, "; update monoquant"));
+    return UnimplementedError("has format version ", version,
+                              ", this monoquant reads up to ", kMqirVersion,
+                              "; update monoquant");
   }
 
   MqirHeader header;
@@ -83,30 +82,28 @@ absl::StatusOr<MqirHeader> DecodeMqirHeader(absl::Span<const uint8_t> bytes,
   header.index_size = Get(bytes, kIndexSizeAt, 8);
   header.index_crc32 = Get32(bytes, kIndexCrcAt);
   if (header.file_size != file_size) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "has ", file_size, " bytes, but its header says ", header.file_size,
         file_size < header.file_size
             ? "; the file is truncated, get it again"
-            : "; something was appended to the file, get it again"));
+            : "; something was appended to the file, get it again");
   }
   if (header.index_size > kMaxMqirIndexSize) {
-    return absl::DataLossError(absl::StrCat("the index has ", header.index_size,
-                                            " bytes, more than the limit of ",
-                                            kMaxMqirIndexSize));
+    return DataLossError("the index has ", header.index_size,
+                         " bytes, more than the limit of ", kMaxMqirIndexSize);
   }
   uint64_t payload_start;
   if (!MqirPayloadStart(header.index_size, &payload_start) ||
       payload_start > file_size) {
-    return absl::DataLossError(absl::StrCat(
-        "the index of ", header.index_size,
-        " bytes goes beyond the end of the file at ", file_size, " bytes"));
+    return DataLossError("the index of ", header.index_size,
+                         " bytes goes beyond the end of the file at ",
+                         file_size, " bytes");
   }
   // What is left of the header is constant in this version.
   if (EncodeMqirHeader(header) !=
       absl::string_view(reinterpret_cast<const char*>(bytes.data()),
                         kMqirHeaderSize)) {
-    return absl::DataLossError(
-        "the header sets fields that version 1 does not have");
+    return DataLossError("the header sets fields that version 1 does not have");
   }
   return header;
 }

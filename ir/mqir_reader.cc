@@ -41,15 +41,14 @@ class MqirReader : public CheckpointReader {
   absl::Status Read(size_t tensor, uint64_t first, uint64_t count,
                     absl::Span<uint8_t> dst) const override {
     if (tensor >= index().tensors.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(index().path, ": there is no tensor ", tensor, " of ",
-                       index().tensors.size()));
+      return InvalidArgumentError(index().path, ": there is no tensor ", tensor,
+                                  " of ", index().tensors.size());
     }
     const TensorInfo& info = index().tensors[tensor];
     const absl::StatusOr<ByteRange> range = ElementBytes(info, first, count);
     if (!range.ok()) return Annotate(index().path, range.status());
     if (range->size != dst.size()) {
-      return absl::InvalidArgumentError(absl::StrCat(
+      return InvalidArgumentError(absl::StrCat(
           index().path, ": tensor ", QuotedName(info.name), ": ", count,
           " elements have ", range->size, " bytes, the buffer ", dst.size()));
     }
@@ -113,14 +112,14 @@ class MqirReader : public CheckpointReader {
       verified_[number].store(true, std::memory_order_release);
       return absl::OkStatus();
     }
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         sources_[extent.source]->name(), ": tensor ", QuotedName(tensor.name),
         ": the checksum of its bytes is ", absl::Hex(crc, absl::kZeroPad8),
         ", expected ", absl::Hex(extent.crc32, absl::kZeroPad8),
         extent.source == 0
             ? "; the file is damaged, get it again"
             : absl::StrCat("; it was changed after ", index().path,
-                           " was linked to it, link again")));
+                           " was linked to it, link again"));
   }
 
   const MqirIndex index_;
@@ -135,15 +134,15 @@ absl::StatusOr<std::shared_ptr<ByteSource>> OpenLinked(
     const CheckpointFiles& files, const MqirSource& linked) {
   absl::StatusOr<std::shared_ptr<ByteSource>> source = files.open(linked.file);
   if (absl::IsNotFound(source.status())) {
-    return absl::NotFoundError(absl::StrCat(
+    return NotFoundError(
         files.path, ": its tensors lie in ", QuotedName(linked.file),
-        ", which is not beside it; put that file into the same directory"));
+        ", which is not beside it; put that file into the same directory");
   }
   if (source.ok() && (*source)->size() != linked.size) {
-    return absl::DataLossError(absl::StrCat(
-        (*source)->name(), ": has ", (*source)->size(), " bytes, but ",
-        files.path, " was linked to a file of ", linked.size,
-        " bytes; put the original file back or link again"));
+    return DataLossError((*source)->name(), ": has ", (*source)->size(),
+                         " bytes, but ", files.path,
+                         " was linked to a file of ", linked.size,
+                         " bytes; put the original file back or link again");
   }
   return source;
 }
@@ -160,10 +159,10 @@ absl::StatusOr<MqirIndex> ReadIndex(const ByteSource& source,
   bytes.resize(header->index_size);
   MQ_RETURN_IF_ERROR(source.ReadAt(kMqirHeaderSize, absl::MakeSpan(bytes)));
   if (Crc32(bytes) != header->index_crc32) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         path,
         ": the index does not match its checksum; the file is damaged, "
-        "get it again"));
+        "get it again");
   }
   return DecodeMqirIndex(bytes, *header, path);
 }

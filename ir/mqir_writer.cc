@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ir/crc32.h"
+#include "ir/errors.h"
 #include "ir/mqir_format.h"
 #include "ir/mqir_index.h"
 #include "ir/quant_record.h"
@@ -18,8 +19,7 @@ namespace monoquant {
 namespace {
 
 absl::Status CannotWrite(absl::string_view reason) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot write an .mqir file: ", reason));
+  return FailedPreconditionError("cannot write an .mqir file: ", reason);
 }
 
 absl::Status TooLarge() {
@@ -142,9 +142,9 @@ absl::StatusOr<std::string> BuildMqirHeadAndIndex(
     absl::Span<const uint32_t> crc32, absl::Span<const MqirLink> links) {
   const size_t count = manifest.tensors.size();
   if (layout.offsets.size() != count || crc32.size() != count) {
-    return absl::InternalError(absl::StrCat(
-        "manifest of ", count, " tensors with ", layout.offsets.size(),
-        " offsets and ", crc32.size(), " checksums"));
+    return InternalError("manifest of ", count, " tensors with ",
+                         layout.offsets.size(), " offsets and ", crc32.size(),
+                         " checksums");
   }
   MQ_ASSIGN_OR_RETURN(MqirIndex index, MakeIndex(manifest, links));
   for (size_t i = 0; i < count; ++i) {

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -18,10 +19,10 @@ namespace {
 
 absl::Status WrongMember(absl::string_view name, absl::string_view expected,
                          const Json* found) {
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       "quantization record: \"", name, "\" must be ", expected, ", ",
       found == nullptr ? "it is missing"
-                       : absl::StrCat("found ", JsonExcerpt(*found))));
+                       : absl::StrCat("found ", JsonExcerpt(*found)));
 }
 
 absl::Status CheckMembers(const Json& json, absl::string_view what,
@@ -31,10 +32,10 @@ absl::Status CheckMembers(const Json& json, absl::string_view what,
     bool found = false;
     for (absl::string_view name : known) found |= name == member.first;
     if (!found) {
-      return absl::InvalidArgumentError(absl::StrCat(
+      return InvalidArgumentError(
           "quantization record: unknown member ", JsonExcerpt(member.first),
           " in \"", what,
-          "\"; a newer monoquant may have written the file, update"));
+          "\"; a newer monoquant may have written the file, update");
     }
   }
   return absl::OkStatus();
@@ -163,9 +164,9 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
   absl::StatusOr<StoredWeight> stored =
       StoreWeight(tensor.storage, tensor.name, tensor.scheme, tensor.shape);
   if (!stored.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("quantization record: tensor ", QuotedName(tensor.name),
-                     ": ", stored.status().message()));
+    return InvalidArgumentError("quantization record: tensor ",
+                                QuotedName(tensor.name), ": ",
+                                stored.status().message());
   }
   MQ_RETURN_IF_ERROR(ReadPart(json, "codes", stored->codes.name != tensor.name,
                               &tensor.codes));
@@ -184,8 +185,8 @@ absl::StatusOr<QuantizedTensor> TensorFromJson(const Json& json) {
 // ------------------------------------------------------------- validation --
 
 absl::Status Mismatch(absl::string_view tensor, absl::string_view reason) {
-  return absl::DataLossError(absl::StrCat("quantization record: tensor ",
-                                          QuotedName(tensor), ": ", reason));
+  return DataLossError("quantization record: tensor ", QuotedName(tensor), ": ",
+                       reason);
 }
 
 using TensorsByName =
@@ -329,8 +330,8 @@ std::string QuantRecordToJson(const QuantRecord& record) {
 absl::StatusOr<QuantRecord> QuantRecordFromJson(absl::string_view text) {
   absl::StatusOr<Json> parsed = ParseJson(text);
   if (!parsed.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("quantization record: ", parsed.status().message()));
+    return InvalidArgumentError("quantization record: ",
+                                parsed.status().message());
   }
   const Json json = *std::move(parsed);
   MQ_RETURN_IF_ERROR(
@@ -367,10 +368,10 @@ absl::Status CheckHasWriter(const QuantRecord& record) {
   if (!record.version.empty() || record.tensors.empty()) {
     return absl::OkStatus();
   }
-  return absl::FailedPreconditionError(absl::StrCat(
+  return FailedPreconditionError(
       "tensor ", QuotedName(record.tensors.front().name),
       ": was quantized by another program, and the quantization record does "
-      "not say who writes it now; plan the output with MakeCopyPlan"));
+      "not say who writes it now; plan the output with MakeCopyPlan");
 }
 
 absl::Status MergeQuantRecord(QuantRecord part, QuantRecord* record) {
@@ -386,10 +387,10 @@ absl::Status MergeQuantRecord(QuantRecord part, QuantRecord* record) {
   }
   if (part.recipe != record->recipe) differs = "recipe";
   if (!differs.empty()) {
-    return absl::DataLossError(
-        absl::StrCat("quantization record: its ", differs,
-                     " differs from that of another shard; the shards are not "
-                     "of one run"));
+    return DataLossError(
+        "quantization record: its ", differs,
+        " differs from that of another shard; the shards are not "
+        "of one run");
   }
   record->tensors.insert(record->tensors.end(),
                          std::make_move_iterator(part.tensors.begin()),

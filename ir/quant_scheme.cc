@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -49,9 +50,8 @@ void SetRows(absl::Span<const int64_t> shape, ParamLayout* layout) {
 
 absl::Status WrongMember(absl::string_view name, absl::string_view expected,
                          const Json& found) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("scheme: \"", name, "\" must be ", expected, ", found ",
-                   JsonExcerpt(found)));
+  return InvalidArgumentError("scheme: \"", name, "\" must be ", expected,
+                              ", found ", JsonExcerpt(found));
 }
 
 // Sets `*value` from the member `name` where it is present.
@@ -258,8 +258,8 @@ Json SchemeToJson(const QuantScheme& scheme) {
 
 absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
   if (!json.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("scheme: must be an object, found ", JsonExcerpt(json)));
+    return InvalidArgumentError("scheme: must be an object, found ",
+                                JsonExcerpt(json));
   }
   QuantScheme scheme;
   MQ_RETURN_IF_ERROR(
@@ -306,7 +306,7 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
   for (const Json::Member& member : *json.AsObject()) {
     if (std::find(members.begin(), members.end(), member.first) ==
         members.end()) {
-      return absl::InvalidArgumentError(absl::StrCat(
+      return InvalidArgumentError(absl::StrCat(
           "scheme: ", JsonExcerpt(member.first), " is no member of ",
           NumberFormatName(scheme.format), " ",
           HasScales(scheme.format) ? GranularityName(scheme.granularity) : "",
@@ -316,9 +316,9 @@ absl::StatusOr<QuantScheme> SchemeFromJson(const Json& json) {
   }
   if (HasScales(scheme.format) && HasGroupSize(scheme.granularity) &&
       scheme.group_size == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("scheme: \"group_size\" is missing, granularity ",
-                     GranularityName(scheme.granularity), " needs it"));
+    return InvalidArgumentError(
+        "scheme: \"group_size\" is missing, granularity ",
+        GranularityName(scheme.granularity), " needs it");
   }
   return scheme;
 }
@@ -337,14 +337,14 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
   }
   if (HasRowScales(scheme.format) &&
       (scheme.granularity != Granularity::kAxis || scheme.axis != 0)) {
-    return absl::FailedPreconditionError(absl::StrCat(
+    return FailedPreconditionError(
         NumberFormatName(scheme.format),
         " has a scale for each index of axis 0 and no other, found ",
-        SchemeToString(scheme), "; use granularity axis, or int8"));
+        SchemeToString(scheme), "; use granularity axis, or int8");
   }
   if (HasGroupSize(scheme.granularity) && scheme.group_size <= 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("group size ", scheme.group_size, " is not positive"));
+    return InvalidArgumentError("group size ", scheme.group_size,
+                                " is not positive");
   }
 
   switch (scheme.granularity) {
@@ -353,9 +353,9 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
       break;
     case Granularity::kAxis: {
       if (scheme.axis < 0 || static_cast<size_t>(scheme.axis) >= shape.size()) {
-        return absl::InvalidArgumentError(absl::StrCat(
+        return InvalidArgumentError(
             "axis ", scheme.axis, " is out of range for shape ",
-            ShapeToString(shape), " of ", shape.size(), " dimensions"));
+            ShapeToString(shape), " of ", shape.size(), " dimensions");
       }
       const size_t axis = static_cast<size_t>(scheme.axis);
       layout.segment = std::max<uint64_t>(1, ProductFrom(shape, axis + 1));
@@ -366,10 +366,10 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
     case Granularity::kGroup: {
       const uint64_t group = static_cast<uint64_t>(scheme.group_size);
       if (layout.row % group != 0) {
-        return absl::FailedPreconditionError(absl::StrCat(
+        return FailedPreconditionError(
             "group size ", group, " does not divide the row length ",
             layout.row, " of shape ", ShapeToString(shape),
-            "; choose a divisor, or granularity axis"));
+            "; choose a divisor, or granularity axis");
       }
       layout.segment = group;
       layout.num_params = layout.num_elements / group;
@@ -379,9 +379,9 @@ absl::StatusOr<ParamLayout> ComputeParamLayout(
     }
     case Granularity::kBlock: {
       if (shape.size() != 2) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("blocks are of matrices, not of shape ",
-                         ShapeToString(shape), "; choose granularity axis"));
+        return FailedPreconditionError("blocks are of matrices, not of shape ",
+                                       ShapeToString(shape),
+                                       "; choose granularity axis");
       }
       const uint64_t size = static_cast<uint64_t>(scheme.group_size);
       const auto blocks = [size](uint64_t count) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "ir/codebooks.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/storages.h"
 
@@ -178,13 +179,13 @@ namespace internal {
 
 absl::Status NoPlace(absl::string_view storage, absl::string_view what,
                      absl::string_view remedy) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(storage, " has no place for ", what, "; ", remedy));
+  return FailedPreconditionError(storage, " has no place for ", what, "; ",
+                                 remedy);
 }
 
 absl::Status OnlyRead(absl::string_view storage, absl::string_view other) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(storage, " is read but not written; use ", other));
+  return FailedPreconditionError(storage, " is read but not written; use ",
+                                 other);
 }
 
 absl::Status CheckIsLayerWeight(absl::string_view storage,

@@ -5,15 +5,16 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
 
 absl::StatusOr<uint64_t> NumElements(absl::Span<const int64_t> shape) {
   if (shape.size() > static_cast<size_t>(kMaxDims)) {
-    return absl::InvalidArgumentError(absl::StrCat("shape has ", shape.size(),
-                                                   " dimensions, at most ",
-                                                   kMaxDims, " are supported"));
+    return InvalidArgumentError("shape has ", shape.size(),
+                                " dimensions, at most ", kMaxDims,
+                                " are supported");
   }
   // The product is checked without the zeros: a shape whose row length
   // overflows is refused even if it has no rows.
@@ -21,8 +22,8 @@ absl::StatusOr<uint64_t> NumElements(absl::Span<const int64_t> shape) {
   bool empty = false;
   for (int64_t dim : shape) {
     if (dim < 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "shape ", ShapeToString(shape), " has a negative dimension"));
+      return InvalidArgumentError("shape ", ShapeToString(shape),
+                                  " has a negative dimension");
     }
     if (dim == 0) {
       empty = true;
@@ -30,8 +31,8 @@ absl::StatusOr<uint64_t> NumElements(absl::Span<const int64_t> shape) {
     }
     if (!CheckedMul(product, static_cast<uint64_t>(dim), &product) ||
         product > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "shape ", ShapeToString(shape), " has more than 2^63-1 elements"));
+      return InvalidArgumentError("shape ", ShapeToString(shape),
+                                  " has more than 2^63-1 elements");
     }
   }
   return empty ? 0 : product;
@@ -43,14 +44,14 @@ absl::StatusOr<uint64_t> ByteSize(DType dtype,
   const DTypeInfo& info = GetDTypeInfo(dtype);
   uint64_t bits;
   if (!CheckedMul(elements, static_cast<uint64_t>(info.bits), &bits)) {
-    return absl::InvalidArgumentError(absl::StrCat("a tensor of ", info.name,
-                                                   " ", ShapeToString(shape),
-                                                   " has more than 2^64 bits"));
+    return InvalidArgumentError("a tensor of ", info.name, " ",
+                                ShapeToString(shape),
+                                " has more than 2^64 bits");
   }
   if (bits % 8 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a tensor of ", info.name, " ", ShapeToString(shape), " has ", bits,
-        " bits, which is no whole number of bytes"));
+    return InvalidArgumentError("a tensor of ", info.name, " ",
+                                ShapeToString(shape), " has ", bits,
+                                " bits, which is no whole number of bytes");
   }
   return bits / 8;
 }

@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "ir/crc32.h"
 #include "ir/errno_status.h"
+#include "ir/errors.h"
 #include "ir/pending_files.h"
 #include "ir/status_macros.h"
 
@@ -89,10 +90,10 @@ absl::Status UnfinishedOutput::Lock(const std::string& path) {
     const int error =
         RetryOnInterrupt([&] { return flock(log.get(), LOCK_EX | LOCK_NB); });
     if (error == EWOULDBLOCK) {
-      return absl::AlreadyExistsError(
-          absl::StrCat(path,
-                       ": another run is writing it; wait for that one, or "
-                       "choose another output"));
+      return AlreadyExistsError(
+          path,
+          ": another run is writing it; wait for that one, or "
+          "choose another output");
     }
     if (error != 0) return ErrnoStatus(error, path, "cannot lock its log");
     struct stat here;

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/errno_status.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 namespace {
@@ -29,11 +30,11 @@ absl::Status NoSpaceError(int error, const std::string& path, uint64_t needed,
   if (fstatvfs(fd, &info) == 0) {
     free = absl::StrCat(uint64_t{info.f_bavail} * uint64_t{info.f_frsize});
   }
-  return absl::ResourceExhaustedError(absl::StrCat(
+  return ResourceExhaustedError(
       path, ": ",
       error == EDQUOT ? "the disk quota is used up" : "the disk is full",
       ": the output needs ", needed, " bytes, ", free,
-      " bytes are free; free some space or choose another disk"));
+      " bytes are free; free some space or choose another disk");
 }
 
 }  // namespace
@@ -44,11 +45,11 @@ absl::Status WriteError(int error, const std::string& path, uint64_t needed,
     return NoSpaceError(error, path, needed, fd);
   }
   if (error == EFBIG) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(path,
-                     ": the file system or a limit of the process does "
-                     "not allow a file of ",
-                     needed, " bytes; choose another disk"));
+    return ResourceExhaustedError(
+        path,
+        ": the file system or a limit of the process does "
+        "not allow a file of ",
+        needed, " bytes; choose another disk");
   }
   return ErrnoStatus(error, path, "cannot write");
 }
@@ -94,9 +95,9 @@ absl::Status ReserveSpace(int fd, const std::string& path, uint64_t size) {
 absl::Status WriteFileAt(int fd, const std::string& path, uint64_t size,
                          uint64_t offset, absl::Span<const uint8_t> src) {
   if (offset > size || src.size() > size - offset) {
-    return absl::OutOfRangeError(absl::StrCat(
-        path, ": writing ", src.size(), " bytes at offset ", offset,
-        " goes beyond the planned size of ", size, " bytes"));
+    return OutOfRangeError(path, ": writing ", src.size(), " bytes at offset ",
+                           offset, " goes beyond the planned size of ", size,
+                           " bytes");
   }
   [[maybe_unused]] const uint64_t begin = offset;
   while (!src.empty()) {

@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "frontends/frontend.h"
 #include "frontends/safetensors/shard_index.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 #include "verify/checks.h"
 
@@ -103,7 +104,7 @@ class ShardCheck {
     MQ_ASSIGN_OR_RETURN(const auto source, files_.open(file));
     MQ_ASSIGN_OR_RETURN(const bool is_index, IsShardIndex(*source));
     const absl::StatusOr<std::unique_ptr<CheckpointReader>> reader =
-        is_index ? absl::DataLossError("is an index itself")
+        is_index ? DataLossError("is an index itself")
                  : OpenCheckpoint(alone, options);
     if (!reader.ok()) {
       const absl::Status& status = reader.status();

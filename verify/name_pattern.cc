@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -38,13 +39,12 @@ class PatternCompiler {
   static constexpr int kMaxCount = 200;
 
   absl::Status Wrong(absl::string_view what) const {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the regular expression ", QuotedName(pattern_), " ", what));
+    return InvalidArgumentError("the regular expression ", QuotedName(pattern_),
+                                " ", what);
   }
   absl::Status Unknown(absl::string_view what) const {
-    return absl::UnimplementedError(
-        absl::StrCat("the regular expression ", QuotedName(pattern_), " has ",
-                     what, ", which is not looked into"));
+    return UnimplementedError("the regular expression ", QuotedName(pattern_),
+                              " has ", what, ", which is not looked into");
   }
 
   bool IsNext(char c) const {

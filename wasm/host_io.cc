@@ -32,13 +32,13 @@ absl::Status ReadHost(uint32_t source, uint64_t offset,
       case MQ_HOST_OK:
         break;
       case MQ_HOST_TRUNCATED:
-        return absl::DataLossError(
-            absl::StrCat("the file ended before byte ", offset + part.size(),
-                         ", it was changed while it was read; open it again"));
+        return DataLossError(
+            "the file ended before byte ", offset + part.size(),
+            ", it was changed while it was read; open it again");
       default:
-        return absl::UnavailableError(absl::StrCat(
+        return UnavailableError(
             "reading ", part.size(), " bytes at ", offset,
-            " failed; check that the file is still there and open it again"));
+            " failed; check that the file is still there and open it again");
     }
     dst.remove_prefix(part.size());
     offset += part.size();
@@ -60,9 +60,8 @@ class HostSource : public ByteSource {
 
   absl::Status ReadAt(uint64_t offset, absl::Span<uint8_t> dst) const override {
     if (offset > size_ || dst.size() > size_ - offset) {
-      return absl::OutOfRangeError(
-          absl::StrCat(name_, ": ", dst.size(), " bytes at ", offset,
-                       " were asked of a file of ", size_));
+      return OutOfRangeError(name_, ": ", dst.size(), " bytes at ", offset,
+                             " were asked of a file of ", size_);
     }
     return Annotate(name_, cache_->Read(source_, size_, offset, dst));
   }
@@ -105,7 +104,7 @@ absl::StatusOr<CheckpointFiles> HostFiles(const Json& request) {
   const Json* list = members.Find("files");
   MQ_RETURN_IF_ERROR(members.Finish());
   if (list == nullptr || list->AsArray() == nullptr) {
-    return absl::InvalidArgumentError("the request has no list \"files\"");
+    return InvalidArgumentError("the request has no list \"files\"");
   }
 
   auto by_name = std::make_shared<std::vector<HostFile>>();
@@ -118,15 +117,15 @@ absl::StatusOr<CheckpointFiles> HostFiles(const Json& request) {
   for (const HostFile& file : *by_name) {
     if (file.name.empty() ||
         (!files.names.empty() && files.names.back() == file.name)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the name '", file.name, "' of a file is empty or given twice"));
+      return InvalidArgumentError("the name '", file.name,
+                                  "' of a file is empty or given twice");
     }
     files.names.push_back(file.name);
   }
   if (!files.is_directory &&
       !std::binary_search(files.names.begin(), files.names.end(), files.main)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the main file '", files.main, "' is not among the files"));
+    return InvalidArgumentError("the main file '", files.main,
+                                "' is not among the files");
   }
 
   auto cache = std::make_shared<BlockCache>(ReadHost);
@@ -137,10 +136,9 @@ absl::StatusOr<CheckpointFiles> HostFiles(const Json& request) {
       return std::make_shared<HostSource>(file.name, file.size, file.source,
                                           cache);
     }
-    return absl::NotFoundError(
-        absl::StrCat(name,
-                     ": no such file; add it to the files that are "
-                     "opened together"));
+    return NotFoundError(name,
+                         ": no such file; add it to the files that are "
+                         "opened together");
   };
   return files;
 }
@@ -153,12 +151,12 @@ absl::Status SinkStatus(int32_t result, absl::string_view doing) {
     case MQ_HOST_OK:
       return absl::OkStatus();
     case MQ_HOST_NO_SPACE:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(doing,
-                       " failed for lack of space; make room or choose another "
-                       "place"));
+      return ResourceExhaustedError(
+          doing,
+          " failed for lack of space; make room or choose another "
+          "place");
     default:
-      return absl::UnavailableError(absl::StrCat(doing, " failed"));
+      return UnavailableError(doing, " failed");
   }
 }
 

@@ -4,21 +4,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 
 JsonMembers::JsonMembers(const Json& json, absl::string_view what)
     : json_(json), what_(what) {
   if (!json.is_object()) {
-    status_ = absl::InvalidArgumentError(
-        absl::StrCat(what, " has to be a JSON object"));
+    status_ = InvalidArgumentError(what, " has to be a JSON object");
   }
 }
 
 void JsonMembers::Fail(absl::string_view key, absl::string_view expected) {
   if (!status_.ok()) return;
-  status_ = absl::InvalidArgumentError(
-      absl::StrCat("\"", key, "\" of ", what_, " has to be ", expected));
+  status_ =
+      InvalidArgumentError("\"", key, "\" of ", what_, " has to be ", expected);
 }
 
 const Json* JsonMembers::Find(absl::string_view key) {
@@ -68,9 +68,9 @@ absl::Status JsonMembers::Finish() {
   if (!status_.ok()) return status_;
   for (const auto& [key, value] : *json_.AsObject()) {
     if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "\"", key, "\" of ", what_, " is unknown; expected one of ",
-          absl::StrJoin(known_, ", ")));
+      return InvalidArgumentError("\"", key, "\" of ", what_,
+                                  " is unknown; expected one of ",
+                                  absl::StrJoin(known_, ", "));
     }
   }
   return absl::OkStatus();

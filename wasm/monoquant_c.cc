@@ -10,7 +10,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/dequantizing_reader.h"
@@ -70,8 +69,7 @@ absl::StatusOr<T*> Get(uint32_t handle, absl::string_view type) {
   if (it != state.objects.end()) {
     if (T* object = std::get_if<T>(&it->second)) return object;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("handle ", handle, " is no open ", type));
+  return InvalidArgumentError("handle ", handle, " is no open ", type);
 }
 
 absl::StatusOr<HostCheckpoint*> GetCheckpoint(uint32_t handle) {
@@ -181,8 +179,7 @@ absl::StatusOr<SurveyedTensor> FindTensor(uint32_t checkpoint,
   for (size_t i = 0; i < index.tensors.size(); ++i) {
     if (index.tensors[i].name == name) return SurveyedTensor{floats, i};
   }
-  return absl::NotFoundError(
-      absl::StrCat(index.path, ": there is no tensor ", QuotedName(name)));
+  return NotFoundError(index.path, ": there is no tensor ", QuotedName(name));
 }
 
 absl::StatusOr<Object> StartSurvey(uint32_t checkpoint,
@@ -213,8 +210,8 @@ absl::StatusOr<Object> StartSurvey(uint32_t checkpoint,
 absl::StatusOr<Hash*> GetHash(uint32_t handle) {
   MQ_ASSIGN_OR_RETURN(Hash * hash, Get<Hash>(handle, "hash"));
   if (!hash->described) return hash;
-  return absl::InvalidArgumentError(
-      absl::StrCat("hash ", handle, " was described; begin another one"));
+  return InvalidArgumentError("hash ", handle,
+                              " was described; begin another one");
 }
 
 absl::Status AddToHash(uint32_t handle, absl::Span<const uint8_t> bytes) {

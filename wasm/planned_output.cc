@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "core/dequantizing_reader.h"
 #include "core/job.h"
 #include "core/nonfinite_search.h"
@@ -38,8 +37,8 @@ absl::StatusOr<Mode> ParseMode(const std::string& text) {
   if (text == "quantize") return Mode::kQuantize;
   if (text == "convert") return Mode::kConvert;
   if (text == "dequantize") return Mode::kDequantize;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "unknown mode '", text, "'; choose quantize, convert or dequantize"));
+  return InvalidArgumentError("unknown mode '", text,
+                              "'; choose quantize, convert or dequantize");
 }
 
 absl::StatusOr<Request> ParseRequest(const Json& json) {
@@ -59,24 +58,23 @@ absl::StatusOr<Request> ParseRequest(const Json& json) {
   MQ_ASSIGN_OR_RETURN(request.mode, ParseMode(mode));
   if (!program.empty()) {
     if (request.mode == Mode::kDequantize) {
-      return absl::InvalidArgumentError(
+      return InvalidArgumentError(
           "\"for\" means nothing to dequantize; leave it out");
     }
     MQ_ASSIGN_OR_RETURN(request.program, FindProgram(program));
   }
   if (recipe != nullptr) {
     if (request.mode != Mode::kQuantize) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("a recipe means nothing to ", mode));
+      return InvalidArgumentError("a recipe means nothing to ", mode);
     }
     MQ_ASSIGN_OR_RETURN(request.recipe, RecipeFromJson(*recipe));
   }
   if (!dtype.empty()) {
     request.dtype = DTypeFromName(dtype);
     if (request.mode != Mode::kDequantize || !request.dtype.has_value()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the dtype '", dtype, "' means nothing to ", mode,
-                       "; only dequantize takes one: F32, F16, BF16 or F64"));
+      return InvalidArgumentError(
+          "the dtype '", dtype, "' means nothing to ", mode,
+          "; only dequantize takes one: F32, F16, BF16 or F64");
     }
   }
   return request;
@@ -84,10 +82,10 @@ absl::StatusOr<Request> ParseRequest(const Json& json) {
 
 absl::Status CheckSeveralFiles(const ExporterRow& row) {
   if (row.naming.has_shards) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(row.exporter->name(),
-                   " output is always one file; leave out max_shard_bytes or "
-                   "choose another format"));
+  return InvalidArgumentError(
+      row.exporter->name(),
+      " output is always one file; leave out max_shard_bytes or "
+      "choose another format");
 }
 
 // What is quantized where the request has no recipe.
@@ -109,10 +107,10 @@ absl::StatusOr<const ExporterRow*> FormatOf(const Request& request,
   if (!request.format.empty()) {
     MQ_RETURN_IF_ERROR(FindExporter(request.format).status());
   } else if (request.mode == Mode::kConvert && index.quant.tensors.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         index.path,
         ": nothing in it is quantized, and \"for\" chooses formats "
-        "of quantized weights; add a \"format\", or quantize it"));
+        "of quantized weights; add a \"format\", or quantize it");
   }
   MQ_ASSIGN_OR_RETURN(const absl::string_view format,
                       FormatFor(*request.program, request.format));

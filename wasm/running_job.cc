@@ -4,11 +4,11 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "core/plan.h"
 #include "exporters/exporter.h"
 #include "ir/byte_source.h"
+#include "ir/errors.h"
 #include "ir/quant_scheme.h"
 #include "ir/status_macros.h"
 
@@ -34,7 +34,7 @@ absl::StatusOr<std::vector<FinishedPiece>> DecodeRecords(
     }
     if (records.size() < kLengthBytes ||
         length > records.size() - kLengthBytes) {
-      return absl::DataLossError("the records of the parts are cut short");
+      return DataLossError("the records of the parts are cut short");
     }
     records.remove_prefix(kLengthBytes);
     MQ_ASSIGN_OR_RETURN(
@@ -50,13 +50,12 @@ absl::StatusOr<std::unique_ptr<RunningJob>> RunningJob::Create(
     const PlannedOutput& output, uint32_t first_sink,
     RunningJobOptions options) {
   if (!output.settled()) {
-    return absl::InvalidArgumentError(
+    return InvalidArgumentError(
         "the plan is not settled; call mq_settle until it returns 0");
   }
   if (output.files().size() > UINT32_MAX - first_sink) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there are no ", output.files().size(), " sinks from ",
-                     first_sink, " on"));
+    return InvalidArgumentError("there are no ", output.files().size(),
+                                " sinks from ", first_sink, " on");
   }
   std::unique_ptr<RunningJob> running(
       new RunningJob(output, first_sink, options.share.has_value()));
@@ -190,11 +189,11 @@ absl::Status RunningJob::Finish() {
 
 absl::StatusOr<absl::string_view> RunningJob::records() const {
   if (!is_share_) {
-    return absl::InvalidArgumentError(
+    return InvalidArgumentError(
         "only a job of mq_start_part has records for mq_join");
   }
   if (!complete_) {
-    return absl::InvalidArgumentError(
+    return InvalidArgumentError(
         "the part is not complete; call mq_step until it returns 0");
   }
   return records_;

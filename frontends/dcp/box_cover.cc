@@ -12,7 +12,8 @@
 #include <vector>
 
 #include "absl/numeric/int128.h"
-#include "absl/strings/str_cat.h"
+#include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/shape.h"
 #include "ir/sort.h"
 #include "ir/status_macros.h"
@@ -99,9 +100,9 @@ absl::Status CheckInside(absl::Span<const int64_t> shape, const Box& box) {
         box.size[i] <= shape[i] - box.offset[i]) {
       continue;
     }
-    return absl::DataLossError(absl::StrCat(
-        "its chunk ", ShapeToString(box.size), " at ",
-        ShapeToString(box.offset), " reaches beyond ", ShapeToString(shape)));
+    return DataLossError("its chunk ", ShapeToString(box.size), " at ",
+                         ShapeToString(box.offset), " reaches beyond ",
+                         ShapeToString(shape));
   }
   return absl::OkStatus();
 }
@@ -116,7 +117,7 @@ uint64_t Volume(absl::Span<const int64_t> size) {
 
 absl::Status CheckCover(absl::Span<const int64_t> shape, const BoxList& boxes) {
   MQ_ASSIGN_OR_RETURN(const uint64_t elements, NumElements(shape));
-  std::vector<bool> is_cut(shape.size(), false);
+  Marks is_cut(shape.size(), false);
   uint64_t covered = 0;
   size_t count = 0;  // of boxes that are not empty
   for (size_t i = 0; i < boxes.size(); ++i) {
@@ -131,15 +132,15 @@ absl::Status CheckCover(absl::Span<const int64_t> shape, const BoxList& boxes) {
     // which is at most twice the number of elements.
     covered += Volume(box.size);
     if (covered > elements) {
-      return absl::DataLossError(absl::StrCat(
+      return DataLossError(
           "its chunks overlap: together they have more elements than ",
-          ShapeToString(shape)));
+          ShapeToString(shape));
     }
   }
   if (covered < elements) {
-    return absl::DataLossError(absl::StrCat(
-        "its ", count, " chunks leave holes: they have ", covered, " of the ",
-        elements, " elements of ", ShapeToString(shape)));
+    return DataLossError("its ", count, " chunks leave holes: they have ",
+                         covered, " of the ", elements, " elements of ",
+                         ShapeToString(shape));
   }
   if (count <= 1) return absl::OkStatus();
 
@@ -149,17 +150,16 @@ absl::Status CheckCover(absl::Span<const int64_t> shape, const BoxList& boxes) {
     if (!is_cut[dim]) continue;
     corners_per_box *= 2;
     if (count > kMaxBoxCorners / corners_per_box) {
-      return absl::UnimplementedError(absl::StrCat(
+      return UnimplementedError(
           "it is cut into ", count, " chunks along ", cuts.size() + 1,
           " dimensions or more, which exceeds the limit of ", kMaxBoxCorners,
-          " corners"));
+          " corners");
     }
     cuts.emplace_back(dim);
   }
   const auto overlap_and_hole = [&] {
-    return absl::DataLossError(
-        absl::StrCat("its chunks overlap in one place of ",
-                     ShapeToString(shape), " and leave holes in another"));
+    return DataLossError("its chunks overlap in one place of ",
+                         ShapeToString(shape), " and leave holes in another");
   };
   // With c dimensions cut, there are at most 2^(21-c) boxes with 2^(22-c) cuts
   // each way, so that a place takes at most c * (22-c) < 127 bits.

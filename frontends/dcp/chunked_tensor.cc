@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "frontends/dcp/box_cover.h"
+#include "ir/errors.h"
 #include "ir/sort.h"
 #include "ir/status_macros.h"
 
@@ -205,9 +205,9 @@ absl::StatusOr<ChunkedTensor> ChunkedTensor::Create(DType dtype,
     Shape offset(boxes[chunk].offset.begin(), boxes[chunk].offset.end());
     Shape size(boxes[chunk].size.begin(), boxes[chunk].size.end());
     if (offset.back() % unit != 0 || size.back() % unit != 0) {
-      return absl::UnimplementedError(absl::StrCat(
-          "its chunk ", ShapeToString(size), " at ", ShapeToString(offset),
-          " of ", DTypeName(dtype), " begins or ends inside of a byte"));
+      return UnimplementedError("its chunk ", ShapeToString(size), " at ",
+                                ShapeToString(offset), " of ", DTypeName(dtype),
+                                " begins or ends inside of a byte");
     }
     offset.back() /= unit;
     size.back() /= unit;

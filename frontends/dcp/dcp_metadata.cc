@@ -35,7 +35,7 @@ NodeId FindField(const PickleGraph& graph, NodeId object,
 }
 
 absl::Status Malformed(absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("malformed metadata: ", what));
+  return DataLossError("malformed metadata: ", what);
 }
 
 // What takes the place of something else, for a message.
@@ -179,9 +179,9 @@ absl::StatusOr<DType> ReadDType(const PickleGraph& graph, NodeId value) {
   }
   const auto dtype = DTypeFromTorchName(global->name);
   if (!dtype.has_value()) {
-    return absl::UnimplementedError(
-        absl::StrCat("dtype ", QuotedName(absl::StrCat("torch.", global->name)),
-                     " is not known"));
+    return UnimplementedError("dtype ",
+                              QuotedName(absl::StrCat("torch.", global->name)),
+                              " is not known");
   }
   return *dtype;
 }
@@ -209,10 +209,10 @@ absl::StatusOr<DcpSlice> ReadSlice(const PickleGraph& graph,
                                   Found(graph, transforms)));
   }
   for (NodeId transform : graph.Items(transforms)) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         "it was transformed by ",
         QuotedName(graph.AsString(transform).value_or("something unknown")),
-        ", which is not read; save the checkpoint again without extensions"));
+        ", which is not read; save the checkpoint again without extensions");
   }
   return slice;
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "frontends/name_list.h"
 #include "frontends/torch/root.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 
 namespace monoquant {
@@ -141,9 +142,9 @@ absl::StatusOr<size_t> TakeRoot(absl::Span<const DcpItem> items,
     top.Add(PartName(item, 0), item.is_tensor);
   }
   const NameList names = top.ToList();
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       "there is nothing called ", QuotedName(path), " in it",
-      names.empty() ? "" : "; its top level has ", names.ToString()));
+      names.empty() ? "" : "; its top level has ", names.ToString());
 }
 
 }  // namespace

@@ -124,7 +124,7 @@ absl::Status Builder::AddTensor(const DcpItem& item, std::string name) {
   info.dtype = tensor.dtype;
   const auto byte_size = ByteSize(tensor.dtype, tensor.shape);
   if (!byte_size.ok()) {
-    return absl::DataLossError(byte_size.status().message());
+    return DataLossError(byte_size.status().message());
   }
   info.byte_size = *byte_size;
   info.shape = std::move(tensor.shape);
@@ -162,19 +162,18 @@ absl::Status Builder::AddSlice(const DcpSlice& slice) {
   const std::string chunk =
       absl::StrCat("its chunk at ", ShapeToString(slice.chunk_offset));
   if (place.file != kNoFile) {
-    return absl::DataLossError(
-        absl::StrCat("malformed metadata: ", chunk, " is stored twice"));
+    return DataLossError("malformed metadata: ", chunk, " is stored twice");
   }
   // Names of the directory are bare, so this refuses paths as well.
   if (!HasFile(files_, slice.file)) {
-    return absl::NotFoundError(absl::StrCat(
+    return NotFoundError(
         chunk, " is in ", QuotedName(slice.file),
-        ", which is no file of the directory; copy all files into it"));
+        ", which is no file of the directory; copy all files into it");
   }
   MQ_ASSIGN_OR_RETURN(place.file, pool_->Add(slice.file));
   const uint64_t size = pool_->size(place.file);
   if (slice.offset > size || slice.length > size - slice.offset) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(absl::StrCat(
         chunk, " has ", slice.length, " bytes at ", slice.offset, " of ",
         QuotedName(slice.file), ", which is truncated: it has ", size,
         " bytes; download or copy it again"));
@@ -192,10 +191,10 @@ absl::StatusOr<std::unique_ptr<ChunkStore>> Builder::MakeStore(
     for (size_t chunk = 0; chunk < boxes.size(); ++chunk) {
       const ArchiveSlice& slice = slices_[entries_[i].first_chunk + chunk];
       if (slice.file == kNoFile && !boxes[chunk].IsEmpty()) {
-        return absl::DataLossError(absl::StrCat(
+        return DataLossError(
             metadata_path_, ": tensor ", QuotedName(index_.tensors[i].name),
             ": malformed metadata: it does not say where the chunk at ",
-            ShapeToString(boxes[chunk].offset), " is stored"));
+            ShapeToString(boxes[chunk].offset), " is stored");
       }
       store->Add(slice, index_.tensors[i].dtype, boxes[chunk].size);
     }
@@ -252,17 +251,16 @@ absl::StatusOr<bool> IsDcp(const CheckpointFiles& files) {
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenDcp(
     const CheckpointFiles& files, const OpenOptions& options) {
   if (!files.is_directory && files.main != kDcpMetadataFile) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         files.path,
         ": this file holds a part of a distributed checkpoint; name its "
-        "directory"));
+        "directory");
   }
   MQ_ASSIGN_OR_RETURN(const auto source, files.open(kDcpMetadataFile));
   const uint64_t limit = PickleLimits().bytes;
   if (source->size() > limit) {
-    return absl::DataLossError(
-        absl::StrCat(source->name(), ": has ", source->size(),
-                     " bytes, more than the limit of ", limit));
+    return DataLossError(source->name(), ": has ", source->size(),
+                         " bytes, more than the limit of ", limit);
   }
   MQ_ASSIGN_OR_RETURN(std::string pickle, ReadAll(*source, limit));
   const absl::StatusOr<DcpMetadata> metadata = ReadDcpMetadata(

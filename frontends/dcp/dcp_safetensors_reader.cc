@@ -26,6 +26,7 @@
 #include "frontends/safetensors/safetensors_header.h"
 #include "frontends/safetensors/safetensors_reader.h"
 #include "frontends/safetensors/shard_index.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quant_record.h"
 #include "ir/quoted.h"
@@ -115,8 +116,7 @@ using Offsets = absl::flat_hash_map<std::string, std::vector<int64_t>>;
 
 absl::StatusOr<Offsets> ReadOffsets(const std::string& text) {
   const auto refuse = [](absl::string_view what) {
-    return absl::DataLossError(
-        absl::StrCat("metadata ", QuotedName(kShardingInfoKey), ": ", what));
+    return DataLossError("metadata ", QuotedName(kShardingInfoKey), ": ", what);
   };
   const absl::StatusOr<Json> json = ParseJson(text);
   if (!json.ok()) return refuse(json.status().message());
@@ -210,10 +210,10 @@ absl::Status Builder::AddFile(const std::string& file) {
     if (offsets.has_value()) {
       const auto it = offsets->find(entry.info.name);
       if (it == offsets->end()) {
-        return absl::DataLossError(absl::StrCat(
-            source->name(), ": tensor ", QuotedName(entry.info.name),
-            ": metadata ", QuotedName(kShardingInfoKey),
-            " does not say where it belongs"));
+        return DataLossError(source->name(), ": tensor ",
+                             QuotedName(entry.info.name), ": metadata ",
+                             QuotedName(kShardingInfoKey),
+                             " does not say where it belongs");
       }
       offset = it->second;
     }
@@ -229,15 +229,14 @@ absl::Status Builder::AddChunk(const TensorInfo& info,
                                const Place& place) {
   MQ_RETURN_IF_ERROR(ToElements(info.dtype, /*if_scalar=*/0, &offset));
   if (offset.size() != info.shape.size()) {
-    return absl::DataLossError(
-        absl::StrCat("its shape is ", ShapeToString(info.shape),
-                     ", but it belongs at ", ShapeToString(offset)));
+    return DataLossError("its shape is ", ShapeToString(info.shape),
+                         ", but it belongs at ", ShapeToString(offset));
   }
   chunk_numbers_ += 2 * std::max<size_t>(info.shape.size(), 1);
   if (chunk_numbers_ > kMaxChunkNumbers) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "offsets and sizes of the chunks so far exceed the limit of ",
-        kMaxChunkNumbers, " numbers"));
+        kMaxChunkNumbers, " numbers");
   }
   const auto [it, is_new] =
       by_name_.try_emplace(info.name, index_.tensors.size());
@@ -248,7 +247,7 @@ absl::Status Builder::AddChunk(const TensorInfo& info,
   }
   TensorInfo& whole = index_.tensors[it->second];
   if (whole.dtype != info.dtype || whole.shape.size() != info.shape.size()) {
-    return absl::DataLossError(
+    return DataLossError(
         absl::StrCat("is ", DTypeName(info.dtype), " of ", info.shape.size(),
                      " dimensions here, but ", DTypeName(whole.dtype), " of ",
                      whole.shape.size(), " in a file before"));
@@ -256,8 +255,7 @@ absl::Status Builder::AddChunk(const TensorInfo& info,
   for (size_t i = 0; i < offset.size(); ++i) {
     int64_t end = 0;
     if (__builtin_add_overflow(offset[i], info.shape[i], &end)) {
-      return absl::DataLossError(
-          absl::StrCat("its place ", ShapeToString(offset), " overflows"));
+      return DataLossError("its place ", ShapeToString(offset), " overflows");
     }
     whole.shape[i] = std::max(whole.shape[i], end);
   }
@@ -277,7 +275,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> Builder::Finish() {
     const auto add = [&]() -> absl::Status {
       const auto byte_size = ByteSize(info.dtype, info.shape);
       if (!byte_size.ok()) {
-        return absl::DataLossError(byte_size.status().message());
+        return DataLossError(byte_size.status().message());
       }
       info.byte_size = *byte_size;
       MQ_ASSIGN_OR_RETURN(
@@ -349,21 +347,20 @@ absl::StatusOr<bool> IsDcpSafetensors(const CheckpointFiles& files) {
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenDcpSafetensors(
     const CheckpointFiles& files, const OpenOptions& options) {
   if (!options.root.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(files.path, ": safetensors has no nested dicts to choose ",
-                     QuotedName(options.root), " from; leave out --root"));
+    return InvalidArgumentError(
+        files.path, ": safetensors has no nested dicts to choose ",
+        QuotedName(options.root), " from; leave out --root");
   }
   const std::vector<std::string> names = ShardFiles(files);
   if (names.size() > kMaxShards) {
-    return absl::DataLossError(
-        absl::StrCat(files.path, ": it has ", names.size(),
-                     " shards, more than the limit of ", kMaxShards));
+    return DataLossError(files.path, ": it has ", names.size(),
+                         " shards, more than the limit of ", kMaxShards);
   }
   if (!files.is_directory && names.size() > 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    return InvalidArgumentError(
         files.path,
         ": this file holds a part of a distributed checkpoint; name its "
-        "directory"));
+        "directory");
   }
   Builder builder(files);
   for (const std::string& name : names) {

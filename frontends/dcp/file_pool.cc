@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -25,9 +26,9 @@ absl::StatusOr<std::shared_ptr<ByteSource>> FilePool::Open(size_t file) const {
         MQ_ASSIGN_OR_RETURN(std::shared_ptr<ByteSource> source,
                             opener_(files_[file].name));
         if (source->size() == files_[file].size) return source;
-        return absl::DataLossError(absl::StrCat(
+        return DataLossError(
             files_[file].path, ": changed while it was read: it had ",
-            files_[file].size, " bytes and now has ", source->size()));
+            files_[file].size, " bytes and now has ", source->size());
       });
 }
 
@@ -49,9 +50,8 @@ PooledSlice::PooledSlice(std::shared_ptr<const FilePool> pool, size_t file,
 absl::Status PooledSlice::ReadAt(uint64_t offset,
                                  absl::Span<uint8_t> dst) const {
   if (offset > size_ || dst.size() > size_ - offset) {
-    return absl::OutOfRangeError(
-        absl::StrCat(name_, ": reading ", dst.size(), " bytes at offset ",
-                     offset, " goes beyond the end at ", size_, " bytes"));
+    return OutOfRangeError(name_, ": reading ", dst.size(), " bytes at offset ",
+                           offset, " goes beyond the end at ", size_, " bytes");
   }
   return pool_->ReadAt(file_, offset_ + offset, dst);
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "frontends/torch/torch_reader.h"
 #include "ir/byte_source.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -52,15 +53,14 @@ absl::StatusOr<std::shared_ptr<CheckpointReader>> SliceStore::Open(
   const std::vector<TensorInfo>& tensors = reader->index().tensors;
   const absl::Span<const int64_t> shape = ShapeOf(chunk);
   if (tensors.size() != 1) {
-    return absl::DataLossError(
-        absl::StrCat(source->name(), ": has ", tensors.size(),
-                     " tensors, but .metadata promises one, ",
-                     Describe(chunk.dtype, shape)));
+    return DataLossError(source->name(), ": has ", tensors.size(),
+                         " tensors, but .metadata promises one, ",
+                         Describe(chunk.dtype, shape));
   }
   if (tensors[0].dtype != chunk.dtype || tensors[0].shape != shape) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         source->name(), ": is ", Describe(tensors[0].dtype, tensors[0].shape),
-        ", but .metadata promises ", Describe(chunk.dtype, shape)));
+        ", but .metadata promises ", Describe(chunk.dtype, shape));
   }
   return reader;
 }

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "frontends/model_config.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -198,20 +199,19 @@ absl::Status EngineWeights::Tell(absl::Status status) {
 
 absl::Status EngineWeights::Damaged(const TensorInfo& tensor,
                                     absl::string_view what) const {
-  return absl::DataLossError(absl::StrCat(reader_.index().path, ": tensor ",
-                                          QuotedName(tensor.name), ": ", what));
+  return DataLossError(reader_.index().path, ": tensor ",
+                       QuotedName(tensor.name), ": ", what);
 }
 
 absl::Status EngineWeights::NotRead(const TensorInfo& tensor,
                                     absl::string_view what) const {
-  return absl::UnimplementedError(
-      absl::StrCat(reader_.index().path, ": tensor ", QuotedName(tensor.name),
-                   ": ", what, kRemedy));
+  return UnimplementedError(reader_.index().path, ": tensor ",
+                            QuotedName(tensor.name), ": ", what, kRemedy);
 }
 
 absl::Status EngineWeights::ConfigNotRead(absl::string_view what) const {
-  return absl::UnimplementedError(
-      absl::StrCat(config_name_, ": quantization_config: ", what, kRemedy));
+  return UnimplementedError(config_name_, ": quantization_config: ", what,
+                            kRemedy);
 }
 
 absl::Status EngineWeights::ConfigDamaged(absl::string_view what) const {

@@ -73,11 +73,11 @@ absl::StatusOr<uint64_t> SkipPreamble(const ByteSource& source,
   MQ_ASSIGN_OR_RETURN(const PickleGraph version,
                       ReadPickleAt(source, offset, "the version", options));
   if (version.AsInt(version.root()) != kVersion) {
-    return absl::UnimplementedError(
-        absl::StrCat(source.name(),
-                     ": this is a legacy torch stream of a version other "
-                     "than ",
-                     kVersion, ", which no torch wrote"));
+    return UnimplementedError(
+        source.name(),
+        ": this is a legacy torch stream of a version other "
+        "than ",
+        kVersion, ", which no torch wrote");
   }
   offset += version.consumed();
   MQ_ASSIGN_OR_RETURN(
@@ -131,8 +131,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenLegacyStream(
       -> absl::StatusOr<std::shared_ptr<const Storage>> {
     const auto storage = storages->find(key);
     if (storage == storages->end()) {
-      return absl::InternalError(
-          absl::StrCat("storage ", QuotedName(key), " was overlooked"));
+      return InternalError("storage ", QuotedName(key), " was overlooked");
     }
     return FileStorage::Create(source, files.main, std::string(key),
                                storage->second.offset, storage->second.bytes);

@@ -9,6 +9,7 @@
 #include "frontends/name_list.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/storage_reference.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/sort.h"
@@ -46,14 +47,14 @@ absl::StatusOr<LegacyStorages> FindLegacyStorages(const PickleGraph& object) {
         std::move(reference.key),
         LegacyStorage{reference.bytes, reference.item_size()});
     if (!inserted && it->second.bytes != reference.bytes) {
-      return absl::DataLossError(absl::StrCat(
-          "storage ", QuotedName(it->first), " has ", it->second.bytes,
-          " bytes in one place of the pickle and ", reference.bytes,
-          " in another"));
+      return DataLossError("storage ", QuotedName(it->first), " has ",
+                           it->second.bytes,
+                           " bytes in one place of the pickle and ",
+                           reference.bytes, " in another");
     }
     if (storages.size() > kMaxLegacyStorages) {
-      return absl::DataLossError(
-          absl::StrCat("more storages than the limit of ", kMaxLegacyStorages));
+      return DataLossError("more storages than the limit of ",
+                           kMaxLegacyStorages);
     }
   }
   return storages;
@@ -62,30 +63,29 @@ absl::StatusOr<LegacyStorages> FindLegacyStorages(const PickleGraph& object) {
 absl::StatusOr<std::vector<std::string>> ReadLegacyKeys(
     const PickleGraph& list, const LegacyStorages& storages) {
   if (list.kind(list.root()) != NodeKind::kList) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "a list of storages is expected behind the object, not a value of "
         "type ",
-        NodeKindName(list.kind(list.root()))));
+        NodeKindName(list.kind(list.root())));
   }
   std::vector<std::string> keys;
   absl::flat_hash_set<absl::string_view> seen;
   for (NodeId item : list.Items(list.root())) {
     const auto key = AsText(list, item);
     if (!key.has_value()) {
-      return absl::DataLossError(
-          absl::StrCat("a storage in the list has no name but a value of type ",
-                       NodeKindName(list.kind(item))));
+      return DataLossError(
+          "a storage in the list has no name but a value of type ",
+          NodeKindName(list.kind(item)));
     }
     const auto found = storages.find(*key);
     if (found == storages.end()) {
-      return absl::DataLossError(
-          absl::StrCat("storage ", QuotedName(*key),
-                       " is listed, but the object has nothing in it, so that "
-                       "its size is not known"));
+      return DataLossError(
+          "storage ", QuotedName(*key),
+          " is listed, but the object has nothing in it, so that "
+          "its size is not known");
     }
     if (!seen.insert(found->first).second) {
-      return absl::DataLossError(
-          absl::StrCat("storage ", QuotedName(*key), " is listed twice"));
+      return DataLossError("storage ", QuotedName(*key), " is listed twice");
     }
     keys.emplace_back(*key);
   }
@@ -98,9 +98,9 @@ absl::StatusOr<std::vector<std::string>> ReadLegacyKeys(
     Sort(missing);
     NameList names;
     for (const absl::string_view key : missing) names.Add(key);
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "storages that the object uses are not in the list: ", names.ToString(),
-        "; the file is damaged, download or copy it again"));
+        "; the file is damaged, download or copy it again");
   }
   return keys;
 }
@@ -112,7 +112,7 @@ absl::StatusOr<uint64_t> LocateLegacyStorages(
   for (const std::string& key : keys) {
     LegacyStorage& storage = storages->find(key)->second;
     const auto truncated = [&] {
-      return absl::DataLossError(absl::StrCat(
+      return DataLossError(absl::StrCat(
           source.name(), " is truncated: storage ", QuotedName(key), " takes ",
           storage.bytes, " bytes behind byte ", offset,
           ", but the file has only ", file_size,
@@ -125,7 +125,7 @@ absl::StatusOr<uint64_t> LocateLegacyStorages(
     MQ_ASSIGN_OR_RETURN(const uint64_t count, ReadCount(source, offset));
     const uint64_t expected = storage.bytes / storage.item_size;
     if (count != expected) {
-      return absl::DataLossError(
+      return DataLossError(
           absl::StrCat(source.name(), ": storage ", QuotedName(key), " has ",
                        static_cast<int64_t>(count), " elements at byte ",
                        offset, " but ", expected, " by the pickle"));

@@ -2,15 +2,14 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 
 absl::Status PagedFile::ReadAt(uint64_t offset, absl::Span<uint8_t> dst) {
   if (offset > size() || dst.size() > size() - offset) {
-    return absl::DataLossError(absl::StrCat("a reference leads to byte ",
-                                            offset, ", but the file has only ",
-                                            size()));
+    return DataLossError("a reference leads to byte ", offset,
+                         ", but the file has only ", size());
   }
   while (!dst.empty()) {
     const uint64_t number = offset / kPageBytes;
@@ -42,8 +41,7 @@ absl::StatusOr<FlatTable> FlatTable::At(PagedFile* file, uint64_t offset) {
   MQ_ASSIGN_OR_RETURN(const int32_t back, file->Read<int32_t>(offset));
   const int64_t vtable = static_cast<int64_t>(offset) - back;
   if (vtable < 0) {
-    return absl::DataLossError(
-        absl::StrCat("the table at byte ", offset, " is malformed"));
+    return DataLossError("the table at byte ", offset, " is malformed");
   }
   table.vtable_ = static_cast<uint64_t>(vtable);
   MQ_ASSIGN_OR_RETURN(table.vtable_size_, file->Read<uint16_t>(table.vtable_));
@@ -78,9 +76,8 @@ absl::StatusOr<FlatVector> FlatTable::VectorAt(uint64_t place,
   MQ_ASSIGN_OR_RETURN(vector.size, file_->Read<uint32_t>(offset));
   vector.offset = offset + sizeof(uint32_t);
   if (vector.size * item_size > file_->size() - vector.offset) {
-    return absl::DataLossError(
-        absl::StrCat("a vector of ", vector.size, " from byte ", offset,
-                     " on goes beyond the end at byte ", file_->size()));
+    return DataLossError("a vector of ", vector.size, " from byte ", offset,
+                         " on goes beyond the end at byte ", file_->size());
   }
   return vector;
 }
@@ -96,8 +93,7 @@ absl::StatusOr<std::string> FlatTable::ReadString(uint64_t place,
                                                   size_t limit) const {
   MQ_ASSIGN_OR_RETURN(const FlatVector text, VectorAt(place, 1));
   if (text.size > limit) {
-    return absl::DataLossError(
-        absl::StrCat("a name exceeds the limit of ", limit, " bytes"));
+    return DataLossError("a name exceeds the limit of ", limit, " bytes");
   }
   std::string bytes(text.size, '\0');
   MQ_RETURN_IF_ERROR(file_->ReadAt(

@@ -15,6 +15,7 @@
 #include "ir/checkpoint.h"
 #include "ir/dtype.h"
 #include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -135,8 +136,8 @@ class Reader {
   std::vector<Frame> frames_;
   std::string name_;
   // By value: open on the way down; a tensor that got a name.
-  std::vector<bool> on_path_;
-  std::vector<bool> named_;
+  Marks on_path_;
+  Marks named_;
   size_t visits_ = 0;
   IndexBudget budget_;
   NameList cycles_;
@@ -144,15 +145,13 @@ class Reader {
 
 absl::StatusOr<FlatTable> Reader::ValueAt(uint32_t value) const {
   if (value < values_.size) return module_.TableAt(values_, value);
-  return absl::DataLossError(
-      absl::StrCat("value ", value, " does not exist among ", values_.size));
+  return DataLossError("value ", value, " does not exist among ", values_.size);
 }
 
 absl::Status Reader::CountVisits(size_t visits) {
   visits_ += visits;
   if (visits_ <= kMaxMobileVisits) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat("more values than the limit of ", kMaxMobileVisits));
+  return DataLossError("more values than the limit of ", kMaxMobileVisits);
 }
 
 absl::Status Reader::Run() {
@@ -218,7 +217,7 @@ absl::Status Reader::Visit(uint32_t index) {
   MQ_ASSIGN_OR_RETURN(const std::optional<FlatTable> content,
                       value.Table(Value::kContent));
   if (!content.has_value()) {
-    return absl::DataLossError(absl::StrCat("value ", index, " is empty"));
+    return DataLossError("value ", index, " is empty");
   }
   if (type == kTensor) {
     named_[index] = true;
@@ -229,8 +228,8 @@ absl::Status Reader::Visit(uint32_t index) {
     return absl::OkStatus();
   }
   if (frames_.size() >= kMaxMobileNesting) {
-    return absl::DataLossError(absl::StrCat(
-        "it is nested deeper than the limit of ", kMaxMobileNesting));
+    return DataLossError("it is nested deeper than the limit of ",
+                         kMaxMobileNesting);
   }
   Frame frame;
   frame.value = index;
@@ -258,8 +257,8 @@ absl::Status Reader::ExpandObject(FlatTable table, Frame* frame) {
   MQ_ASSIGN_OR_RETURN(const uint32_t type_index,
                       table.Scalar<uint32_t>(Object::kType, 0));
   if (type_index >= object_types_.size) {
-    return absl::DataLossError(absl::StrCat(
-        "class ", type_index, " does not exist among ", object_types_.size));
+    return DataLossError("class ", type_index, " does not exist among ",
+                         object_types_.size);
   }
   MQ_ASSIGN_OR_RETURN(const FlatTable type,
                       module_.TableAt(object_types_, type_index));
@@ -283,9 +282,9 @@ absl::Status Reader::ExpandObject(FlatTable table, Frame* frame) {
   MQ_ASSIGN_OR_RETURN(const FlatVector names,
                       type.Vector(ObjectType::kAttributeNames, 4));
   if (attributes.size != names.size) {
-    return absl::DataLossError(absl::StrCat(
-        "an object of class ", QuotedName(class_name), " has ", attributes.size,
-        " attributes but the class ", names.size));
+    return DataLossError("an object of class ", QuotedName(class_name), " has ",
+                         attributes.size, " attributes but the class ",
+                         names.size);
   }
   MQ_RETURN_IF_ERROR(CountVisits(attributes.size));
   for (uint32_t i = 0; i < attributes.size; ++i) {
@@ -302,8 +301,8 @@ absl::Status Reader::ExpandDict(FlatTable table, Frame* frame) {
   MQ_ASSIGN_OR_RETURN(const FlatVector keys, table.Vector(kItems, 4));
   MQ_ASSIGN_OR_RETURN(const FlatVector values, table.Vector(kDictValues, 4));
   if (keys.size != values.size) {
-    return absl::DataLossError(absl::StrCat(
-        "a dict has ", keys.size, " keys but ", values.size, " values"));
+    return DataLossError("a dict has ", keys.size, " keys but ", values.size,
+                         " values");
   }
   MQ_RETURN_IF_ERROR(CountVisits(keys.size));
   for (uint32_t i = 0; i < keys.size; ++i) {
@@ -341,7 +340,7 @@ absl::StatusOr<std::optional<std::string>> Reader::KeyOf(uint32_t index) const {
 absl::Status Reader::AddTensor(FlatTable table) {
   MQ_ASSIGN_OR_RETURN(TorchTensor tensor, ReadTensor(table));
   MQ_RETURN_IF_ERROR(budget_.Add(name_, tensor.size.size()));
-  if (!IsValidUtf8(name_)) return absl::DataLossError("its name is no UTF-8");
+  if (!IsValidUtf8(name_)) return DataLossError("its name is no UTF-8");
   result_.state_dict.tensors.push_back(
       {name_.empty() ? "tensor" : name_, std::move(tensor),
        frames_.empty() ? "" : frames_.back().class_name});
@@ -353,29 +352,26 @@ absl::StatusOr<TorchTensor> Reader::ReadTensor(FlatTable table) const {
   MQ_ASSIGN_OR_RETURN(const auto storage,
                       table.Scalar<uint32_t>(Tensor::kStorage, 0));
   if (storage >= result_.storages.size()) {
-    return absl::DataLossError(absl::StrCat("storage ", storage,
-                                            " does not exist among ",
-                                            result_.storages.size()));
+    return DataLossError("storage ", storage, " does not exist among ",
+                         result_.storages.size());
   }
   tensor.storage_key = absl::StrCat(storage);
   tensor.storage_bytes = result_.storages[storage].size;
   MQ_ASSIGN_OR_RETURN(const auto type, table.Scalar<int8_t>(Tensor::kType, 0));
   if (type < 0 || static_cast<size_t>(type) >= std::size(kTypes)) {
-    return absl::UnimplementedError(
-        absl::StrCat("element type ", type, " is not known"));
+    return UnimplementedError("element type ", type, " is not known");
   }
   tensor.dtype = kTypes[type];
   MQ_ASSIGN_OR_RETURN(const auto offset,
                       table.Scalar<int32_t>(Tensor::kOffset, 0));
-  if (offset < 0) return absl::DataLossError("its offset is negative");
+  if (offset < 0) return DataLossError("its offset is negative");
   tensor.offset = static_cast<uint64_t>(offset);
   const auto read_dims = [&](size_t field,
                              std::vector<int64_t>* dims) -> absl::Status {
     MQ_ASSIGN_OR_RETURN(const FlatVector vector, table.Vector(field, 4));
     if (vector.size > kMaxDims) {
-      return absl::DataLossError(absl::StrCat("it has ", vector.size,
-                                              " dimensions, at most ", kMaxDims,
-                                              " are supported"));
+      return DataLossError("it has ", vector.size, " dimensions, at most ",
+                           kMaxDims, " are supported");
     }
     for (uint32_t i = 0; i < vector.size; ++i) {
       MQ_ASSIGN_OR_RETURN(const auto dim, table.ScalarAt<int32_t>(vector, i));
@@ -406,8 +402,7 @@ absl::StatusOr<std::shared_ptr<const TorchQuantizer>> Reader::ReadQuantizer(
     return quantizer;
   }
   if (scheme != kPerChannelAffine && scheme != kPerChannelFloat) {
-    return absl::UnimplementedError(
-        absl::StrCat("quantization scheme ", scheme, " is not known"));
+    return UnimplementedError("quantization scheme ", scheme, " is not known");
   }
   quantizer->is_per_channel = true;
   MQ_ASSIGN_OR_RETURN(quantizer->axis,
@@ -416,14 +411,14 @@ absl::StatusOr<std::shared_ptr<const TorchQuantizer>> Reader::ReadQuantizer(
   MQ_ASSIGN_OR_RETURN(const auto zero_points,
                       table.Table(Quantizer::kZeroPoints));
   if (!scales.has_value() || !zero_points.has_value()) {
-    return absl::DataLossError("its scales or zero points are missing");
+    return DataLossError("its scales or zero points are missing");
   }
   // Parameters that are quantized themselves would never end.
   for (const FlatTable& parameters : {*scales, *zero_points}) {
     MQ_ASSIGN_OR_RETURN(const auto nested,
                         parameters.Table(Tensor::kQuantizer));
     if (nested.has_value()) {
-      return absl::DataLossError("its scales or zero points are quantized");
+      return DataLossError("its scales or zero points are quantized");
     }
   }
   MQ_ASSIGN_OR_RETURN(quantizer->scales, ReadTensor(*scales));

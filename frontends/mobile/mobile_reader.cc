@@ -9,7 +9,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "frontends/mobile/flat_table.h"
@@ -36,9 +35,9 @@ absl::StatusOr<bool> IsMobileModule(const CheckpointFiles& files) {
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenMobileModule(
     const CheckpointFiles& files, const OpenOptions& options) {
   if (!options.root.empty() && options.root != ".") {
-    return absl::InvalidArgumentError(
-        absl::StrCat(files.path, ": a mobile module has no dicts to choose ",
-                     QuotedName(options.root), " from; leave out --root"));
+    return InvalidArgumentError(
+        files.path, ": a mobile module has no dicts to choose ",
+        QuotedName(options.root), " from; leave out --root");
   }
   MQ_ASSIGN_OR_RETURN(const std::shared_ptr<ByteSource> source,
                       files.open(files.main));
@@ -55,8 +54,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenMobileModule(
       -> absl::StatusOr<std::shared_ptr<const Storage>> {
     size_t number = 0;
     if (!absl::SimpleAtoi(key, &number) || number >= module->storages.size()) {
-      return absl::InternalError(
-          absl::StrCat("storage ", QuotedName(key), " was overlooked"));
+      return InternalError("storage ", QuotedName(key), " was overlooked");
     }
     const FlatVector& bytes = module->storages[number];
     return FileStorage::Create(source, files.main, std::string(key),

@@ -20,6 +20,7 @@
 #include "frontends/torch/place_state_dict.h"
 #include "frontends/torch/state_dict.h"
 #include "frontends/torch/stream_pickle.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -54,10 +55,10 @@ bool RunsAsPickle(const std::string& head, bool is_all) {
 
 // joblib puts the bytes of its arrays between the instructions.
 absl::Status JoblibError(const std::string& file) {
-  return absl::UnimplementedError(absl::StrCat(
+  return UnimplementedError(
       file,
       ": this file was written by joblib, which is not read; load it in Python "
-      "and save its arrays as tensors in torch or safetensors"));
+      "and save its arrays as tensors in torch or safetensors");
 }
 
 bool HasPersistentIds(const PickleGraph& graph) {
@@ -87,11 +88,11 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenBarePickle(
   MQ_ASSIGN_OR_RETURN(PickleGraph graph,
                       ReadPickleAt(*source, 0, "the object", options));
   if (HasPersistentIds(graph)) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         file,
         ": this file is the pickle of a container without the container: its "
         "tensors are elsewhere; name the file that it was taken from, or pack "
-        "it again with what lay beside it"));
+        "it again with what lay beside it");
   }
   CheckpointIndex index;
   index.container = "pickle";
@@ -103,14 +104,14 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenBarePickle(
   MQ_ASSIGN_OR_RETURN(const StateDict state_dict,
                       FindWeights(std::move(graph), file, options));
   if (state_dict.tensors.empty()) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         file,
         ": this file is a bare pickle without NumPy arrays of numbers; name "
-        "the file that has the weights, or save them with torch.save"));
+        "the file that has the weights, or save them with torch.save");
   }
   const auto find =
       [](absl::string_view) -> absl::StatusOr<std::shared_ptr<const Storage>> {
-    return absl::DataLossError("a bare pickle has no storages");
+    return DataLossError("a bare pickle has no storages");
   };
   std::vector<PlacedTensor> placed;
   MQ_RETURN_IF_ERROR(PlaceStateDict(state_dict, file, find,

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
 #include "frontends/pickle/pickle_names.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -37,14 +37,13 @@ void PickleGraphBuilder::SetProtocol(int protocol) {
 absl::Status PickleGraphBuilder::Spend(size_t bytes) {
   memory_ += bytes;
   if (memory_ <= limits_.memory) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      "its values take more memory than the limit of ", limits_.memory));
+  return DataLossError("its values take more memory than the limit of ",
+                       limits_.memory);
 }
 
 absl::StatusOr<NodeId> PickleGraphBuilder::New(PickleGraph::Node node) {
   if (graph_.nodes_.size() >= limits_.values) {
-    return absl::DataLossError(
-        absl::StrCat("more values than the limit of ", limits_.values));
+    return DataLossError("more values than the limit of ", limits_.values);
   }
   MQ_RETURN_IF_ERROR(Spend(kNodeCost));
   graph_.nodes_.push_back(node);
@@ -108,8 +107,8 @@ absl::StatusOr<NodeId> PickleGraphBuilder::Empty(NodeKind kind) {
 absl::StatusOr<NodeId> PickleGraphBuilder::Global(absl::string_view module,
                                                   absl::string_view name) {
   if (module.size() + name.size() > kMaxGlobalName) {
-    return absl::DataLossError(absl::StrCat(
-        "the name of a class exceeds the limit of ", kMaxGlobalName));
+    return DataLossError("the name of a class exceeds the limit of ",
+                         kMaxGlobalName);
   }
   PickleGlobal global =
       CanonicalGlobal({std::string(module), std::string(name)});
@@ -163,15 +162,15 @@ absl::Status PickleGraphBuilder::Append(NodeId target,
     MQ_RETURN_IF_ERROR(NoteAct(target, &graph_.changes_));
     return Extend(items, &attachments->items);
   }
-  return absl::DataLossError(absl::StrCat(
-      "items are appended to a value of type ", NodeKindName(kind)));
+  return DataLossError("items are appended to a value of type ",
+                       NodeKindName(kind));
 }
 
 absl::Status PickleGraphBuilder::SetItems(NodeId target,
                                           absl::Span<const NodeId> entries) {
   if (entries.empty()) return absl::OkStatus();
   if (entries.size() % 2 != 0) {
-    return absl::DataLossError("a key has no value");
+    return DataLossError("a key has no value");
   }
   const NodeKind kind = graph_.kind(target);
   if (kind == NodeKind::kDict) {
@@ -184,15 +183,14 @@ absl::Status PickleGraphBuilder::SetItems(NodeId target,
     MQ_RETURN_IF_ERROR(NoteAct(target, &graph_.changes_));
     return Extend(entries, &attachments->entries);
   }
-  return absl::DataLossError(
-      absl::StrCat("keys are set in a value of type ", NodeKindName(kind)));
+  return DataLossError("keys are set in a value of type ", NodeKindName(kind));
 }
 
 absl::Status PickleGraphBuilder::Build(NodeId target, NodeId state) {
   const NodeKind kind = graph_.kind(target);
   if (kind != NodeKind::kObject && kind != NodeKind::kGlobal) {
-    return absl::DataLossError(absl::StrCat(
-        "a state is given to a value of type ", NodeKindName(kind)));
+    return DataLossError("a state is given to a value of type ",
+                         NodeKindName(kind));
   }
   MQ_ASSIGN_OR_RETURN(PickleGraph::Attachments* const attachments,
                       Attach(target));

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -39,15 +39,15 @@ class PickleCursor {
   // Fails unless `size` bytes follow.
   absl::Status Need(uint64_t size) const {
     if (size <= bytes_.size() - position_) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(
-        kTruncatedPickle, ": an instruction goes on beyond its end at byte ",
-        bytes_.size()));
+    return DataLossError(kTruncatedPickle,
+                         ": an instruction goes on beyond its end at byte ",
+                         bytes_.size());
   }
 
   absl::StatusOr<absl::string_view> TakeString(uint64_t size) {
     if (size > max_string_bytes_) {
-      return absl::DataLossError(absl::StrCat(
-          "the size of a string exceeds the limit of ", max_string_bytes_));
+      return DataLossError("the size of a string exceeds the limit of ",
+                           max_string_bytes_);
     }
     return Take(size);
   }

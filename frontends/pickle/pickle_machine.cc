@@ -25,8 +25,7 @@ namespace monoquant {
 namespace {
 
 absl::Status Beyond(absl::string_view what, uint64_t limit) {
-  return absl::DataLossError(
-      absl::StrCat(what, " exceeds the limit of ", limit));
+  return DataLossError(what, " exceeds the limit of ", limit);
 }
 
 enum class Manner {
@@ -131,7 +130,7 @@ absl::Status PickleMachine::Tolerate(const absl::Status& status,
 }
 
 absl::Status PickleMachine::PushUnknown(absl::string_view what) {
-  if (!lenient_) return absl::DataLossError(what);
+  if (!lenient_) return DataLossError(what);
   return Push(nodes_.Empty(NodeKind::kBigInt));
 }
 
@@ -151,12 +150,12 @@ absl::StatusOr<NodeId> PickleMachine::TakeSized(NodeKind kind) {
 
 absl::Status PickleMachine::Need(size_t count) const {
   if (stack_.size() - Floor() >= count) return absl::OkStatus();
-  return absl::DataLossError("too few values are on the stack");
+  return DataLossError("too few values are on the stack");
 }
 
 absl::Status PickleMachine::NeedMark() const {
   if (!marks_.empty()) return absl::OkStatus();
-  return absl::DataLossError("no mark is on the stack");
+  return DataLossError("no mark is on the stack");
 }
 
 absl::Status PickleMachine::NeedRoom() const {
@@ -208,8 +207,7 @@ absl::Status PickleMachine::Recall(uint64_t index) {
   if (index < memo_.size()) return Push(memo_[static_cast<size_t>(index)]);
   const auto it = far_memo_.find(index);
   if (it == far_memo_.end()) {
-    return absl::DataLossError(
-        absl::StrCat("memo ", index, " is read but was never set"));
+    return DataLossError("memo ", index, " is read but was never set");
   }
   return Push(it->second);
 }
@@ -229,8 +227,7 @@ absl::Status PickleMachine::Step() {
       MQ_ASSIGN_OR_RETURN(const uint8_t version, cursor_.TakeInt<uint8_t>());
       nodes_.SetProtocol(version);
       if (version <= 5) return absl::OkStatus();
-      return absl::UnimplementedError(
-          absl::StrCat("pickle protocol ", version, " is not known"));
+      return UnimplementedError("pickle protocol ", version, " is not known");
     }
     case PickleOp::kFrame: {
       // A hint for readers that buffer; it needs no following, but may not
@@ -328,16 +325,15 @@ absl::Status PickleMachine::Step() {
     case PickleOp::kExt2:
     case PickleOp::kExt4:
       if (lenient_) return StepExtension(op);
-      return absl::UnimplementedError(
+      return UnimplementedError(
           "an extension code, which only the program that wrote it can "
           "resolve");
     case PickleOp::kNextBuffer:
     case PickleOp::kReadonlyBuffer:
-      return absl::UnimplementedError(
+      return UnimplementedError(
           "a buffer outside of the pickle; save it without buffer_callback");
   }
-  return absl::DataLossError(
-      absl::StrCat("no instruction has the code 0x", absl::Hex(code)));
+  return DataLossError("no instruction has the code 0x", absl::Hex(code));
 }
 
 absl::Status PickleMachine::StepText(PickleOp op) {
@@ -490,7 +486,7 @@ absl::Status PickleMachine::StepContainer(PickleOp op) {
       const size_t floor_below =
           marks_.size() > 1 ? marks_[marks_.size() - 2] : 0;
       if (floor == floor_below) {
-        return absl::DataLossError("too few values are on the stack");
+        return DataLossError("too few values are on the stack");
       }
       const NodeId target = stack_[floor - 1];
       MQ_RETURN_IF_ERROR(Tolerate(op == PickleOp::kSetItems
@@ -521,7 +517,7 @@ absl::Status PickleMachine::StepMemo(PickleOp op) {
       MQ_ASSIGN_OR_RETURN(const absl::string_view line, cursor_.TakeLine());
       uint64_t index;
       if (!absl::SimpleAtoi(line, &index)) {
-        return absl::DataLossError("a broken memo index");
+        return DataLossError("a broken memo index");
       }
       return op == PickleOp::kGet ? Recall(index) : Memoize(index);
     }
@@ -550,7 +546,7 @@ absl::Status PickleMachine::StepCall(PickleOp op) {
       const auto module = nodes_.graph().AsString(Pop());
       if (!name.has_value() || !module.has_value()) {
         if (lenient_) return Push(nodes_.Global(kComputedModule, "?"));
-        return absl::DataLossError("a class whose name is no string");
+        return DataLossError("a class whose name is no string");
       }
       return Push(nodes_.Global(*module, *name));
     }

@@ -7,6 +7,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 
 namespace monoquant {
@@ -73,7 +75,7 @@ class Auditor {
   absl::flat_hash_map<std::string, Index> looked_up_names_;
   size_t looked_up_bytes_ = 0;
   // Containers that AuditPassed has been through.
-  std::vector<bool> walked_;
+  Marks walked_;
 };
 
 PickleAudit Auditor::Audit() && {
@@ -305,11 +307,11 @@ absl::Status CheckCalls(const PickleGraph& graph) {
   const PickleAudit audit = AuditPickle(graph);
   if (audit.findings.empty()) return absl::OkStatus();
   const PickleFinding& first = audit.findings[0];
-  return absl::DataLossError(absl::StrCat(
+  return DataLossError(
       "byte ", first.position, ": ", first.what,
       " (not executed); refusing, since no honest checkpoint does so; get the "
       "file from a source that you trust, or read its weights with "
-      "--allow-opaque"));
+      "--allow-opaque");
 }
 
 }  // namespace monoquant

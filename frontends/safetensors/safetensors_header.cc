@@ -22,15 +22,14 @@ constexpr absl::string_view kMetadata = "__metadata__";
 constexpr uint64_t kSizeBytes = 8;
 
 absl::Status Malformed(const ByteSource& source, absl::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat(source.name(), ": malformed safetensors header: ", what,
-                   "; download or copy it again"));
+  return DataLossError(source.name(), ": malformed safetensors header: ", what,
+                       "; download or copy it again");
 }
 
 absl::Status Truncated(const ByteSource& source, absl::string_view what) {
-  return absl::DataLossError(absl::StrCat(
-      source.name(), " is truncated: ", what, ", but the file has ",
-      source.size(), " bytes; download or copy it again"));
+  return DataLossError(source.name(), " is truncated: ", what,
+                       ", but the file has ", source.size(),
+                       " bytes; download or copy it again");
 }
 
 absl::StatusOr<uint64_t> ReadHeaderSize(const ByteSource& source) {
@@ -60,7 +59,7 @@ absl::StatusOr<std::string> ReadHeaderText(const ByteSource& source,
 absl::Status ReadEntry(const Json& json, TensorInfo* info, uint64_t range[2],
                        bool* has_unknown_fields) {
   const auto refuse = [](absl::string_view what) {
-    return absl::DataLossError(what);
+    return DataLossError(what);
   };
   const Json::Object* fields = json.AsObject();
   if (fields == nullptr) return refuse("its entry is no object");
@@ -72,8 +71,8 @@ absl::Status ReadEntry(const Json& json, TensorInfo* info, uint64_t range[2],
   if (dtype_name == nullptr) return refuse("'dtype' is missing or no string");
   const auto found = DTypeFromName(*dtype_name);
   if (!found.has_value() || !GetDTypeInfo(*found).in_safetensors) {
-    return absl::UnimplementedError(
-        absl::StrCat("dtype ", QuotedName(*dtype_name), " is not known"));
+    return UnimplementedError("dtype ", QuotedName(*dtype_name),
+                              " is not known");
   }
   info->dtype = *found;
 
@@ -115,12 +114,11 @@ absl::Status ReadEntry(const Json& json, TensorInfo* info, uint64_t range[2],
 absl::Status ReadMetadata(const Json& json, SafetensorsHeader* header) {
   const Json::Object* fields = json.AsObject();
   if (fields == nullptr) {
-    return absl::DataLossError("'__metadata__' is no object");
+    return DataLossError("'__metadata__' is no object");
   }
   for (const auto& [key, value] : *fields) {
     if (value.AsString() == nullptr) {
-      return absl::DataLossError(
-          absl::StrCat("metadata ", QuotedName(key), " is no string"));
+      return DataLossError("metadata ", QuotedName(key), " is no string");
     }
     header->metadata.emplace_back(key, *value.AsString());
   }
@@ -189,7 +187,7 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
   const auto read_entry = [&](const std::string& name, const Json& value) {
     if (name == kMetadata) {
       if (has_metadata) {
-        return absl::DataLossError("'__metadata__' occurs twice");
+        return DataLossError("'__metadata__' occurs twice");
       }
       has_metadata = true;
       return ReadMetadata(value, &header);
@@ -229,10 +227,10 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(
                                           data_offset + data_size));
   }
   if (data_size < source.size() - data_offset) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         source.name(), ": ", source.size() - data_offset - data_size,
         " bytes follow its last tensor, which a safetensors file must not "
-        "have; download or copy it again"));
+        "have; download or copy it again");
   }
   for (SafetensorsEntry& entry : header.tensors) entry.offset += data_offset;
   return header;

@@ -162,8 +162,8 @@ absl::Status Builder::AddMetadata(const ByteSource& source, Metadata metadata) {
 
 absl::Status RefuseMetadata(const ByteSource& source, absl::string_view key,
                             absl::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat(source.name(), ": metadata ", QuotedName(key), ": ", what));
+  return DataLossError(source.name(), ": metadata ", QuotedName(key), ": ",
+                       what);
 }
 
 // A shard's record speaks of its own tensors.
@@ -197,9 +197,8 @@ absl::Status Builder::AddTies(const ByteSource& source,
 absl::Status Builder::ApplyTies() {
   if (ties_.empty()) return absl::OkStatus();
   const auto refuse = [this](absl::string_view what) {
-    return absl::DataLossError(absl::StrCat(files_.path, ": metadata ",
-                                            QuotedName(kSafetensorsTiesKey),
-                                            ": ", what));
+    return DataLossError(files_.path, ": metadata ",
+                         QuotedName(kSafetensorsTiesKey), ": ", what);
   };
   absl::flat_hash_map<std::string, size_t> by_name;
   for (size_t i = 0; i < index_.tensors.size(); ++i) {
@@ -255,9 +254,9 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> Builder::Finish() {
 absl::Status RefuseRoot(const CheckpointFiles& files,
                         const OpenOptions& options) {
   if (options.root.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(files.path, ": safetensors has no nested dicts to choose ",
-                   QuotedName(options.root), " from; leave out --root"));
+  return InvalidArgumentError(
+      files.path, ": safetensors has no nested dicts to choose ",
+      QuotedName(options.root), " from; leave out --root");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "frontends/name_list.h"
+#include "ir/errors.h"
 #include "ir/json.h"
 #include "ir/quoted.h"
 #include "ir/sort.h"
@@ -22,8 +23,7 @@ namespace {
 constexpr uint64_t kProbe = 64 << 10;
 
 absl::Status Malformed(const ByteSource& source, absl::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat(source.name(), ": malformed shard index: ", what));
+  return DataLossError(source.name(), ": malformed shard index: ", what);
 }
 
 bool IsBareName(absl::string_view name) {
@@ -96,9 +96,9 @@ absl::StatusOr<ShardIndex> ReadShardIndex(const ByteSource& source,
   MQ_ASSIGN_OR_RETURN(ShardIndex index, ParseShardIndex(source));
   for (const std::string& shard : index.shards) {
     if (!std::binary_search(files.names.begin(), files.names.end(), shard)) {
-      return absl::NotFoundError(absl::StrCat(
+      return NotFoundError(
           source.name(), ": shard ", QuotedName(shard),
-          " is not in its directory; download or copy all shards into it"));
+          " is not in its directory; download or copy all shards into it");
     }
   }
   return index;
@@ -115,9 +115,9 @@ absl::Status CheckAllFound(const ShardIndex& index,
     missing.Add(name, index.shards[index.shard_of.at(name)]);
   }
   if (missing.empty()) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(index.path, ": not in the shards that it maps them to: ",
-                   missing.ToString(), "; download or copy all files again"));
+  return DataLossError(index.path, ": not in the shards that it maps them to: ",
+                       missing.ToString(),
+                       "; download or copy all files again");
 }
 
 }  // namespace monoquant

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 
 namespace monoquant {
@@ -32,8 +33,8 @@ const TensorInfo* Find(const CheckpointIndex& index, const Names& names,
 
 absl::Status Refuse(const CheckpointIndex& index, absl::string_view tensor,
                     absl::string_view what) {
-  return absl::DataLossError(absl::StrCat(
-      index.path, ": tensor ", QuotedName(tensor), ": ", what, kRemedy));
+  return DataLossError(index.path, ": tensor ", QuotedName(tensor), ": ", what,
+                       kRemedy);
 }
 
 // Scales without a weight.
@@ -120,10 +121,10 @@ absl::StatusOr<std::vector<ScalePair>> FindScalePairs(
     const auto inverse = names.find(absl::StrCat(info.name, kInverseSuffix));
     const auto plain = names.find(absl::StrCat(info.name, kSuffix));
     if (inverse != names.end() && plain != names.end()) {
-      return absl::DataLossError(absl::StrCat(
+      return DataLossError(
           index.path, ": tensor ", QuotedName(info.name),
           " has two tensors of scales, ", QuotedName(inverse->first), " and ",
-          QuotedName(plain->first), "; remove the one that is not meant"));
+          QuotedName(plain->first), "; remove the one that is not meant");
     }
     const auto scale = inverse != names.end() ? inverse : plain;
     if (scale != names.end()) {
@@ -160,9 +161,9 @@ absl::StatusOr<BlockGrid> FitBlocks(absl::Span<const int64_t> weight,
     return BlockGrid::ForAxis(weight, 0);
   }
   const auto refuse = [&](absl::string_view blocks) {
-    return absl::DataLossError(absl::StrCat(
-        "scales of ", ShapeToString(scale), " do not fit a weight of ",
-        ShapeToString(weight), " in blocks of ", blocks));
+    return DataLossError("scales of ", ShapeToString(scale),
+                         " do not fit a weight of ", ShapeToString(weight),
+                         " in blocks of ", blocks);
   };
   if (scale.size() != weight.size()) {
     return refuse(block.empty() ? "any size" : ShapeToString(block));

@@ -24,6 +24,8 @@
 #include "frontends/tensors/narrow_floats.h"
 #include "frontends/tensors/param_window.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quant_record.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -133,16 +135,16 @@ absl::StatusOr<ScaledTensor> MakeScaledTensor(const CheckpointIndex& index,
   const std::string where =
       absl::StrCat(index.path, ": tensor ", QuotedName(weight.name), ": ");
   if (!IsReadableFloat(scale.dtype) || scale.dtype == DType::kF64) {
-    return absl::UnimplementedError(
-        absl::StrCat(where, "its scales ", QuotedName(scale.name), " are ",
-                     DTypeName(scale.dtype),
-                     ", which is not read; convert them to F32, BF16 or F16"));
+    return UnimplementedError(
+        where, "its scales ", QuotedName(scale.name), " are ",
+        DTypeName(scale.dtype),
+        ", which is not read; convert them to F32, BF16 or F16");
   }
   auto grid = FitBlocks(weight.shape, scale.shape, block);
   if (!grid.ok()) {
-    return absl::DataLossError(absl::StrCat(
-        where, "its scales ", QuotedName(scale.name), ": ",
-        grid.status().message(), "; check that both are of one checkpoint"));
+    return DataLossError(where, "its scales ", QuotedName(scale.name), ": ",
+                         grid.status().message(),
+                         "; check that both are of one checkpoint");
   }
   return ScaledTensor{pair, *std::move(grid)};
 }
@@ -152,7 +154,7 @@ std::vector<Entry> ListPairs(absl::Span<const ScaledTensor> scaled,
                              CheckpointIndex* index) {
   const std::vector<TensorInfo> tensors = std::move(index->tensors);
   index->tensors.clear();
-  std::vector<bool> is_scale(tensors.size(), false);
+  Marks is_scale(tensors.size(), false);
   std::vector<size_t> scaled_of(tensors.size(), kNoScale);
   for (size_t i = 0; i < scaled.size(); ++i) {
     scaled_of[scaled[i].pair.weight] = i;

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -46,7 +47,7 @@ absl::StatusOr<Inflated> InflateLeniently(const ByteSource& source,
   // Negative: no header. 32 more: the header of zlib or of gzip.
   Stream stream(wrapper == DeflateWrapper::kNone ? -MAX_WBITS : MAX_WBITS + 32);
   if (!stream.ok()) {
-    return absl::ResourceExhaustedError("no memory to decompress");
+    return ResourceExhaustedError("no memory to decompress");
   }
   z_stream& z = *stream.get();
   Inflated result;

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "frontends/name_list.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 namespace {
@@ -91,9 +92,9 @@ std::string Listed(const std::vector<std::string>& names) {
 
 absl::Status SeveralIndexes(const CheckpointFiles& files,
                             const std::vector<std::string>& indexes) {
-  return absl::UnimplementedError(absl::StrCat(
+  return UnimplementedError(
       files.path, ": this directory has several indexes: ", Listed(indexes),
-      "; name one of them"));
+      "; name one of them");
 }
 
 absl::Status SeveralTorchFiles(const CheckpointFiles& files,
@@ -106,16 +107,16 @@ absl::Status SeveralTorchFiles(const CheckpointFiles& files,
                            });
       });
   if (is_parallel) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         files.path,
         ": model-parallel shards, of which each holds a part of "
         "every tensor, are not merged: ",
-        Listed(names), "; merge them with the program that wrote them"));
+        Listed(names), "; merge them with the program that wrote them");
   }
-  return absl::UnimplementedError(absl::StrCat(
+  return UnimplementedError(
       files.path,
       ": this directory has several checkpoint files but no index (*", kIndex,
-      "): ", Listed(names), "; name one of them, or download the index too"));
+      "): ", Listed(names), "; name one of them, or download the index too");
 }
 
 }  // namespace
@@ -137,11 +138,11 @@ absl::StatusOr<std::string> FindCheckpoint(const CheckpointFiles& files) {
   const std::vector<std::string> safetensors = NamesWith(files, ".safetensors");
   if (safetensors.size() == 1) return safetensors[0];
   if (!safetensors.empty()) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         files.path,
         ": this directory has several safetensors files but no index (",
         "*.safetensors.index.json): ", Listed(safetensors),
-        "; name one of them, or download the index too"));
+        "; name one of them, or download the index too");
   }
   // Other programs' weights have indexes as well.
   indexes = IndexesOf(files, ".bin");

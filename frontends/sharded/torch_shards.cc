@@ -89,8 +89,7 @@ absl::Status Builder::AddShard(const std::string& file,
   // It could name itself.
   MQ_ASSIGN_OR_RETURN(const bool is_index, IsShardIndex(*source));
   if (is_index) {
-    return absl::DataLossError(
-        absl::StrCat(source->name(), ": this shard is an index itself"));
+    return DataLossError(source->name(), ": this shard is an index itself");
   }
   CheckpointFiles shard_files;
   shard_files.path = source->name();
@@ -99,8 +98,7 @@ absl::Status Builder::AddShard(const std::string& file,
   shard_files.open = [source, file](absl::string_view name)
       -> absl::StatusOr<std::shared_ptr<ByteSource>> {
     if (name == file) return source;
-    return absl::NotFoundError(
-        absl::StrCat(source->name(), ": a shard has no files beside it"));
+    return NotFoundError(source->name(), ": a shard has no files beside it");
   };
   MQ_ASSIGN_OR_RETURN(std::unique_ptr<CheckpointReader> reader,
                       open(shard_files, options));

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -147,19 +148,18 @@ absl::StatusOr<std::vector<TarMember>> ReadTarDirectory(
        offset < source.size() && source.size() - offset >= kBlock; ++headers) {
     // Each member may have two extensions.
     if (headers > 3 * kMaxTarMembers || members.size() > kMaxTarMembers) {
-      return absl::DataLossError(
-          absl::StrCat(source.name(),
-                       ": this tar archive has more members "
-                       "than the limit of ",
-                       kMaxTarMembers));
+      return DataLossError(source.name(),
+                           ": this tar archive has more members "
+                           "than the limit of ",
+                           kMaxTarMembers);
     }
     MQ_ASSIGN_OR_RETURN(const std::string header,
                         ReadText(source, offset, kBlock));
     if (IsEmptyBlock(header)) break;
     const auto broken = [&] {
-      return absl::DataLossError(absl::StrCat(
+      return DataLossError(
           source.name(), ": the tar header at byte ", offset,
-          " is broken; the file is damaged, download or copy it again"));
+          " is broken; the file is damaged, download or copy it again");
     };
     auto size = GetNumber(header, kSize);
     if (!HasChecksum(header) || !size.has_value()) return broken();

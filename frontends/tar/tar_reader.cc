@@ -19,6 +19,7 @@
 #include "frontends/torch/place_state_dict.h"
 #include "frontends/torch/state_dict.h"
 #include "frontends/torch/stream_pickle.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -44,19 +45,18 @@ absl::StatusOr<std::shared_ptr<const ByteSource>> OpenMember(
   for (const TarMember& member : members) {
     if (member.name != name) continue;
     if (found != nullptr) {
-      return absl::DataLossError(
-          absl::StrCat(source->name(), ": it has two members ",
-                       QuotedName(name), "; a checkpoint has one"));
+      return DataLossError(source->name(), ": it has two members ",
+                           QuotedName(name), "; a checkpoint has one");
     }
     found = &member;
   }
   if (found == nullptr) {
-    return absl::DataLossError(absl::StrCat(source->name(), ": member ",
-                                            QuotedName(name), " is missing"));
+    return DataLossError(source->name(), ": member ", QuotedName(name),
+                         " is missing");
   }
   if (found->offset > source->size() ||
       found->size > source->size() - found->offset) {
-    return absl::DataLossError(
+    return DataLossError(
         absl::StrCat(source->name(), " is truncated: member ", QuotedName(name),
                      " takes ", found->size, " bytes from byte ", found->offset,
                      " on, but the file has only ", source->size(),
@@ -88,11 +88,10 @@ absl::Status ResolveKeys(const std::string& file, const TarTensors& tensors,
     } else if (storages.contains(key)) {
       left_out.Add(named.name);
     } else {
-      return absl::DataLossError(absl::StrCat(file, ": tensor ",
-                                              QuotedName(named.name),
-                                              ": member 'tensors' has "
-                                              "no tensor ",
-                                              QuotedName(key)));
+      return DataLossError(file, ": tensor ", QuotedName(named.name),
+                           ": member 'tensors' has "
+                           "no tensor ",
+                           QuotedName(key));
     }
   }
   state_dict->tensors = std::move(resolved);
@@ -150,8 +149,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTorchTar(
       -> absl::StatusOr<std::shared_ptr<const Storage>> {
     const auto storage = storages.find(key);
     if (storage == storages.end()) {
-      return absl::DataLossError(
-          absl::StrCat("storage ", QuotedName(key), " is not there"));
+      return DataLossError("storage ", QuotedName(key), " is not there");
     }
     return FileStorage::Create(source, files.main, std::string(key),
                                begin + storage->second.offset,

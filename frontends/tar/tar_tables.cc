@@ -12,6 +12,7 @@
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/storage_types.h"
 #include "frontends/torch/stream_pickle.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -76,7 +77,7 @@ class Cursor {
   }
 
   absl::Status Error(absl::string_view message) const {
-    return absl::DataLossError(absl::StrCat(member_.name(), ": ", message));
+    return DataLossError(member_.name(), ": ", message);
   }
 
  private:
@@ -84,9 +85,9 @@ class Cursor {
     if (offset_ <= member_.size() && size <= member_.size() - offset_) {
       return absl::OkStatus();
     }
-    return absl::DataLossError(absl::StrCat(
-        member_.name(), " is truncated: ", size, " bytes are needed at byte ",
-        offset_, ", but it has only ", member_.size()));
+    return DataLossError(member_.name(), " is truncated: ", size,
+                         " bytes are needed at byte ", offset_,
+                         ", but it has only ", member_.size());
   }
 
   const ByteSource& member_;

@@ -11,6 +11,7 @@
 #include "frontends/tensors/narrow_floats.h"
 #include "frontends/tensors/param_window.h"
 #include "frontends/tensors/strided.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -43,8 +44,8 @@ absl::Status CheckZeroPoint(const CodeType& type, int64_t zero_point) {
   if (zero_point >= type.min && zero_point <= type.max) {
     return absl::OkStatus();
   }
-  return absl::DataLossError(absl::StrCat(
-      "zero point ", zero_point, " is no code of ", DTypeName(type.dtype)));
+  return DataLossError("zero point ", zero_point, " is no code of ",
+                       DTypeName(type.dtype));
 }
 
 bool IsInteger(DType dtype) {
@@ -198,28 +199,27 @@ absl::StatusOr<std::shared_ptr<const ChannelParams>> MakeChannelParams(
     const Shape& shape, int64_t axis, PlacedParams scales,
     PlacedParams zero_points) {
   if (axis < 0 || static_cast<size_t>(axis) >= shape.size()) {
-    return absl::DataLossError(absl::StrCat("quantized along axis ", axis,
-                                            ", but its shape is ",
-                                            ShapeToString(shape)));
+    return DataLossError("quantized along axis ", axis, ", but its shape is ",
+                         ShapeToString(shape));
   }
   const int64_t size = shape[static_cast<size_t>(axis)];
   if (scales.info.shape != Shape{size} ||
       zero_points.info.shape != Shape{size}) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "quantized along axis ", axis, " of ", ShapeToString(shape),
         ", but its scales are ", ShapeToString(scales.info.shape),
-        " and its zero points ", ShapeToString(zero_points.info.shape)));
+        " and its zero points ", ShapeToString(zero_points.info.shape));
   }
   if (!IsQuantizable(scales.info.dtype) ||
       (!IsInteger(zero_points.info.dtype) &&
        !IsQuantizable(zero_points.info.dtype))) {
-    return absl::DataLossError(absl::StrCat(
-        "scales of ", DTypeName(scales.info.dtype), " and zero points of ",
-        DTypeName(zero_points.info.dtype), " make no sense"));
+    return DataLossError("scales of ", DTypeName(scales.info.dtype),
+                         " and zero points of ",
+                         DTypeName(zero_points.info.dtype), " make no sense");
   }
   for (const PlacedParams* params : {&scales, &zero_points}) {
     if (params->placed.conj || params->placed.neg) {
-      return absl::DataLossError(
+      return DataLossError(
           "scales and zero points that are negative views make no sense");
     }
   }
@@ -261,16 +261,15 @@ absl::Status ReadAsFloats(AffineCodes codes, const Shape& shape,
                           PlacedTensor* placed, TensorInfo* info) {
   const CodeType* type = FindCodeType(info->dtype);
   if (type == nullptr) {
-    return absl::DataLossError(absl::StrCat("quantized, but its elements are ",
-                                            DTypeName(info->dtype),
-                                            ", which are no codes"));
+    return DataLossError("quantized, but its elements are ",
+                         DTypeName(info->dtype), ", which are no codes");
   }
   if (codes.channels == nullptr) {
     MQ_RETURN_IF_ERROR(CheckZeroPoint(*type, codes.zero_point));
   }
   const absl::StatusOr<uint64_t> byte_size = ByteSize(DType::kF32, shape);
   if (!byte_size.ok()) {
-    return absl::DataLossError(byte_size.status().message());
+    return DataLossError(byte_size.status().message());
   }
   codes.dtype = type->dtype;
   codes.per_item = type->per_item;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 
 namespace monoquant {
 namespace {
@@ -88,21 +89,30 @@ float FromBits(uint32_t bits) {
 
 using Table = std::array<float, 256>;
 
-Table MakeTable(const Format& format) {
-  Table table;
-  for (uint32_t code = 0; code < 256; ++code) {
-    table[code] = FromBits(Widen(format, code));
-  }
-  return table;
-}
+struct Float8 {
+  DType dtype;
+  const Format* format;  // null: E8M0
+};
 
-Table MakeE8M0Table() {
-  Table table;
-  for (uint32_t code = 0; code < 256; ++code) {
-    table[code] = FromBits(WidenE8M0(code));
+constexpr Float8 kFloat8[] = {
+    {DType::kF8E4M3, &kE4M3},         {DType::kF8E5M2, &kE5M2},
+    {DType::kF8E4M3FNUZ, &kE4M3Fnuz}, {DType::kF8E5M2FNUZ, &kE5M2Fnuz},
+    {DType::kF8E8M0, nullptr},
+};
+
+struct Tables {
+  Tables() {
+    for (size_t i = 0; i < std::size(kFloat8); ++i) {
+      const Format* format = kFloat8[i].format;
+      for (uint32_t code = 0; code < 256; ++code) {
+        values[i][code] = FromBits(format != nullptr ? Widen(*format, code)
+                                                     : WidenE8M0(code));
+      }
+    }
   }
-  return table;
-}
+
+  Table values[std::size(kFloat8)];
+};
 
 template <typename T>
 T Load(const uint8_t* bytes) {
@@ -114,25 +124,11 @@ T Load(const uint8_t* bytes) {
 }  // namespace
 
 const Table* Float8Values(DType dtype) {
-  static const Table e4m3 = MakeTable(kE4M3);
-  static const Table e5m2 = MakeTable(kE5M2);
-  static const Table e4m3_fnuz = MakeTable(kE4M3Fnuz);
-  static const Table e5m2_fnuz = MakeTable(kE5M2Fnuz);
-  static const Table e8m0 = MakeE8M0Table();
-  switch (dtype) {
-    case DType::kF8E4M3:
-      return &e4m3;
-    case DType::kF8E5M2:
-      return &e5m2;
-    case DType::kF8E4M3FNUZ:
-      return &e4m3_fnuz;
-    case DType::kF8E5M2FNUZ:
-      return &e5m2_fnuz;
-    case DType::kF8E8M0:
-      return &e8m0;
-    default:
-      return nullptr;
+  static const Tables tables;
+  for (size_t i = 0; i < std::size(kFloat8); ++i) {
+    if (kFloat8[i].dtype == dtype) return &tables.values[i];
   }
+  return nullptr;
 }
 
 bool IsReadableFloat(DType dtype) {

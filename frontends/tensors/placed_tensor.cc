@@ -70,13 +70,13 @@ absl::Status Unpack(const PackedRow& packed, StridedTensor* tensor,
     if (info->shape.empty()) info->shape.push_back(1);
     if (__builtin_mul_overflow(info->shape.back(), packed.per_byte,
                                &info->shape.back())) {
-      return absl::DataLossError("its shape overflows");
+      return DataLossError("its shape overflows");
     }
     return absl::OkStatus();
   }
   // The codes of a row fill whole bytes.
   if (tensor->stride != ContiguousStride(size) || tensor->offset != 0) {
-    return absl::UnimplementedError(
+    return UnimplementedError(
         "a view of packed codes is not read; save a contiguous copy of it");
   }
   if (!size.empty() && size.back() > 0) {
@@ -116,10 +116,10 @@ absl::StatusOr<PlacedTensor> Place(StridedTensor tensor,
                                    std::shared_ptr<const Storage> storage,
                                    bool big_endian, TensorInfo* info) {
   if (storage->size() < tensor.storage_bytes) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "storage ", QuotedName(storage->label()), " has ", storage->size(),
         " bytes but ", tensor.storage_bytes,
-        " are needed; the file is damaged, download or copy it again"));
+        " are needed; the file is damaged, download or copy it again");
   }
   PlacedTensor placed;
   placed.storage = std::move(storage);
@@ -141,9 +141,8 @@ absl::StatusOr<PlacedTensor> Place(StridedTensor tensor,
       GetDTypeInfo(tensor.dtype).kind == DTypeKind::kComplex;
   if ((tensor.conj && !is_complex) ||
       (tensor.neg && !CanNegate(tensor.dtype))) {
-    return absl::DataLossError(absl::StrCat("a conjugate or negative view of ",
-                                            DTypeName(tensor.dtype),
-                                            " makes no sense"));
+    return DataLossError("a conjugate or negative view of ",
+                         DTypeName(tensor.dtype), " makes no sense");
   }
   placed.conj = tensor.conj;
   placed.neg = tensor.neg;

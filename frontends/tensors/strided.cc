@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 #include "ir/sort.h"
 #include "ir/status_macros.h"
@@ -153,9 +154,9 @@ absl::StatusOr<StridedView> MakeStridedView(uint64_t item_size, uint64_t offset,
                                             absl::Span<const int64_t> stride,
                                             uint64_t storage_bytes) {
   const auto refuse = [&](absl::string_view what) {
-    return absl::DataLossError(absl::StrCat("size ", ShapeToString(size),
-                                            ", stride ", ShapeToString(stride),
-                                            ", offset ", offset, ": ", what));
+    return DataLossError("size ", ShapeToString(size), ", stride ",
+                         ShapeToString(stride), ", offset ", offset, ": ",
+                         what);
   };
   if (size.size() != stride.size()) return refuse("ranks differ");
   StridedView view;

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 namespace {
@@ -74,9 +74,8 @@ absl::Status DescribeForeignZip(const ZipArchive& zip) {
     next_step = row.next_step;
     break;
   }
-  return absl::UnimplementedError(
-      absl::StrCat(zip.name(), ": this is ", what,
-                   ", which monoquant does not read; ", next_step));
+  return UnimplementedError(zip.name(), ": this is ", what,
+                            ", which monoquant does not read; ", next_step);
 }
 
 }  // namespace monoquant

@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "frontends/torch/python_values.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/utf8.h"
 
@@ -42,8 +43,8 @@ std::optional<size_t> DecodeLatin1(size_t offset, size_t size,
 }
 
 absl::Status WithName(const NamedTensor& named, absl::string_view message) {
-  return absl::DataLossError(absl::StrCat("tensor ", QuotedName(named.name),
-                                          ": the NumPy array ", message));
+  return DataLossError("tensor ", QuotedName(named.name), ": the NumPy array ",
+                       message);
 }
 
 }  // namespace

@@ -64,8 +64,8 @@ absl::Status KeepBelowRoot(absl::string_view file, absl::string_view root,
     ++kept;
   }
   if (kept == first) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        file, ": there is nothing called ", QuotedName(root), " in it"));
+    return InvalidArgumentError(file, ": there is nothing called ",
+                                QuotedName(root), " in it");
   }
   index->tensors.resize(kept);
   placed->resize(kept);

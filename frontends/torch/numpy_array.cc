@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "frontends/tensors/placed_tensor.h"
 #include "frontends/torch/python_values.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -147,13 +148,13 @@ absl::Status ReadData(const PickleGraph& graph, NodeId node,
     const auto codec =
         args.size() == 2 ? graph.AsString(args[1]) : std::nullopt;
     if (codec != "latin1" && codec != "latin-1") {
-      return absl::DataLossError("malformed bytes of a NumPy array");
+      return DataLossError("malformed bytes of a NumPy array");
     }
     array->is_latin1 = true;
     node = args[0];
   }
   if (!AsText(graph, node).has_value()) {
-    return absl::DataLossError("malformed bytes of a NumPy array");
+    return DataLossError("malformed bytes of a NumPy array");
   }
   array->text = node;
   return absl::OkStatus();
@@ -185,7 +186,7 @@ bool IsNumpyArray(const PickleGraph& graph, NodeId node) {
 
 absl::StatusOr<NumpyArray> ReadNumpyArray(const PickleGraph& graph,
                                           NodeId node) {
-  const absl::Status malformed = absl::DataLossError("malformed NumPy array");
+  const absl::Status malformed = DataLossError("malformed NumPy array");
   const auto function = FindFunction(graph, node);
   if (!function.has_value()) return malformed;
   const NodeId type_node = TypeNode(graph, node, *function);

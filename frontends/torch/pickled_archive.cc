@@ -13,6 +13,7 @@
 #include "frontends/torch/place_state_dict.h"
 #include "frontends/torch/quantized_modules.h"
 #include "frontends/torch/state_dict.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -113,10 +114,10 @@ absl::Status ReadInnerArchive(const TorchArchive& outer, size_t member,
   MQ_ASSIGN_OR_RETURN(const TorchArchive archive,
                       OpenTorchArchive(std::move(bytes)));
   if (archive.kind != TorchZipKind::kTorch) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         archive.zip->name(),
         ": a TorchScript or torch.export archive inside of another archive is "
-        "not read; extract it first"));
+        "not read; extract it first");
   }
   MQ_RETURN_IF_ERROR(ReadPickledArchive(archive, options, ModuleNames::kStored,
                                         index, placed));

@@ -31,10 +31,10 @@ absl::Status MoveIntoPart(const TorchTensor& tensor, PlacedTensor* placed) {
   uint64_t end = 0;
   if (!CheckedAdd(*tensor.part_offset, tensor.storage_bytes, &end) ||
       end > placed->storage->size()) {
-    return absl::DataLossError(
-        absl::StrCat("it lies in ", tensor.storage_bytes, " bytes from byte ",
-                     *tensor.part_offset, " on, but its storage has only ",
-                     placed->storage->size()));
+    return DataLossError("it lies in ", tensor.storage_bytes,
+                         " bytes from byte ", *tensor.part_offset,
+                         " on, but its storage has only ",
+                         placed->storage->size());
   }
   placed->view.offset += *tensor.part_offset;
   return absl::OkStatus();
@@ -129,7 +129,7 @@ absl::Status PlaceStateDict(const StateDict& state_dict, absl::string_view file,
     };
     if (tensor.external_key.has_value()) {
       return with_name(
-          absl::DataLossError("it refers to a tensor that is not in the file"));
+          DataLossError("it refers to a tensor that is not in the file"));
     }
     std::shared_ptr<const Storage>& storage =
         tensor.is_inline() ? arrays[tensor.inline_array]

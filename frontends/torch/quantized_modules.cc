@@ -19,6 +19,7 @@
 #include "absl/strings/strip.h"
 #include "frontends/name_list.h"
 #include "ir/dtype.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 
@@ -188,7 +189,7 @@ class Renamer {
   absl::flat_hash_map<absl::string_view, size_t> by_path_;
   absl::flat_hash_set<std::string> taken_;
   absl::flat_hash_map<absl::string_view, Recurrent> recurrent_;
-  std::vector<bool> left_out_;
+  Marks left_out_;
 };
 
 void Renamer::FindRecurrent() {

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -13,14 +14,14 @@ namespace monoquant {
 namespace {
 
 absl::Status Malformed() {
-  return absl::DataLossError("malformed quantization parameters");
+  return DataLossError("malformed quantization parameters");
 }
 
 // torch saves scales and zero points as plain tensors. Nothing else is followed
 // here, so that quantizers cannot be nested.
 absl::StatusOr<TorchTensor> ReadParams(const PickleGraph& graph, NodeId node) {
   if (graph.kind(node) == NodeKind::kList) {
-    return absl::UnimplementedError(
+    return UnimplementedError(
         "scales that are a list, as torch 1.3 wrote them, are not read; load "
         "the file in torch and save it again");
   }
@@ -53,10 +54,10 @@ absl::StatusOr<std::shared_ptr<const TorchQuantizer>> ReadQuantizer(
   }
   if (!scheme->Is("torch", "per_channel_affine") &&
       !scheme->Is("torch", "per_channel_affine_float_qparams")) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         "quantization scheme ",
         QuotedName(absl::StrCat(scheme->module, ".", scheme->name)),
-        " is not known"));
+        " is not known");
   }
   if (items.size() != 4) return Malformed();
   const auto axis = graph.AsInt(items[3]);

@@ -12,6 +12,7 @@
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/quantizer.h"
 #include "frontends/torch/storage_reference.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -155,13 +156,13 @@ absl::Status ReadStorage(const PickleGraph& graph, NodeId node,
 absl::Status ReadDType(const PickleGraph& graph, NodeId node, DType* dtype) {
   const PickleGlobal* global = graph.AsGlobal(node);
   if (global == nullptr || global->module != "torch") {
-    return absl::DataLossError("malformed dtype");
+    return DataLossError("malformed dtype");
   }
   const auto found = DTypeFromTorchName(global->name);
   if (!found.has_value()) {
-    return absl::UnimplementedError(
-        absl::StrCat("dtype ", QuotedName(absl::StrCat("torch.", global->name)),
-                     " is not known"));
+    return UnimplementedError("dtype ",
+                              QuotedName(absl::StrCat("torch.", global->name)),
+                              " is not known");
   }
   *dtype = *found;
   return absl::OkStatus();
@@ -188,9 +189,8 @@ absl::Status ReadView(const PickleGraph& graph, Args args,
   const auto size = AsIntegers(graph, args[2]);
   const auto stride = AsIntegers(graph, args[3]);
   if (!offset.has_value() || !size.has_value() || !stride.has_value()) {
-    return absl::DataLossError(
-        absl::StrCat("malformed offset, size or stride (of at most ", kMaxDims,
-                     " dimensions)"));
+    return DataLossError("malformed offset, size or stride (of at most ",
+                         kMaxDims, " dimensions)");
   }
   tensor->offset = *offset;
   tensor->size = *size;
@@ -218,11 +218,11 @@ absl::StatusOr<TorchTensor> ReadTensor(const PickleGraph& graph,
 absl::Status AppendState(const PickleGraph& graph, NodeId state, Parts* parts) {
   const bool is_pair = graph.kind(state) == NodeKind::kTuple;
   const Args dicts = is_pair ? graph.Items(state) : Args(&state, 1);
-  if (dicts.size() > 2) return absl::DataLossError("malformed attributes");
+  if (dicts.size() > 2) return DataLossError("malformed attributes");
   for (NodeId dict : dicts) {
     if (graph.Entries(dict).size() / 2 > kMaxAttributes) {
-      return absl::DataLossError(
-          absl::StrCat("more attributes than the limit of ", kMaxAttributes));
+      return DataLossError("more attributes than the limit of ",
+                           kMaxAttributes);
     }
     const auto mapping = AsMapping(graph, dict);
     if (!mapping.has_value()) continue;
@@ -247,13 +247,13 @@ absl::Status AppendSparse(const PickleGraph& graph, Args args, Parts* parts) {
     }
     for (size_t i = 0; i < 3 && !row.components[i].empty(); ++i) {
       if (i >= components.size()) {
-        return absl::DataLossError("malformed sparse tensor");
+        return DataLossError("malformed sparse tensor");
       }
       parts->emplace_back(row.components[i], components[i]);
     }
     return absl::OkStatus();
   }
-  return absl::DataLossError("malformed sparse tensor");
+  return DataLossError("malformed sparse tensor");
 }
 
 TorchTensor FromNumpy(NumpyArray array, NodeId node) {
@@ -317,8 +317,8 @@ absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph,
   // without end.
   for (int depth = 0; depth < 100; ++depth) {
     if (args.size() < row->min_args || args.size() > row->max_args) {
-      return absl::DataLossError(absl::StrCat("a call of ", row->name, " with ",
-                                              args.size(), " arguments"));
+      return DataLossError("a call of ", row->name, " with ", args.size(),
+                           " arguments");
     }
     switch (row->function) {
       case Function::kTensor:
@@ -392,7 +392,7 @@ absl::StatusOr<TorchValue> RebuildTensor(const PickleGraph& graph,
       return value;
     }
   }
-  return absl::DataLossError("a tensor is wrapped more than 100 times");
+  return DataLossError("a tensor is wrapped more than 100 times");
 }
 
 }  // namespace monoquant

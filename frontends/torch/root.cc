@@ -13,6 +13,7 @@
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/rebuild.h"
 #include "frontends/torch/structure.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/sort.h"
 
@@ -140,9 +141,9 @@ absl::StatusOr<Root> FindRoot(const PickleGraph& graph,
   for (const Child& child : Expand(graph, graph.root()).children) {
     names.Add(child.name);
   }
-  return absl::InvalidArgumentError(absl::StrCat(
+  return InvalidArgumentError(
       "there is nothing called ", QuotedName(path), " in it",
-      names.empty() ? "" : "; its top level has ", names.ToString()));
+      names.empty() ? "" : "; its top level has ", names.ToString());
 }
 
 absl::Span<const absl::string_view> CustomaryRootNames() { return kRootNames; }

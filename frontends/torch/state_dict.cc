@@ -11,6 +11,7 @@
 #include "frontends/torch/root.h"
 #include "frontends/torch/structure.h"
 #include "ir/errors.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 #include "ir/utf8.h"
@@ -75,12 +76,12 @@ class Walker {
   // Name of the value that is being visited.
   std::string name_;
   // Values that are open on the way down: going into one again would not end.
-  std::vector<bool> on_path_;
+  Marks on_path_;
   // Nodes that were looked into.
-  std::vector<bool> opened_;
+  Marks opened_;
   // Containers in which no tensor was found; not entered twice, so that values
   // without tensors cost what their description costs.
-  std::vector<bool> barren_;
+  Marks barren_;
 
   NameList skipped_;
   NameList training_state_;
@@ -134,11 +135,10 @@ absl::Status Walker::Spend(NodeId node, size_t entries) {
   }
   revisits_ += entries;
   if (revisits_ <= limits_.revisits) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(QuotedName(name_),
-                   ": values are referred to again and again,"
-                   " for more entries than the limit of ",
-                   limits_.revisits));
+  return DataLossError(QuotedName(name_),
+                       ": values are referred to again and again,"
+                       " for more entries than the limit of ",
+                       limits_.revisits);
 }
 
 // Notes the value that is being visited, which is no tensor.
@@ -182,13 +182,13 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
       MQ_RETURN_IF_ERROR(budget_.Add(name_, value.tensor.size.size()));
       if (value.tensor.quantizer != nullptr &&
           ++quantized_ > limits_.quantized) {
-        return absl::DataLossError(
-            absl::StrCat("more tensors that torch quantized than the limit of ",
-                         limits_.quantized));
+        return DataLossError(
+            "more tensors that torch quantized than the limit of ",
+            limits_.quantized);
       }
       if (!IsValidUtf8(name_)) {
-        return absl::DataLossError(absl::StrCat("tensor ", QuotedName(name_),
-                                                ": its name is no UTF-8"));
+        return DataLossError("tensor ", QuotedName(name_),
+                             ": its name is no UTF-8");
       }
       if (value.tensor.is_inline()) numpy_.Add(name_);
       tensors_.push_back({name_, std::move(value.tensor),
@@ -204,8 +204,8 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
   }
   attributes_ += value.parts.size();
   if (attributes_ > limits_.attributes) {
-    return absl::DataLossError(absl::StrCat(
-        "tensors have more attributes than the limit of ", limits_.attributes));
+    return DataLossError("tensors have more attributes than the limit of ",
+                         limits_.attributes);
   }
   if (value.parts.empty() || on_path_[node]) return absl::OkStatus();
   Structure structure;
@@ -218,17 +218,17 @@ absl::Status Walker::VisitTensor(NodeId node, TorchValue value) {
 
 absl::Status Walker::PushFrame(NodeId node, Structure structure) {
   if (frames_.size() >= limits_.nesting) {
-    return absl::DataLossError(
-        absl::StrCat(QuotedName(name_), " is nested deeper than the limit of ",
-                     limits_.nesting));
+    return DataLossError(QuotedName(name_),
+                         " is nested deeper than the limit of ",
+                         limits_.nesting);
   }
   MQ_RETURN_IF_ERROR(Spend(node, structure.cost));
   open_entries_ += structure.children.size();
   if (open_entries_ > limits_.open_entries) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         QuotedName(name_),
         " and what it lies in have more entries than the limit of ",
-        limits_.open_entries));
+        limits_.open_entries);
   }
   for (NodeId value : structure.unnamed) {
     Skip(value, &unnamed_);

@@ -7,6 +7,7 @@
 #include "absl/types/span.h"
 #include "frontends/torch/python_values.h"
 #include "frontends/torch/storage_types.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -20,7 +21,7 @@ using Items = absl::Span<const NodeId>;
 constexpr size_t kMaxStorageKey = 1000;
 
 absl::Status Malformed() {
-  return absl::DataLossError("malformed reference to a storage");
+  return DataLossError("malformed reference to a storage");
 }
 
 // A part of the storage: (its own key, offset, numel) in elements, or None.
@@ -37,10 +38,9 @@ absl::Status ReadPart(const PickleGraph& graph, NodeId node,
   if (!CheckedMul(*offset, storage->item_size(), &part.offset) ||
       !CheckedMul(*numel, storage->item_size(), &part.bytes) ||
       !CheckedAdd(part.offset, part.bytes, &end) || end > storage->bytes) {
-    return absl::DataLossError(
-        absl::StrCat("a view of ", *numel, " elements from ", *offset,
-                     " on goes beyond its storage of ",
-                     storage->bytes / storage->item_size()));
+    return DataLossError("a view of ", *numel, " elements from ", *offset,
+                         " on goes beyond its storage of ",
+                         storage->bytes / storage->item_size());
   }
   storage->part = part;
   return absl::OkStatus();
@@ -58,7 +58,7 @@ absl::StatusOr<StorageReference> ReadStorageReference(const PickleGraph& graph,
                                                       NodeId node) {
   const PickleGlobal* callee = graph.CalleeGlobal(node);
   if (callee != nullptr && callee->Is("torch.storage", "_load_from_bytes")) {
-    return absl::UnimplementedError(
+    return UnimplementedError(
         "its storage is a file inside of the pickle, as pickle.dump writes it; "
         "load it in Python and save it with torch.save");
   }
@@ -66,7 +66,7 @@ absl::StatusOr<StorageReference> ReadStorageReference(const PickleGraph& graph,
   const NodeId value = graph.PersistentValue(node);
   if (graph.kind(value) == NodeKind::kString) {
     // Protocol 0 turns the reference into its printed form.
-    return absl::UnimplementedError(
+    return UnimplementedError(
         "saved with pickle protocol 0, which torch cannot load either; save "
         "it again with protocol 2 or later");
   }
@@ -88,11 +88,11 @@ absl::StatusOr<StorageReference> ReadStorageReference(const PickleGraph& graph,
   }
   const auto type = FindStorageType(*storage_class);
   if (!type.has_value()) {
-    return absl::UnimplementedError(
-        absl::StrCat("storage class ",
-                     QuotedName(absl::StrCat(storage_class->module, ".",
-                                             storage_class->name)),
-                     " is not known"));
+    return UnimplementedError(
+        "storage class ",
+        QuotedName(
+            absl::StrCat(storage_class->module, ".", storage_class->name)),
+        " is not known");
   }
   storage.dtype = type->dtype.value_or(DType::kU8);
   if (!CheckedMul(*numel, storage.item_size(), &storage.bytes)) {

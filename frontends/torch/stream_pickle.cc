@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "frontends/pickle/pickle_machine.h"
 #include "frontends/torch/place_state_dict.h"
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -39,15 +40,13 @@ absl::StatusOr<PickleGraph> ReadPickleAt(const ByteSource& source,
         ReadCheckpointPickle(std::move(bytes), source.name(), part, options);
     if (graph.ok() || !IsTruncatedPickle(graph.status())) return graph;
     if (size == rest) {
-      return absl::DataLossError(
-          absl::StrCat(source.name(), " is truncated: ", part,
-                       " goes on beyond its end at byte ", source.size(),
-                       "; download or copy it again"));
+      return DataLossError(source.name(), " is truncated: ", part,
+                           " goes on beyond its end at byte ", source.size(),
+                           "; download or copy it again");
     }
     if (size == limit) {
-      return absl::DataLossError(
-          absl::StrCat(source.name(), ": ", part,
-                       ": its size exceeds the limit of ", limit));
+      return DataLossError(source.name(), ": ", part,
+                           ": its size exceeds the limit of ", limit);
     }
   }
 }

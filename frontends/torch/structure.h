@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "frontends/pickle/pickle_graph.h"
+#include "ir/marks.h"
 
 namespace monoquant {
 
@@ -52,7 +53,7 @@ class TensorCounter {
 
  private:
   const PickleGraph& graph_;
-  std::vector<bool> seen_;
+  Marks seen_;
 };
 
 }  // namespace monoquant

@@ -9,6 +9,7 @@
 #include "frontends/name_list.h"
 #include "frontends/torch/foreign_zip.h"
 #include "frontends/torch/zip_storage.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -58,10 +59,9 @@ absl::Status RecogniseKind(TorchArchive* archive) {
     const KindRow* row = FindKind(base, slash != name.npos);
     if (row == nullptr) continue;
     if (found != nullptr) {
-      return absl::DataLossError(
-          absl::StrCat(zip.name(), ": it holds two checkpoints, ",
-                       QuotedName(zip.entry(found_at).name), " and ",
-                       QuotedName(name), "; an archive of torch has one"));
+      return DataLossError(zip.name(), ": it holds two checkpoints, ",
+                           QuotedName(zip.entry(found_at).name), " and ",
+                           QuotedName(name), "; an archive of torch has one");
     }
     found = row;
     found_at = i;
@@ -87,9 +87,9 @@ absl::Status CheckPrefix(TorchArchive* archive) {
     if (IsLitter(name)) {
       litter.Add(name);
     } else if (!absl::StartsWith(name, archive->prefix)) {
-      return absl::DataLossError(absl::StrCat(
-          zip.name(), ": member ", QuotedName(name), " lies outside of ",
-          QuotedName(archive->prefix), ", in which torch puts everything"));
+      return DataLossError(zip.name(), ": member ", QuotedName(name),
+                           " lies outside of ", QuotedName(archive->prefix),
+                           ", in which torch puts everything");
     }
   }
   if (!litter.empty()) {
@@ -105,9 +105,8 @@ absl::Status ReadByteOrder(TorchArchive* archive) {
   MQ_ASSIGN_OR_RETURN(const std::string order,
                       archive->zip->ReadMember(*member, /*limit=*/64));
   if (order != "little" && order != "big") {
-    return absl::DataLossError(
-        absl::StrCat(archive->zip->name(), ": member 'byteorder' says ",
-                     QuotedName(order), ", not 'little' or 'big'"));
+    return DataLossError(archive->zip->name(), ": member 'byteorder' says ",
+                         QuotedName(order), ", not 'little' or 'big'");
   }
   archive->big_endian = order == "big";
   return absl::OkStatus();
@@ -123,9 +122,9 @@ absl::StatusOr<std::string> TorchArchive::Read(absl::string_view name,
                                                uint64_t limit) const {
   const std::optional<size_t> member = Find(name);
   if (!member.has_value()) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         zip->name(), ": member ", QuotedName(absl::StrCat(prefix, name)),
-        " is missing; the file is incomplete, download or copy it again"));
+        " is missing; the file is incomplete, download or copy it again");
   }
   return zip->ReadMember(*member, limit);
 }
@@ -134,9 +133,9 @@ absl::StatusOr<Json> TorchArchive::ReadJson(absl::string_view name) const {
   MQ_ASSIGN_OR_RETURN(const std::string text, Read(name, kMaxArchiveJson));
   absl::StatusOr<Json> json = ParseJson(text);
   if (!json.ok()) {
-    return absl::DataLossError(absl::StrCat(
-        zip->name(), ": member ", QuotedName(absl::StrCat(prefix, name)), ": ",
-        json.status().message()));
+    return DataLossError(zip->name(), ": member ",
+                         QuotedName(absl::StrCat(prefix, name)), ": ",
+                         json.status().message());
   }
   return json;
 }
@@ -145,10 +144,10 @@ absl::StatusOr<std::shared_ptr<const Storage>> TorchArchive::FindStorage(
     absl::string_view name) const {
   const std::optional<size_t> member = Find(name);
   if (!member.has_value()) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         "storage ", QuotedName(name),
         " is not in the archive; the file is incomplete, download or copy it "
-        "again"));
+        "again");
   }
   return std::make_shared<ZipStorage>(zip, *member, std::string(name),
                                       file_name, file_offset);

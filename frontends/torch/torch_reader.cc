@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "frontends/tensors/placed_reader.h"
@@ -16,6 +15,7 @@
 #include "frontends/torch/torch_archive.h"
 #include "frontends/torch_export/exported_program.h"
 #include "frontends/torchscript/model_json.h"
+#include "ir/errors.h"
 #include "ir/quant_record.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
@@ -59,7 +59,7 @@ absl::Status ReadTensors(const TorchArchive& archive,
     case TorchZipKind::kExportPickled:
       return ReadPickledExport(archive, options, index, placed);
   }
-  return absl::InternalError("a zip archive of no kind");
+  return InternalError("a zip archive of no kind");
 }
 
 absl::Status ReadRecord(const TorchArchive& archive, CheckpointIndex* index) {
@@ -69,10 +69,9 @@ absl::Status ReadRecord(const TorchArchive& archive, CheckpointIndex* index) {
                       archive.zip->ReadMember(*member, kMaxRecordBytes));
   absl::StatusOr<QuantRecord> record = QuantRecordFromJson(text);
   if (!record.ok()) {
-    return absl::DataLossError(
-        absl::StrCat(archive.zip->name(), ": member ",
-                     QuotedName(archive.zip->entry(*member).name), ": ",
-                     record.status().message()));
+    return DataLossError(archive.zip->name(), ": member ",
+                         QuotedName(archive.zip->entry(*member).name), ": ",
+                         record.status().message());
   }
   index->quant = *std::move(record);
   return absl::OkStatus();

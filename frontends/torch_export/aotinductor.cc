@@ -51,8 +51,8 @@ absl::Status ReadWeight(const Json& json, const std::string& name,
     offset = (*fields)[3].AsInt();
   }
   if (file == nullptr || offset == nullptr || *offset < 0) {
-    return absl::DataLossError(absl::StrCat(
-        where, ": ", JsonExcerpt(json), " is no [file, size, stride, offset]"));
+    return DataLossError(where, ": ", JsonExcerpt(json),
+                         " is no [file, size, stride, offset]");
   }
   StridedTensor tensor;
   auto size = ReadDims(&(*fields)[1], "size");
@@ -66,9 +66,8 @@ absl::Status ReadWeight(const Json& json, const std::string& name,
   const std::string member = absl::StrCat("data/weights/", *file);
   MQ_ASSIGN_OR_RETURN(const InnerTensors* const inner, files->Get(member));
   if (inner->placed.size() != 1) {
-    return absl::DataLossError(
-        absl::StrCat(where, ": member ", QuotedName(member), " has ",
-                     inner->placed.size(), " tensors, not one"));
+    return DataLossError(where, ": member ", QuotedName(member), " has ",
+                         inner->placed.size(), " tensors, not one");
   }
   const PlacedTensor& whole = inner->placed[0];
   tensor.dtype = inner->infos[0].dtype;
@@ -94,12 +93,12 @@ absl::Status ReadAotInductor(const TorchArchive& archive,
   const std::string& file = archive.zip->name();
   const std::vector<std::string> programs = FindPrograms(archive);
   if (programs.empty()) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         file,
         ": this is an AOTInductor package with its weights inside of the "
         "compiled library, which monoquant does not read; compile it with "
         "aot_inductor.package_constants_on_disk_format = \"pickle_weights\", "
-        "or name the exported program or checkpoint that it was made from"));
+        "or name the exported program or checkpoint that it was made from");
   }
   InnerArchives files(archive, options, index);
   ListedTensors tensors(archive, index, placed);
@@ -108,8 +107,8 @@ absl::Status ReadAotInductor(const TorchArchive& archive,
     MQ_ASSIGN_OR_RETURN(const Json config, archive.ReadJson(member));
     const Json::Object* weights = config.AsObject();
     if (weights == nullptr) {
-      return absl::DataLossError(
-          absl::StrCat(file, ": member ", QuotedName(member), " is no object"));
+      return DataLossError(file, ": member ", QuotedName(member),
+                           " is no object");
     }
     const std::string prefix =
         programs.size() > 1 ? absl::StrCat(program, ".") : "";

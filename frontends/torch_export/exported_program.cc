@@ -98,9 +98,8 @@ absl::StatusOr<Json> PayloadReader::ReadConfig(const Payload& payload) const {
   MQ_ASSIGN_OR_RETURN(Json json, archive_.ReadJson(payload.member));
   const Json* config = json.Find("config");
   if (config == nullptr || !config->is_object()) {
-    return absl::DataLossError(absl::StrCat(archive_.zip->name(), ": member ",
-                                            QuotedName(payload.member),
-                                            " has no object 'config'"));
+    return DataLossError(archive_.zip->name(), ": member ",
+                         QuotedName(payload.member), " has no object 'config'");
   }
   return json;
 }
@@ -132,7 +131,7 @@ absl::Status PayloadReader::ReadEntry(const Json& json, absl::string_view name,
   const Json* path = json.Find("path_name");
   const std::string* path_name = path == nullptr ? nullptr : path->AsString();
   if (path_name == nullptr || path_name->empty()) {
-    return absl::DataLossError(absl::StrCat(where, ": it has no 'path_name'"));
+    return DataLossError(where, ": it has no 'path_name'");
   }
   const std::string member = absl::StrCat(half_.directory, *path_name);
   const Json* use_pickle = json.Find("use_pickle");
@@ -144,8 +143,7 @@ absl::Status PayloadReader::ReadEntry(const Json& json, absl::string_view name,
     return absl::OkStatus();
   }
   if (meta == nullptr) {
-    return absl::DataLossError(
-        absl::StrCat(where, ": it has no 'tensor_meta'"));
+    return DataLossError(where, ": it has no 'tensor_meta'");
   }
   auto tensor = ReadTensorMeta(*meta);
   if (!tensor.ok()) return Annotate(where, tensor.status());
@@ -159,9 +157,9 @@ absl::Status PayloadReader::AddInner(const std::string& member,
     TensorInfo info = inner->infos[i];
     absl::string_view part = info.name;
     if (!absl::ConsumePrefix(&part, "tensor")) {
-      return absl::DataLossError(
-          absl::StrCat(archive_.zip->name(), ": member ", QuotedName(member),
-                       " holds more than the tensor ", QuotedName(name)));
+      return DataLossError(archive_.zip->name(), ": member ",
+                           QuotedName(member), " holds more than the tensor ",
+                           QuotedName(name));
     }
     info.name = absl::StrCat(name, part);
     MQ_RETURN_IF_ERROR(listed_.Add(std::move(info), inner->placed[i]));
@@ -206,11 +204,11 @@ absl::Status ReadExportedProgram(const TorchArchive& archive,
   const std::vector<Payload> weights = FindPayloads(archive, kWeights);
   if (weights.empty()) {
     if (!HasAotInductor(archive)) {
-      return absl::UnimplementedError(absl::StrCat(
-          archive.zip->name(),
-          ": this .pt2 archive has no list of weights "
-          "(data/weights/*",
-          kWeights.config, "); save the program with torch.export.save"));
+      return UnimplementedError(archive.zip->name(),
+                                ": this .pt2 archive has no list of weights "
+                                "(data/weights/*",
+                                kWeights.config,
+                                "); save the program with torch.export.save");
     }
     MQ_RETURN_IF_ERROR(ReadAotInductor(archive, options, index, placed));
     return KeepBelowRoot(archive.zip->name(), options.root, 0, index, placed);
@@ -265,10 +263,10 @@ absl::Status ReadPickledExport(const TorchArchive& archive,
   const std::optional<size_t> state_dict = find("serialized_state_dict");
   const std::optional<size_t> constants = find("serialized_constants");
   if (!state_dict.has_value()) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         archive.zip->name(),
         ": member 'serialized_state_dict.pt' is missing; the file is "
-        "incomplete, download or copy it again"));
+        "incomplete, download or copy it again");
   }
   const bool only_constants =
       constants.has_value() && options.root == kConstantsRoot;

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "frontends/torch/pickled_archive.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -18,15 +18,15 @@ absl::StatusOr<const InnerTensors*> InnerArchives::Get(
   if (opened != nullptr) return opened.get();
   const std::string& file = outer_.zip->name();
   if (opened_.size() > kMaxInnerArchives) {
-    return absl::DataLossError(
-        absl::StrCat(file, ": more archives inside of it than the limit of ",
-                     kMaxInnerArchives));
+    return DataLossError(file,
+                         ": more archives inside of it than the limit of ",
+                         kMaxInnerArchives);
   }
   const std::optional<size_t> number = outer_.Find(member);
   if (!number.has_value()) {
-    return absl::DataLossError(absl::StrCat(
+    return DataLossError(
         file, ": member ", QuotedName(member),
-        " is missing; the file is incomplete, download or copy it again"));
+        " is missing; the file is incomplete, download or copy it again");
   }
   CheckpointIndex found;
   auto tensors = std::make_unique<InnerTensors>();

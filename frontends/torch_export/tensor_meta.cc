@@ -2,8 +2,8 @@
 
 #include <optional>
 
-#include "absl/strings/str_cat.h"
 #include "ir/dtype.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -35,15 +35,14 @@ constexpr int64_t kStridedLayout = 7;
 absl::StatusOr<int64_t> ReadNumber(const Json& json, absl::string_view what) {
   const Json* number = json.is_object() ? json.Find("as_int") : &json;
   if (number == nullptr && json.Find("as_expr") != nullptr) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         QuotedName(what),
         " is an expression, not a number; export the program with fixed sizes "
-        "of its weights"));
+        "of its weights");
   }
   const int64_t* value = number == nullptr ? nullptr : number->AsInt();
   if (value == nullptr) {
-    return absl::DataLossError(
-        absl::StrCat(QuotedName(what), " holds ", JsonExcerpt(json)));
+    return DataLossError(QuotedName(what), " holds ", JsonExcerpt(json));
   }
   return *value;
 }
@@ -51,7 +50,7 @@ absl::StatusOr<int64_t> ReadNumber(const Json& json, absl::string_view what) {
 absl::StatusOr<int64_t> ReadField(const Json& json, absl::string_view key) {
   const Json* field = json.Find(key);
   if (field == nullptr) {
-    return absl::DataLossError(absl::StrCat(QuotedName(key), " is missing"));
+    return DataLossError(QuotedName(key), " is missing");
   }
   return ReadNumber(*field, key);
 }
@@ -62,8 +61,8 @@ absl::StatusOr<std::vector<int64_t>> ReadDims(const Json* json,
                                               absl::string_view what) {
   const Json::Array* list = json == nullptr ? nullptr : json->AsArray();
   if (list == nullptr || list->size() > kMaxDims) {
-    return absl::DataLossError(absl::StrCat(
-        QuotedName(what), " is no list of at most ", kMaxDims, " numbers"));
+    return DataLossError(QuotedName(what), " is no list of at most ", kMaxDims,
+                         " numbers");
   }
   std::vector<int64_t> dims;
   for (const Json& item : *list) {
@@ -77,8 +76,8 @@ absl::StatusOr<StridedTensor> ReadTensorMeta(const Json& json) {
   StridedTensor tensor;
   MQ_ASSIGN_OR_RETURN(const int64_t layout, ReadField(json, "layout"));
   if (layout != kStridedLayout) {
-    return absl::UnimplementedError(absl::StrCat(
-        "layout ", layout, " is not read; only strided tensors are"));
+    return UnimplementedError("layout ", layout,
+                              " is not read; only strided tensors are");
   }
   MQ_ASSIGN_OR_RETURN(const int64_t number, ReadField(json, "dtype"));
   const ScalarTypeRow* type = nullptr;
@@ -86,14 +85,13 @@ absl::StatusOr<StridedTensor> ReadTensorMeta(const Json& json) {
     if (row.number == number) type = &row;
   }
   if (type == nullptr) {
-    return absl::UnimplementedError(
-        absl::StrCat("dtype ", number, " is not known"));
+    return UnimplementedError("dtype ", number, " is not known");
   }
   tensor.dtype = type->dtype;
   MQ_ASSIGN_OR_RETURN(tensor.size, ReadDims(json.Find("sizes"), "sizes"));
   MQ_ASSIGN_OR_RETURN(tensor.stride, ReadDims(json.Find("strides"), "strides"));
   MQ_ASSIGN_OR_RETURN(const int64_t offset, ReadField(json, "storage_offset"));
-  if (offset < 0) return absl::DataLossError("'storage_offset' is negative");
+  if (offset < 0) return DataLossError("'storage_offset' is negative");
   tensor.offset = static_cast<uint64_t>(offset);
   return tensor;
 }

@@ -17,6 +17,7 @@
 #include "ir/dtype.h"
 #include "ir/errors.h"
 #include "ir/json.h"
+#include "ir/marks.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
@@ -40,7 +41,7 @@ constexpr DataTypeRow kDataTypes[] = {
 };
 
 absl::Status Malformed(absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("malformed model.json: ", what));
+  return DataLossError("malformed model.json: ", what);
 }
 
 std::optional<int64_t> AsInteger(const Json& json) {
@@ -112,11 +113,10 @@ absl::StatusOr<StridedTensor> ReadTensor(const Json& json,
     if (row.name == data_type) found = &row;
   }
   if (found == nullptr || IsTrue(json, "isQuantized")) {
-    return absl::UnimplementedError(
-        absl::StrCat(found == nullptr ? "" : "quantized ", "data type ",
-                     QuotedName(data_type),
-                     " is not read; load it once with torch.jit.load "
-                     "and save its state_dict()"));
+    return UnimplementedError(found == nullptr ? "" : "quantized ",
+                              "data type ", QuotedName(data_type),
+                              " is not read; load it once with torch.jit.load "
+                              "and save its state_dict()");
   }
   tensor.dtype = found->dtype;
   const Json* data = json.Find("data");
@@ -163,7 +163,7 @@ class ModuleWalker {
   const std::string file_;
   const Json::Array& table_;
   ListedTensors* const tensors_;
-  std::vector<bool> used_;
+  Marks used_;
   std::vector<Frame> frames_;
   std::string name_;
   NameList attributes_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "ir/errors.h"
 #include "ir/status_macros.h"
 
 namespace monoquant {
@@ -20,7 +21,7 @@ absl::StatusOr<std::unique_ptr<InflateStream>> InflateStream::Open(
       new InflateStream(source, offset, compressed_size));
   // Negative window bits: no zlib header around the deflate stream.
   if (inflateInit2(&stream->z_, -MAX_WBITS) != Z_OK) {
-    return absl::ResourceExhaustedError("no memory to decompress");
+    return ResourceExhaustedError("no memory to decompress");
   }
   return stream;
 }
@@ -40,7 +41,7 @@ InflateStream::~InflateStream() {
 
 absl::Status InflateStream::Step(absl::Span<uint8_t> dst, size_t* done) {
   if (z_.avail_in == 0) {
-    if (rest_ == 0) return absl::DataLossError("its deflate stream breaks off");
+    if (rest_ == 0) return DataLossError("its deflate stream breaks off");
     const size_t block =
         static_cast<size_t>(std::min<uint64_t>(input_.size(), rest_));
     MQ_RETURN_IF_ERROR(
@@ -56,7 +57,7 @@ absl::Status InflateStream::Step(absl::Span<uint8_t> dst, size_t* done) {
   z_.avail_out = static_cast<uInt>(room);
   const int result = inflate(&z_, Z_NO_FLUSH);
   if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) {
-    return absl::DataLossError("its deflate stream is damaged");
+    return DataLossError("its deflate stream is damaged");
   }
   ended_ = result == Z_STREAM_END;
   *done = room - z_.avail_out;
@@ -66,7 +67,7 @@ absl::Status InflateStream::Step(absl::Span<uint8_t> dst, size_t* done) {
 
 absl::Status InflateStream::Read(absl::Span<uint8_t> dst) {
   while (!dst.empty()) {
-    if (ended_) return absl::DataLossError("its deflate stream is short");
+    if (ended_) return DataLossError("its deflate stream is short");
     size_t done = 0;
     MQ_RETURN_IF_ERROR(Step(dst, &done));
     dst.remove_prefix(done);
@@ -90,10 +91,10 @@ absl::Status InflateStream::ExpectEnd() {
     uint8_t excess;
     size_t done = 0;
     MQ_RETURN_IF_ERROR(Step(absl::MakeSpan(&excess, 1), &done));
-    if (done > 0) return absl::DataLossError("its deflate stream is too long");
+    if (done > 0) return DataLossError("its deflate stream is too long");
   }
   if (rest_ != 0 || z_.avail_in != 0) {
-    return absl::DataLossError("there are bytes after its deflate stream");
+    return DataLossError("there are bytes after its deflate stream");
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "frontends/zip/inflate.h"
 #include "ir/crc32.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/status_macros.h"
 
@@ -70,7 +71,7 @@ absl::Status ZipArchive::ReadAt(size_t member, uint64_t offset,
                                 absl::Span<uint8_t> dst) const {
   const ZipEntry& entry = entries_[member];
   if (offset > entry.size || dst.size() > entry.size - offset) {
-    return absl::OutOfRangeError(absl::StrCat(
+    return OutOfRangeError(absl::StrCat(
         name(), ": member ", QuotedName(entry.name), " has ", entry.size,
         " bytes, not ", dst.size(), " at offset ", offset));
   }
@@ -99,9 +100,8 @@ absl::StatusOr<std::string> ZipArchive::ReadMember(size_t member,
                                                    uint64_t limit) const {
   const ZipEntry& entry = entries_[member];
   if (entry.size > limit) {
-    return absl::DataLossError(
-        absl::StrCat(name(), ": member ", QuotedName(entry.name), " has ",
-                     entry.size, " bytes, more than the limit of ", limit));
+    return DataLossError(name(), ": member ", QuotedName(entry.name), " has ",
+                         entry.size, " bytes, more than the limit of ", limit);
   }
   std::string bytes(static_cast<size_t>(entry.size), '\0');
   MQ_RETURN_IF_ERROR(ReadAt(
@@ -114,9 +114,9 @@ absl::StatusOr<std::shared_ptr<const ByteSource>> ZipArchive::OpenStored(
     size_t member) const {
   const ZipEntry& entry = entries_[member];
   if (entry.method != ZipMethod::kStored) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         name(), ": member ", QuotedName(entry.name),
-        " is an archive that is compressed once more; extract it first"));
+        " is an archive that is compressed once more; extract it first");
   }
   MQ_ASSIGN_OR_RETURN(const uint64_t data_offset, DataOffset(member));
   MQ_ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> slice,
@@ -242,9 +242,8 @@ absl::Status ZipArchive::Explain(size_t member,
 }
 
 absl::Status ZipArchive::Damaged(size_t member, absl::string_view what) const {
-  return absl::DataLossError(
-      absl::StrCat(name(), ": member ", QuotedName(entries_[member].name),
-                   " is damaged: ", what, "; download or copy it again"));
+  return DataLossError(name(), ": member ", QuotedName(entries_[member].name),
+                       " is damaged: ", what, "; download or copy it again");
 }
 
 }  // namespace monoquant

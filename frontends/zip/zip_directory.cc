@@ -13,6 +13,7 @@
 #include "frontends/zip/zip_end_record.h"
 #include "frontends/zip/zip_errors.h"
 #include "frontends/zip/zip_format.h"
+#include "ir/errors.h"
 #include "ir/quoted.h"
 #include "ir/shape.h"
 #include "ir/sort.h"
@@ -91,15 +92,15 @@ absl::StatusOr<ZipEntry> ParseEntry(const ByteSource& source,
   }
   if (entry.flags & (zip::kEncrypted | zip::kStrongEncryption |
                      zip::kMaskedHeaders | zip::kPatched)) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         source.name(), ": member ", QuotedName(entry.name),
-        " is encrypted or patched; decrypt it and make the archive anew"));
+        " is encrypted or patched; decrypt it and make the archive anew");
   }
   if (method != 0 && method != 8) {
-    return absl::UnimplementedError(absl::StrCat(
+    return UnimplementedError(
         source.name(), ": member ", QuotedName(entry.name),
         " uses compression method ", method,
-        "; only stored and deflated members are read, make the archive anew"));
+        "; only stored and deflated members are read, make the archive anew");
   }
   entry.method = static_cast<ZipMethod>(method);
   if (entry.method == ZipMethod::kStored

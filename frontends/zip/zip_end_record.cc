@@ -10,6 +10,7 @@
 #include "frontends/zip/zip_directory.h"
 #include "frontends/zip/zip_errors.h"
 #include "frontends/zip/zip_format.h"
+#include "ir/errors.h"
 #include "ir/shape.h"
 #include "ir/status_macros.h"
 
@@ -21,9 +22,9 @@ using zip::Load32;
 using zip::Load64;
 
 absl::Status InParts(const ByteSource& source) {
-  return absl::UnimplementedError(absl::StrCat(
+  return UnimplementedError(
       source.name(),
-      ": a zip archive in several parts is not read; join the parts first"));
+      ": a zip archive in several parts is not read; join the parts first");
 }
 
 // The end record's offset. It is found from the end of the file, and must end
@@ -54,11 +55,11 @@ absl::StatusOr<uint64_t> FindEndRecord(const ByteSource& source) {
   if (found_signature) {
     return MalformedZip(source, "there are bytes after its end record");
   }
-  return absl::DataLossError(absl::StrCat(
+  return DataLossError(
       source.name(),
       " is truncated: it begins as a zip archive, but the record that ends one "
       "is missing after ",
-      file_size, " bytes", kDownloadZipAgain));
+      file_size, " bytes", kDownloadZipAgain);
 }
 
 // Reads the zip64 records in front of the end record, if there are any, and

@@ -4,9 +4,9 @@
 #define MONOQUANT_FRONTENDS_ZIP_ZIP_ERRORS_H_
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "ir/byte_source.h"
+#include "ir/errors.h"
 
 namespace monoquant {
 
@@ -15,8 +15,8 @@ inline constexpr absl::string_view kDownloadZipAgain =
 
 inline absl::Status MalformedZip(const ByteSource& source,
                                  absl::string_view what) {
-  return absl::DataLossError(absl::StrCat(
-      source.name(), ": malformed zip archive: ", what, kDownloadZipAgain));
+  return DataLossError(source.name(), ": malformed zip archive: ", what,
+                       kDownloadZipAgain);
 }
 
 }  // namespace monoquant

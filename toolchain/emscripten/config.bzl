@@ -26,8 +26,8 @@ _COMPILE = _COMPILE_CXX + [
 # What is sent to a browser has to be small. emcc then asks for no inlining at
 # all, but the call of a function that returns a member takes more room than the
 # member; more than that is not worth it (the unit is LLVM's guess of
-# instructions). The last one is string_view of a literal, which inlined is two
-# numbers; before, LLVM sees a call of strlen.
+# instructions). The last three are string_view of a literal, which inlined is two
+# numbers; before, LLVM sees calls of functions.
 _SMALL = [
     "-Oz",
     "-finline-functions",
@@ -37,6 +37,10 @@ _SMALL = [
     "-inline-call-penalty=40",
     "-mllvm",
     "-force-attribute=_ZNSt3__217basic_string_viewIcNS_11char_traitsIcEEEC2EPKc:alwaysinline",
+    "-mllvm",
+    "-force-attribute=_ZNSt3__228__char_traits_length_checkedINS_11char_traitsIcEEEEmPKNT_9char_typeE:alwaysinline",
+    "-mllvm",
+    "-force-attribute=_ZNSt3__211char_traitsIcE6lengthEPKc:alwaysinline",
 ]
 
 # Structures as their members, and not as the address of a copy in memory: the
@@ -51,7 +55,10 @@ _EXPANDED_ARGUMENTS = [
 ]
 
 # Libraries of loops over values and bytes switch it off: features = ["-small"].
-_FAST = ["-O3"]
+_FAST = [
+    "-O3",
+    "-fno-unroll-loops",
+]
 
 # Here and not in .bazelrc, because the transition drops the options of the
 # command line, which are meant for the native compiler.

@@ -10,8 +10,9 @@ export NODE_PATH="${NODE_PATH:-/usr/share/nodejs}"
 export HOME="${HOME:-${TMPDIR:-/tmp}}"
 
 # Where structures are passed as their members (config.bzl), clang 14 crashes at
-# a parameter that is a pointer to a member function. One file has such a one;
-# clang is shown it with a reference to that pointer.
+# a parameter that is a pointer to a member function. GoogleTest has some, and is
+# compiled without; in Abseil one file has one, which clang is shown as a
+# reference to that pointer.
 case " $* " in
   *" -c "*/absl/time/time.cc" "*)
     for source; do
