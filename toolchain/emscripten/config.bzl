@@ -43,17 +43,6 @@ _SMALL = [
     "-force-attribute=_ZNSt3__211char_traitsIcE6lengthEPKc:alwaysinline",
 ]
 
-# Structures as their members, and not as the address of a copy in memory: the
-# strings and spans that most functions take are two numbers each. Compilers call
-# it an experiment, since it is to return several values too, which is switched
-# off; the linker tells where two files differ in how a function is called.
-_EXPANDED_ARGUMENTS = [
-    "-Xclang",
-    "-target-abi",
-    "-Xclang",
-    "experimental-mv",
-]
-
 # Libraries of loops over values and bytes switch it off: features = ["-small"].
 _FAST = [
     "-O3",
@@ -117,7 +106,6 @@ def _impl(ctx):
         features = [
             _flags("small", _COMPILE, _SMALL),
             _flags("fast", _COMPILE, _FAST, unless = "small"),
-            _flags("expanded_arguments", _COMPILE, _EXPANDED_ARGUMENTS),
             _flags("monoquant_compile", _COMPILE, _COMPILE_OPTIONS),
             _flags("monoquant_cxx", _COMPILE_CXX, [
                 "-std=c++20",
