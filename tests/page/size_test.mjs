@@ -13,7 +13,7 @@ import {requireChromium, withPage} from './harness.mjs';
 const KB = 1000;
 // What the module has, with some room; docs/performance.md says of what it is
 // made, and that it should be 300.
-const MAX_WASM = 318 * KB;
+const MAX_WASM = 340 * KB;
 const MAX_CODE = 80 * KB;
 const MAX_FIRST_VIEW = 100 * KB;
 
