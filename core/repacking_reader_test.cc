@@ -351,7 +351,7 @@ std::shared_ptr<MemoryReader> StoreIn(const MemoryReader& plain,
         StoreWeight(storage, tensor.name, tensor.scheme, tensor.shape).value();
     const RepackedWeight weight(tensor.name, PlaceOf(tensor, by_name).value(),
                                 storage, tensor.scheme, to);
-    const auto add = [&](const StoredPart& part, auto read) {
+    const auto add = [&](const StoredPart& part, const auto& read) {
       const uint64_t size = ByteSize(part.dtype, part.shape).value();
       std::vector<uint8_t> bytes(static_cast<size_t>(size));
       const absl::Status status =

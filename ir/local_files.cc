@@ -17,6 +17,7 @@
 #include "absl/types/span.h"
 #include "ir/errno_status.h"
 #include "ir/errors.h"
+#include "ir/sort.h"
 #include "ir/status_macros.h"
 #include "ir/unique_fd.h"
 
@@ -98,7 +99,7 @@ absl::StatusOr<std::vector<std::string>> ListFiles(
   if (errno != 0) {
     return ErrnoStatus(errno, directory, "cannot list the directory");
   }
-  std::sort(names.begin(), names.end());
+  Sort(names);
   return names;
 }
 

@@ -8,26 +8,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace monoquant::internal {
-
-// A status that is not destroyed, since there is nothing to destroy: it is OK,
-// or has been moved out. The compiler does not see that, and would call the
-// destructor twice in each of hundreds of places.
-union ReturnedStatus {
-  absl::Status value;
-  ~ReturnedStatus() {}
-};
-
-}  // namespace monoquant::internal
-
 #define MQ_STATUS_CONCAT_INNER(a, b) a##b
 #define MQ_STATUS_CONCAT(a, b) MQ_STATUS_CONCAT_INNER(a, b)
 
 // Returns the status of `expr` from the enclosing function if it is not OK.
-#define MQ_RETURN_IF_ERROR(expr)                                  \
-  do {                                                            \
-    ::monoquant::internal::ReturnedStatus mq_status{(expr)};      \
-    if (!mq_status.value.ok()) return std::move(mq_status.value); \
+#define MQ_RETURN_IF_ERROR(expr)           \
+  do {                                     \
+    absl::Status mq_status = (expr);       \
+    if (!mq_status.ok()) return mq_status; \
   } while (false)
 
 // MQ_ASSIGN_OR_RETURN(auto x, Compute()): x, or return the error.

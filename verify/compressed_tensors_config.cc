@@ -17,6 +17,7 @@
 #include "ir/quant_scheme.h"
 #include "ir/quant_storage.h"
 #include "ir/quoted.h"
+#include "ir/sort.h"
 #include "verify/checks.h"
 #include "verify/name_pattern.h"
 
@@ -121,7 +122,7 @@ class ModuleList {
                       });
       if (!used) unused.push_back(text);
     }
-    std::sort(unused.begin(), unused.end());
+    Sort(unused);
     return unused;
   }
 

@@ -83,8 +83,7 @@ __wrap__ZN4absl12lts_2026010717internal_statusor6Helper5CrashERKNS0_6StatusE(
 
 // Abseil's cords hold what is attached to a status. Nothing is attached to
 // ours, but the code that would release it, and take the cord out of statistics
-// that nobody asked for, needs locks, clocks and a log. The linker puts these
-// in their places (--wrap, in the BUILD file); neither is ever called.
+// that nobody asked for, needs locks, clocks and a log. Neither is ever called.
 [[noreturn]] void
 __wrap__ZN4absl12lts_2026010713cord_internal9CordzInfo7UntrackEv(void*) {
   __builtin_trap();

@@ -23,11 +23,18 @@ _COMPILE = _COMPILE_CXX + [
     ACTION_NAMES.preprocess_assemble,
 ]
 
+_LINK = [
+    ACTION_NAMES.cpp_link_executable,
+    ACTION_NAMES.cpp_link_dynamic_library,
+    ACTION_NAMES.cpp_link_nodeps_dynamic_library,
+]
+
 # What is sent to a browser has to be small. emcc then asks for no inlining at
 # all, but the call of a function that returns a member takes more room than the
 # member; more than that is not worth it (the unit is LLVM's guess of
-# instructions). The last three are string_view of a literal, which inlined is two
-# numbers; before, LLVM sees calls of functions.
+# instructions). The last four are string_view of a literal, which inlined is two
+# numbers (before, LLVM sees calls of functions), and the comparison of two, which
+# libc++'s own code has with other arguments (see _EXPANDED_ARGUMENTS).
 _SMALL = [
     "-Oz",
     "-finline-functions",
@@ -41,6 +48,22 @@ _SMALL = [
     "-force-attribute=_ZNSt3__228__char_traits_length_checkedINS_11char_traitsIcEEEEmPKNT_9char_typeE:alwaysinline",
     "-mllvm",
     "-force-attribute=_ZNSt3__211char_traitsIcE6lengthEPKc:alwaysinline",
+    "-mllvm",
+    "-force-attribute=_ZNKSt3__217basic_string_viewIcNS_11char_traitsIcEEE7compareES3_:alwaysinline",
+]
+
+# Structures as their members, and not as the address of a copy in memory: the
+# strings and spans that most functions take are two numbers each. clang calls it an
+# experiment, as it is made for functions that return several values too, which
+# stays switched off. Emscripten's libraries are compiled without: where ours call
+# one with a structure, the linker tells (warnings_are_errors). clang 14 crashes at
+# a parameter that is a pointer to a member function: take a reference to it, as
+# emcc.sh does in two files of others.
+_EXPANDED_ARGUMENTS = [
+    "-Xclang",
+    "-target-abi",
+    "-Xclang",
+    "experimental-mv",
 ]
 
 # Libraries of loops over values and bytes switch it off: features = ["-small"].
@@ -106,7 +129,10 @@ def _impl(ctx):
         features = [
             _flags("small", _COMPILE, _SMALL),
             _flags("fast", _COMPILE, _FAST, unless = "small"),
+            _flags("expanded_arguments", _COMPILE, _EXPANDED_ARGUMENTS),
             _flags("monoquant_compile", _COMPILE, _COMPILE_OPTIONS),
+            # Such as that two files call a function in two ways.
+            _flags("warnings_are_errors", _LINK, ["-Wl,--fatal-warnings"]),
             _flags("monoquant_cxx", _COMPILE_CXX, [
                 "-std=c++20",
                 # Nothing asks for the type of an object, and the names of all
