@@ -1,12 +1,9 @@
 """The rules that monoquant's tests are built with."""
 
-load("//toolchain:copts.bzl", "MQ_COPTS")
+load("//toolchain:copts.bzl", "MQ_COPTS", "MQ_TEST_COPTS")
+load("//toolchain:precompiled.bzl", "precompiled")
 load("//toolchain:sanitizers.bzl", "sanitized_test")
 load("//toolchain:wasm.bzl", "wasm_cc_test")
-
-# The code under test has its own options; tests themselves need not be fast, and
-# take a third less to compile so.
-_TEST_COPTS = ["-Og"]
 
 def mq_cc_test(
         name,
@@ -44,15 +41,16 @@ def mq_cc_test(
         measures memory or speed.
       **kwargs: passed to cc_test.
     """
+    headers = precompiled("test_headers")
     native.cc_test(
         name = name,
         size = size,
         srcs = srcs,
         args = args,
-        copts = MQ_COPTS + _TEST_COPTS + copts,
+        copts = MQ_COPTS + MQ_TEST_COPTS + headers.copts + copts,
         data = data,
         tags = tags,
-        deps = deps + ["@com_google_googletest//:gtest_main"],
+        deps = deps + headers.deps + ["@com_google_googletest//:gtest_main"],
         **kwargs
     )
     if sanitize:

