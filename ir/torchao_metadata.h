@@ -41,6 +41,7 @@ class TorchaoNames {
   // and nothing is added, if it is no list of texts.
   bool Add(absl::string_view text);
   bool empty() const { return names_.empty(); }
+  bool Has(absl::string_view name) const { return added_.contains(name); }
   // All of them, in the order in which they were added.
   std::string ToString() const;
 

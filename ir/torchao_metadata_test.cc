@@ -40,6 +40,8 @@ TEST(TorchaoNamesTest, AreTheUnion) {
     EXPECT_FALSE(names.Add(text)) << text;
   }
   EXPECT_EQ(names.ToString(), R"(["b","a","c","d"])");
+  EXPECT_TRUE(names.Has("c"));
+  EXPECT_FALSE(names.Has("e"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "ir/quant_record.h"
 #include "ir/quant_storage.h"
 #include "ir/quoted.h"
+#include "ir/torchao_metadata.h"
 #include "verify/checks.h"
 
 namespace monoquant {
@@ -109,12 +110,23 @@ class Check {
                          absl::StrJoin(kTransformersFiles, ", "), ")"),
             "rename it");
     }
-    if (subject_.method == EngineMethod::kTorchao &&
-        absl::EndsWith(subject_.stored->index().container, "-sharded")) {
-      Error(subject_.main_file, "",
-            "spreads tensors of torchao over several files, and Transformers "
-            "takes their list from one",
-            "write them into one file");
+    CheckTorchaoList();
+  }
+
+  // Transformers gathers from all files what torchao says of its tensors, but
+  // takes the list of the last one for that of all.
+  void CheckTorchaoList() {
+    TorchaoNames last;
+    if (!last.Add(subject_.last_torchao_names)) return;
+    for (const auto& [name, text] : subject_.stored->index().metadata) {
+      if (last.Has(name)) continue;
+      const Json description = ParseJson(text).value_or(Json());
+      const std::string* type = TorchaoClassOf(description);
+      if (type == nullptr || *type == kTorchaoPlainClass) continue;
+      Error(subject_.main_file, name,
+            "is not in the list (tensor_names) of the last file, which "
+            "Transformers takes for the list of all tensors",
+            "write the tensors into one file");
     }
   }
 

@@ -14,6 +14,7 @@
 #include "frontends/safetensors/shard_index.h"
 #include "ir/errors.h"
 #include "ir/status_macros.h"
+#include "ir/torchao_metadata.h"
 #include "verify/checks.h"
 
 namespace monoquant {
@@ -59,16 +60,16 @@ std::optional<uint64_t> ToBytes(const Json& json) {
 
 class ShardCheck {
  public:
-  ShardCheck(const CheckpointFiles& files, const std::string& index_file,
-             const ShardIndex& index, Findings* findings)
-      : files_(files),
-        index_file_(index_file),
+  ShardCheck(const ShardIndex& index, Subject* subject, Findings* findings)
+      : files_(subject->files),
+        index_file_(subject->main_file),
         index_(index),
+        subject_(*subject),
         findings_(*findings) {}
 
-  absl::Status Run(std::vector<std::string>* globals) {
+  absl::Status Run() {
     for (size_t i = 0; i < index_.shards.size(); ++i) {
-      MQ_RETURN_IF_ERROR(CheckShard(i, globals));
+      MQ_RETURN_IF_ERROR(CheckShard(i));
     }
     CheckMapped();
     CheckTwice();
@@ -82,7 +83,7 @@ class ShardCheck {
     return std::binary_search(files_.names.begin(), files_.names.end(), file);
   }
 
-  absl::Status CheckShard(size_t number, std::vector<std::string>* globals) {
+  absl::Status CheckShard(size_t number) {
     const std::string& file = index_.shards[number];
     if (!IsThere(file)) {
       findings_.Error(
@@ -130,13 +131,21 @@ class ShardCheck {
         }
       }
     }
-    for (const std::string& name : shard.globals) {
-      if (globals->size() == CheckpointIndex::kMaxGlobals) break;
-      if (std::find(globals->begin(), globals->end(), name) == globals->end()) {
-        globals->push_back(name);
-      }
+    AddGlobals(shard.globals);
+    for (const auto& [key, text] : shard.metadata) {
+      if (key == kTorchaoNamesKey) subject_.last_torchao_names = text;
     }
     return absl::OkStatus();
+  }
+
+  void AddGlobals(const std::vector<std::string>& names) {
+    std::vector<std::string>& globals = subject_.globals;
+    for (const std::string& name : names) {
+      if (globals.size() == CheckpointIndex::kMaxGlobals) break;
+      if (std::find(globals.begin(), globals.end(), name) == globals.end()) {
+        globals.push_back(name);
+      }
+    }
   }
 
   // Tensors that the index lists.
@@ -227,6 +236,7 @@ class ShardCheck {
   const CheckpointFiles& files_;
   const std::string& index_file_;
   const ShardIndex& index_;
+  Subject& subject_;
   Findings& findings_;
   // In which shards each tensor is.
   absl::flat_hash_map<std::string, std::vector<size_t>> found_;
@@ -238,12 +248,11 @@ class ShardCheck {
 
 }  // namespace
 
-absl::Status CheckShards(const CheckpointFiles& files,
-                         const std::string& main_file, Findings* findings,
-                         std::vector<std::string>* globals) {
-  MQ_ASSIGN_OR_RETURN(const auto source, files.open(main_file));
+absl::Status CheckShards(Subject* subject, Findings* findings) {
+  MQ_ASSIGN_OR_RETURN(const auto source,
+                      subject->files.open(subject->main_file));
   MQ_ASSIGN_OR_RETURN(const ShardIndex index, ParseShardIndex(*source));
-  return ShardCheck(files, main_file, index, findings).Run(globals);
+  return ShardCheck(index, subject, findings).Run();
 }
 
 }  // namespace monoquant

@@ -15,13 +15,11 @@
 
 namespace monoquant {
 
-// The files that the index `main_file` names, against those that are there:
+// The files that the index, `main_file`, names, against those that are there:
 // missing and left over ones, tensors that lie elsewhere than it says, and
-// total_size. Opens each. Adds the classes that pickles name to `globals`.
-// Errors of the index itself are returned.
-absl::Status CheckShards(const CheckpointFiles& files,
-                         const std::string& main_file, Findings* findings,
-                         std::vector<std::string>* globals);
+// total_size. Opens each, and adds to `subject` what is said of a file and not
+// of the checkpoint. Errors of the index itself are returned.
+absl::Status CheckShards(Subject* subject, Findings* findings);
 
 // Finds the method of `subject` in its configuration, and what is wrong with
 // the configuration whatever the method is.

@@ -1,6 +1,7 @@
 // Guards: what is told of a checkpoint that one program is to load.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ir/dtype.h"
+#include "ir/json.h"
 #include "verify/testing.h"
 
 namespace monoquant {
@@ -18,6 +20,7 @@ using testing::Config;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using testing::FakeFiles;
+using testing::FakeTensor;
 using testing::FakeTensors;
 using testing::FloatConfig;
 using testing::FloatLayer;
@@ -90,17 +93,48 @@ TEST(ProgramTest, Directories) {
                                     "no name that Transformers looks for")));
 }
 
-TEST(ProgramTest, TorchaoIsOneFile) {
-  const std::string file = SafetensorsFile({{"a", DType::kU8, {1}}});
-  const FakeFiles files = {
-      {"model.safetensors.index.json",
-       R"({"weight_map": {"a": "model-00001-of-00001.safetensors"}})"},
-      {"model-00001-of-00001.safetensors", file},
-      {"config.json", Config(R"({"quant_method": "torchao"})")}};
-  EXPECT_THAT(Found(files, "transformers"),
-              Contains(HasSubstr("takes their list from one")));
-  EXPECT_THAT(Found(files, "vllm"),
-              Not(Contains(HasSubstr("takes their list from one"))));
+// Two files, each with a weight and with one of these lists.
+FakeFiles TorchaoShards(absl::string_view first, absl::string_view last) {
+  FakeFiles files = {{"config.json", Config(R"({"quant_method": "torchao"})")}};
+  Json index;
+  Json map;
+  for (const bool is_last : {false, true}) {
+    const std::string module = is_last ? "m.b" : "m.a";
+    const std::string file =
+        absl::StrCat("model-0000", is_last ? 2 : 1, "-of-00002.safetensors");
+    Json metadata;
+    metadata.Set("tensor_names", is_last ? last : first);
+    metadata.Set(module + ".weight",
+                 R"({"_type": "Int8Tensor",
+                     "_tensor_data_names": ["qdata", "scale"],
+                     "_data": {"block_size": [1, 64],
+                               "dtype": {"_type": "torch.dtype",
+                                         "_data": "float32"}}})");
+    const FakeTensors tensors = {
+        {module + "._weight_qdata", DType::kI8, {2, 64}},
+        {module + "._weight_scale", DType::kF32, {2, 1}}};
+    for (const FakeTensor& tensor : tensors) map.Set(tensor.name, file);
+    files.emplace_back(file, SafetensorsFile(tensors, std::move(metadata)));
+  }
+  index.Set("weight_map", std::move(map));
+  files.emplace_back("model.safetensors.index.json", index.ToString());
+  return files;
+}
+
+TEST(ProgramTest, ListsOfTorchao) {
+  constexpr absl::string_view kBoth = R"(["m.a.weight", "m.b.weight"])";
+  const std::string own[] = {R"(["m.a.weight"])", R"(["m.b.weight"])"};
+  EXPECT_THAT(Found(TorchaoShards(kBoth, kBoth), "transformers"), IsEmpty());
+  EXPECT_THAT(Found(TorchaoShards(own[0], kBoth), "transformers"), IsEmpty());
+  for (const absl::string_view first : {absl::string_view(own[0]), kBoth}) {
+    const FakeFiles files = TorchaoShards(first, own[1]);
+    EXPECT_THAT(
+        Found(files, "transformers"),
+        ElementsAre(HasSubstr(
+            "error program model.safetensors.index.json: m.a.weight: is "
+            "not in the list (tensor_names) of the last file")));
+    EXPECT_THAT(Found(files, "vllm"), IsEmpty());
+  }
 }
 
 // ----------------------------------------------------------------- limits --

@@ -44,6 +44,9 @@ struct Subject {
   std::string main_file;
   // The classes and functions that its pickles name.
   std::vector<std::string> globals;
+  // The list of tensors that torchao's metadata has in the last of several
+  // files.
+  std::string last_torchao_names;
   // Its tensors as they are stored, without any record.
   std::shared_ptr<const CheckpointReader> stored;
   // By name, in the index of `stored`.

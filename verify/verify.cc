@@ -81,9 +81,7 @@ class Verifier {
     subject_.main_file = MainFile(files());
     const bool is_index = IsIndexName(subject_.main_file);
     if (is_index) {
-      const absl::Status status = CheckShards(files(), subject_.main_file,
-                                              findings(), &subject_.globals);
-      if (!status.ok()) return status;
+      MQ_RETURN_IF_ERROR(CheckShards(&subject_, findings()));
       if (report_.findings.errors() > 0 && !OnlySizesDiffer()) {
         return absl::OkStatus();
       }

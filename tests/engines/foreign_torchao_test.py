@@ -216,6 +216,8 @@ class ForeignTorchaoTest(ForeignTestCase):
         self.assertGreater(len(shards), 2)
         expected = as_loaded(folder, torch.bfloat16)
         self.check(self.read(folder), expected)
+        verify = ["verify", folder, "--for", "transformers"]
+        monoquant.run(*verify)
         for shard in shards:
             path = os.path.join(folder, shard)
             metadata = metadata_of(path)
@@ -228,6 +230,12 @@ class ForeignTorchaoTest(ForeignTestCase):
             own["tensor_names"] = json.dumps(sorted(own))
             safetensors.torch.save_file(tensors, path, {**own, "format": "pt"})
         self.check(self.read(folder), expected)
+        # Transformers takes the list of the last file for that of all.
+        with self.assertRaises(Exception):
+            as_loaded(folder, torch.bfloat16)
+        with self.assertRaises(monoquant.Failed) as verified:
+            monoquant.run(*verify)
+        self.assertEqual(verified.exception.exit_code, 4)
 
     def test_a_weight_without_some_parts(self):
         folder = self.write("parts", "int8")
