@@ -123,8 +123,9 @@ def precompiled(name):
       a struct of copts and deps, to add to those of the target.
     """
 
-    # What clang has parsed holds for files of the same age only, which no cache
-    # keeps.
+    # -fpch-deps names all of the headers to Bazel, which otherwise would not
+    # compile anew where one has changed that no file includes by itself. What clang
+    # has parsed holds for files of the same age only, which no cache keeps.
     others = ["@rules_cc//cc/compiler:clang", "@rules_cc//cc/compiler:emscripten"]
     nothing = {compiler: [] for compiler in others}
     return struct(
