@@ -113,6 +113,15 @@ precompiled_header = rule(
     toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
 )
 
+def _where_parsed(values):
+    # What clang has parsed holds for files of the same age only, which no cache
+    # keeps.
+    return select({
+        "@rules_cc//cc/compiler:clang": [],
+        "@rules_cc//cc/compiler:emscripten": [],
+        "//conditions:default": values,
+    })
+
 def precompiled(name):
     """What makes the files of a target use //toolchain:`name`.
 
@@ -122,17 +131,13 @@ def precompiled(name):
     Returns:
       a struct of copts and deps, to add to those of the target.
     """
-
-    # -fpch-deps names all of the headers to Bazel, which otherwise would not
-    # compile anew where one has changed that no file includes by itself. What clang
-    # has parsed holds for files of the same age only, which no cache keeps.
-    others = ["@rules_cc//cc/compiler:clang", "@rules_cc//cc/compiler:emscripten"]
-    nothing = {compiler: [] for compiler in others}
     return struct(
-        copts = select(dict(nothing, **{
-            "//conditions:default": ["-include", "toolchain/%s.h" % name, "-fpch-deps"],
-        })),
-        deps = select(dict(nothing, **{
-            "//conditions:default": ["//toolchain:" + name],
-        })),
+        copts = _where_parsed([
+            "-include",
+            "toolchain/%s.h" % name,
+            # Names all of the headers to Bazel, which otherwise would not compile
+            # anew where one has changed that no file includes by itself.
+            "-fpch-deps",
+        ]),
+        deps = _where_parsed(["//toolchain:" + name]),
     )

@@ -116,6 +116,7 @@ class Check {
   // Transformers gathers from all files what torchao says of its tensors, but
   // takes the list of the last one for that of all.
   void CheckTorchaoList() {
+    if (subject_.method != EngineMethod::kTorchao) return;
     TorchaoNames last;
     if (!last.Add(subject_.last_torchao_names)) return;
     for (const auto& [name, text] : subject_.stored->index().metadata) {

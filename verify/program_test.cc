@@ -135,6 +135,11 @@ TEST(ProgramTest, ListsOfTorchao) {
             "not in the list (tensor_names) of the last file")));
     EXPECT_THAT(Found(files, "vllm"), IsEmpty());
   }
+  // The same words in the metadata of a model that is not torchao's.
+  FakeFiles other = TorchaoShards(own[0], own[1]);
+  other[0].second = "{}";
+  EXPECT_THAT(Found(other, "transformers"),
+              Not(Contains(HasSubstr("of the last file"))));
 }
 
 // ----------------------------------------------------------------- limits --
